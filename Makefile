@@ -1,0 +1,116 @@
+# ioloop: see README.md. Everything that is made goes below build/.
+#   make [all] run deps check bench fuzz stats format install uninstall clean
+#   TEST=pattern (check)  V=1  DEBUG=1  SANITIZE=address,undefined|thread  POLLER=epoll|kqueue  WERROR=1
+
+PREFIX     ?= /usr/local
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+CFLAGS     ?= $(if $(DEBUG),-O0,-O2) -g
+VERSION    := 0.1.0
+SOVERSION  := 0
+
+OS       := $(shell uname -s)
+POLLER   ?= $(if $(filter Linux,$(OS)),epoll,kqueue)
+KERNEL   := $(if $(filter Linux,$(OS)),linux,bsd)
+empty    :=
+comma    := ,
+space    := $(empty) $(empty)
+HOME_POLLER := $(if $(filter Linux,$(OS)),epoll,kqueue)
+VARIANT  := $(subst $(space),-,$(strip $(filter-out $(HOME_POLLER),$(POLLER)) $(subst $(comma),-,$(SANITIZE)) $(if $(DEBUG),debug)))
+BUILD    ?= build$(if $(VARIANT),/$(VARIANT))
+FOLDERS  := ioloop httpserver httpclient websocket
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+            -Wformat=2 -Wundef -Wno-unused-parameter $(if $(WERROR),-Werror)
+OURFLAGS := -std=c11 -D_GNU_SOURCE -I. -fPIC -fno-semantic-interposition -pthread $(WARNINGS) \
+            $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+LINK     := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+Q        := $(if $(V),,@)
+
+sources  := $(filter-out ioloop/poller_%.c ioloop/kernel_%.c,$(wildcard $(FOLDERS:%=%/*.c))) \
+            ioloop/poller_$(POLLER).c ioloop/kernel_$(KERNEL).c
+headers  := $(shell grep -L '^/\* Internal' $(wildcard $(FOLDERS:%=%/*.h)) /dev/null)
+support  := $(wildcard tests/support/*.c)
+# Where the kernel has no kqueue, the one in tests/kqueue stands in for it.
+ifeq ($(POLLER)-$(OS),kqueue-Linux)
+OURFLAGS += -Itests/kqueue
+sources  += tests/kqueue/kqueue.c
+endif
+
+objects  := $(sources:%.c=$(BUILD)/%.o)
+examples := $(patsubst docs/examples/%.c,$(BUILD)/examples/%,$(wildcard docs/examples/*.c))
+tests    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+programs := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/test_%.c,$(wildcard tests/*.c)))
+archive  := $(BUILD)/libioloop.a
+shared   := $(BUILD)/libioloop.so.$(VERSION)
+
+# System calls that a test may make fail: the linker sends them through tests/support/faults.c.
+include tests/support/faults.mk
+
+all: $(archive) $(shared) $(examples)
+
+$(BUILD)/%.o: %.c
+	$(if $(V),,@echo "  cc    $<")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(OURFLAGS) $(if $(filter $(FOLDERS:%=%/%),$<),-fvisibility=hidden) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(archive): $(objects)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(shared): $(objects)
+	$(Q)$(CC) -shared -Wl,-soname,libioloop.so.$(SOVERSION) $(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
+	$(Q)ln -sf $(@F) $(BUILD)/libioloop.so.$(SOVERSION) && ln -sf $(@F) $(BUILD)/libioloop.so
+
+$(examples): $(BUILD)/examples/%: $(BUILD)/docs/examples/%.o $(archive)
+	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(tests): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(support:%.c=$(BUILD)/%.o) $(archive)
+	$(Q)$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) $(WRAP) -o $@ $^ -lcmocka
+
+$(programs): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archive)
+	$(Q)$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+.PHONY: all run deps tests check bench fuzz stats format install uninstall clean
+.SECONDARY:
+
+run: all
+	$(BUILD)/examples/hello --port=8888
+
+deps:
+	tests/deps.sh
+
+tests: all $(tests) $(programs)
+
+check:
+	$(Q)MAKE="$(MAKE)" CC="$(CC)" tests/check.sh "$(TEST)"
+
+bench: all
+	$(Q)MAKE="$(MAKE)" tests/bench/bench.sh
+
+fuzz:
+	$(Q)MAKE="$(MAKE)" tests/fuzz/fuzz.sh $(or $(SECONDS_EACH),600)
+
+stats:
+	$(Q)tests/stats.sh
+
+format:
+	clang-format -i $(wildcard $(FOLDERS:%=%/*.[ch]) tests/*.[ch] tests/*/*.[ch] docs/examples/*.c)
+
+install: all
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(FOLDERS:%=$(DESTDIR)$(INCLUDEDIR)/ioloop-$(SOVERSION)/%)
+	install -m 644 $(archive) $(DESTDIR)$(LIBDIR)
+	install -m 755 $(shared) $(DESTDIR)$(LIBDIR)
+	ln -sf libioloop.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libioloop.so.$(SOVERSION)
+	ln -sf libioloop.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libioloop.so
+	for h in $(headers); do install -m 644 $$h $(DESTDIR)$(INCLUDEDIR)/ioloop-$(SOVERSION)/$$h || exit 1; done
+	printf '%s\n' 'Name: ioloop' 'Description: event loop, streams, HTTP and WebSocket in callback style' 'Version: $(VERSION)' \
+	    'Libs: -L$(LIBDIR) -lioloop' 'Libs.private: -pthread' 'Cflags: -I$(INCLUDEDIR)/ioloop-$(SOVERSION)' \
+	    > $(DESTDIR)$(LIBDIR)/pkgconfig/ioloop.pc
+
+uninstall:
+	rm -rf $(DESTDIR)$(INCLUDEDIR)/ioloop-$(SOVERSION) $(DESTDIR)$(LIBDIR)/pkgconfig/ioloop.pc $(DESTDIR)$(LIBDIR)/libioloop.*
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,48 @@
+/* Internal: deadlines.h, coarse lazy timeouts for things that are many and mostly busy, as connections.
+ *
+ *     deadline_set(loop, &connection->deadline, 60.0, on_idle);
+ *     deadline_touch(&connection->deadline, deadline_now(loop));    // something came: the 60 s start again
+ *
+ * A deadline is a link in one slot of the loop's wheel. Touching it is one store: only when its slot comes up is it
+ * looked at, and moved on if it was touched since. One timeout of the loop serves them all. They never come early and
+ * at most two ticks (2^26 ns, 67 ms) late.
+ *
+ * Lifetime: the owner embeds the deadline, zeroed, and clears it before it goes. When it expires it is cleared first.
+ * Errors: deadline_set fails with -ENOMEM the first time on a loop at most. */
+#ifndef IOLOOP_DEADLINES_H
+#define IOLOOP_DEADLINES_H
+
+#include <stdint.h>
+
+#include "ioloop/ioloop.h"
+
+struct deadline;
+struct deadlines;
+
+typedef void deadline_fn(struct deadline *deadline);
+
+struct deadline {
+    struct deadline *next;
+    struct deadline **link; /* what points to this one; NULL: not set */
+    deadline_fn *expired;
+    uint32_t touched;       /* the tick of the last touch */
+    uint32_t ticks;         /* how many it lasts from there */
+};
+
+/* seconds not above 0: cleared. */
+int deadline_set(struct ioloop *loop, struct deadline *deadline, double seconds, deadline_fn *expired);
+void deadline_clear(struct deadline *deadline);
+
+/* The tick of this iteration. */
+uint32_t deadline_now(const struct ioloop *loop);
+
+static inline void deadline_touch(struct deadline *deadline, uint32_t now)
+{
+    deadline->touched = now;
+}
+
+/* The wheel, which the loop owns. */
+struct deadlines *deadlines_new(struct ioloop *loop);
+void deadlines_free(struct deadlines *deadlines);
+
+#endif

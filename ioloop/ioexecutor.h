@@ -1,0 +1,43 @@
+/* ioexecutor.h: functions that block, on a few threads (concurrent.futures.ThreadPoolExecutor).
+ *
+ *     struct ioexecutor *executor = ioexecutor_new(4, 256);
+ *     ioexecutor_submit(executor, loop, look_up, on_done, query);
+ *
+ * Lifetime: ioexecutor_close. Jobs that have not started end with -ECANCELED, those that run are waited for, or not.
+ * Callbacks: work runs on a thread of the pool, done on the loop, once for each job that was accepted; when the loop
+ *     has closed first done is not called.
+ * Threads: any may submit. The threads of the pool block all signals and are started when there is work for them.
+ *     In a child of fork() they are started anew; jobs of the parent stay the parent's. */
+#ifndef IOLOOP_IOEXECUTOR_H
+#define IOLOOP_IOEXECUTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ioloop/ioloop.h"
+
+IOAPI_BEGIN
+
+struct ioexecutor;
+
+typedef void ioexecutor_work_fn(void *arg);
+typedef void ioexecutor_done_fn(int error, void *arg); /* 0, or -ECANCELED: the work was never started */
+
+/* At most so many threads and jobs that wait (0: 4 and 256). */
+struct ioexecutor *ioexecutor_new(int threads, int queue);
+
+/* wait: until the running jobs have ended; else they end by themselves and only then is the memory freed. */
+void ioexecutor_close(struct ioexecutor *executor, bool wait);
+
+/* An id to cancel by, 0 with errno: EAGAIN the queue is full or no thread could be started, ENOMEM, EBADF closed. */
+uint64_t ioexecutor_submit(struct ioexecutor *executor, struct ioloop *loop, ioexecutor_work_fn *work,
+                           ioexecutor_done_fn *done, void *arg);
+
+/* A job that has not started ends with -ECANCELED (0 is answered); one that runs or has run is -EBUSY. */
+int ioexecutor_cancel(struct ioexecutor *executor, uint64_t job);
+
+/* The one that the resolver uses, made when first asked for. NULL with errno. */
+struct ioexecutor *ioexecutor_default(void);
+
+IOAPI_END
+#endif

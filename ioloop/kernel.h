@@ -1,0 +1,37 @@
+/* Internal: kernel.h, the calls that Linux and the BSDs (and macOS) spell differently. kernel_linux.c and kernel_bsd.c;
+ * one of them is linked. Only these two and the pollers know what system they are on.
+ *
+ * Errors: negative errno values. Every descriptor made here is non-blocking and close-on-exec; none raises SIGPIPE.
+ * Threads: any. */
+#ifndef IOLOOP_KERNEL_H
+#define IOLOOP_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+int kernel_socket(int family, int type);
+int kernel_accept(int listener, struct sockaddr *address, socklen_t *length);
+int kernel_pipe(int fds[2]);
+
+/* Makes a descriptor from elsewhere non-blocking; a socket also free of SIGPIPE. Answers 1 for a socket, 0 for others. */
+int kernel_adopt(int fd);
+
+/* Sends to a socket; more: further bytes follow at once. */
+ssize_t kernel_send(int fd, const struct iovec *vector, int count, bool more);
+
+/* Writes to what is no socket. */
+ssize_t kernel_write_pipe(int fd, const struct iovec *vector, int count);
+
+/* From a file to a socket: how many bytes were sent, 0 at the end of the file. */
+ssize_t kernel_sendfile(int fd, int file, off_t offset, size_t count);
+
+/* The error that waits on a socket, cleared: a negative errno value or 0. */
+int kernel_socket_error(int fd);
+
+/* False when the system gives no random bytes. */
+bool kernel_random(void *bytes, size_t size);
+
+#endif

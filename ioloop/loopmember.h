@@ -1,0 +1,47 @@
+/* Internal: loopmember.h, objects of the library that end with their loop. ioloop_close calls close for each member
+ * that is left, newest first; close has to take the member out, and may put off the rest to a looptask, which still
+ * runs before ioloop_close returns.
+ *
+ * What owns a descriptor and little else claims that instead: ioloop_close calls the handler of a claimed descriptor
+ * with LOOPMEMBER_CLOSING. */
+#ifndef IOLOOP_LOOPMEMBER_H
+#define IOLOOP_LOOPMEMBER_H
+
+#include <stdint.h>
+
+#include "ioloop/ioloop.h"
+
+struct deadlines;
+
+struct loopmember {
+    struct loopmember *next;
+    struct loopmember **link; /* what points to this one; NULL: no member */
+    void (*close)(struct loopmember *member);
+};
+
+void loopmember_add(struct ioloop *loop, struct loopmember *member);
+void loopmember_remove(struct loopmember *member);
+
+#define LOOPMEMBER_CLOSING 0x8000u
+
+/* Takes the handler's place for a descriptor without telling the kernel: ioloop_update_handler does that. -EEXIST, -ENOMEM. */
+int loopmember_claim_fd(struct ioloop *loop, int fd, ioloop_handler_fn *handler, void *arg);
+
+/* The kernel forgets the descriptor, its handler stays. */
+void loopmember_unwatch_fd(struct ioloop *loop, int fd);
+
+/* As ioloop_update_handler(READ) on a claimed descriptor, with POLLER_EXCLUSIVE: for listeners that processes share. */
+int loopmember_watch_exclusive(struct ioloop *loop, int fd);
+
+/* The time of this iteration in nanoseconds: read when it began, and again after waiting. */
+int64_t loopmember_now(const struct ioloop *loop);
+
+/* The loop's wheel, made when first asked for; NULL: no memory. */
+struct deadlines *loopmember_deadlines(struct ioloop *loop);
+
+/* The buffer that all streams of a loop receive into, LOOPMEMBER_SCRATCH bytes; allocated when first asked for. Its
+ * bytes are nobody's from the end of a handler on. NULL: no memory. */
+#define LOOPMEMBER_SCRATCH 65536u
+char *loopmember_scratch(struct ioloop *loop);
+
+#endif

@@ -1,0 +1,29 @@
+/* Internal: looptask.h, work that an object of the library puts off to the next iteration. Where the object lives on
+ * memory of its own, so does the task: putting off allocates nothing and cannot fail.
+ *
+ * Tasks run in the order in which they were added, before the callbacks of that iteration, and not inside any
+ * callback: so a task may free its object. */
+#ifndef IOLOOP_LOOPTASK_H
+#define IOLOOP_LOOPTASK_H
+
+#include <stdbool.h>
+
+struct ioloop;
+
+struct looptask {
+    struct looptask *next; /* NULL: not added */
+    void (*run)(struct looptask *task);
+};
+
+/* Adding one that waits already is fine. */
+void looptask_add(struct ioloop *loop, struct looptask *task);
+
+static inline bool looptask_waits(const struct looptask *task)
+{
+    return task->next != NULL;
+}
+
+/* Takes back one that waits; linear in their number. */
+void looptask_remove(struct ioloop *loop, struct looptask *task);
+
+#endif

@@ -1,0 +1,66 @@
+/* tcpserver.h: a server of streams, tornado.tcpserver.TCPServer.
+ *
+ *     struct tcpserver *server = tcpserver_new(loop, handle_stream, NULL, NULL);
+ *     tcpserver_listen(server, 8888, NULL);
+ *
+ * On many cores: tcpserver_bind, then tcpserver_start(server, 0) forks one worker a core, all accepting from the one
+ * inherited listener; or ioprocess_fork_processes and tcpserver_add_sockets.
+ *
+ * Lifetime: tcpserver_close, or ioloop_close. Streams live on without their server. */
+#ifndef IOLOOP_TCPSERVER_H
+#define IOLOOP_TCPSERVER_H
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "ioloop/ioloop.h"
+#include "ioloop/iostream.h"
+#include "ioloop/netutil.h"
+
+IOAPI_BEGIN
+
+struct tcpserver;
+
+/* The stream of a new connection: the callback's, which starts a read on it or closes it. What it asks to read is
+ * tried straight after it returns. */
+typedef void tcpserver_handle_stream_fn(struct tcpserver *server, struct iostream *stream,
+                                        const struct sockaddr *address, socklen_t length, void *arg);
+typedef void tcpserver_full_fn(struct tcpserver *server, void *arg);
+typedef void tcpserver_close_fn(struct tcpserver *server, void *arg);
+
+struct tcpserver_options {
+    struct iostream_options stream; /* for the stream of each connection */
+    size_t max_connections;         /* then the listeners pause. 0: the lesser of 10,000 and RLIMIT_NOFILE - 64 */
+    tcpserver_full_fn *on_full;     /* told when a connection waits because of it, to make room by closing one */
+    tcpserver_close_fn *on_close;   /* the server has closed and is freed when this returns */
+};
+
+/* Options are copied; NULL: defaults. NULL with errno on failure. */
+struct tcpserver *tcpserver_new(struct ioloop *loop, tcpserver_handle_stream_fn *handle_stream, void *arg,
+                                const struct tcpserver_options *options);
+
+/* Binds and serves; any number of times. Port 0: a free one. Answers the port. */
+int tcpserver_listen(struct tcpserver *server, int port, const struct netutil_bind_options *options);
+int tcpserver_listen_unix(struct tcpserver *server, const char *path, unsigned mode);
+
+/* Serves on listeners that are there; they become the server's. */
+int tcpserver_add_sockets(struct tcpserver *server, const int *fds, size_t count) IOAPI_MUST_USE;
+
+/* Binds now, serves after tcpserver_start. Answers the port. */
+int tcpserver_bind(struct tcpserver *server, int port, const struct netutil_bind_options *options);
+
+/* processes 1: in this one. Otherwise forks so many workers (0 or less: one a core) before the loop runs, each with its
+ * loop re-opened; returns in each worker, and in the parent not before all have ended (see ioprocess_fork_processes).
+ * max_restarts 0: 100. */
+int tcpserver_start(struct tcpserver *server, int processes, int max_restarts);
+
+/* Stops accepting and closes the listeners; connections stay. Any number of times. */
+void tcpserver_stop(struct tcpserver *server);
+void tcpserver_close(struct tcpserver *server);
+
+/* Streams of this server that are open now. */
+size_t tcpserver_connections(const struct tcpserver *server);
+struct ioloop *tcpserver_loop(const struct tcpserver *server);
+
+IOAPI_END
+#endif

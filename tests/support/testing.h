@@ -1,0 +1,51 @@
+/* Internal: testing.h, what every test needs: cmocka, a limit of time a test, a check for descriptors left open.
+ *
+ *     static void adds_two_numbers(void **state) { assert_int_equal(1 + 1, 2); }
+ *     static const struct CMUnitTest tests[] = { cmocka_unit_test(adds_two_numbers) };
+ *     TESTING_MAIN(tests)
+ *
+ * A test that takes over 10 s (60 s under a sanitizer or valgrind) aborts its program with its name. */
+#ifndef TESTS_SUPPORT_TESTING_H
+#define TESTS_SUPPORT_TESTING_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+int testing_run(const char *group, const struct CMUnitTest *tests, size_t count);
+
+#define TESTING_MAIN(tests)                                                 \
+    int main(void)                                                          \
+    {                                                                       \
+        return testing_run(__FILE__, tests, sizeof tests / sizeof *tests);  \
+    }
+
+/* Open descriptors of this process. */
+int testing_count_fds(void);
+
+/* Two ends of a connected, non-blocking socket pair. */
+void testing_socketpair(int fds[2]);
+
+/* Two ends of a TCP connection over 127.0.0.1, non-blocking. */
+void testing_tcp_pair(int fds[2]);
+
+/* Logs of the library from here to testing_end_logs go into a buffer instead of to stderr. testing_logs counts those
+ * whose text contains the word (NULL: all). A test that expects none checks that. */
+void testing_begin_logs(void);
+int testing_logs(const char *word);
+void testing_end_logs(void);
+
+/* A clock for ioloop_options.clock: it stands still until a test moves it. arg: a double, the seconds. */
+double testing_clock(void *arg);
+
+/* Runs the loop until *done is true; fails the test when 5 s (of real time) go by. */
+struct ioloop;
+void testing_run_until(struct ioloop *loop, const bool *done);
+
+/* Runs so many iterations without waiting. */
+void testing_spin(struct ioloop *loop, int iterations);
+
+#endif
