@@ -4,10 +4,14 @@
  *     ioexecutor_submit(executor, loop, look_up, on_done, query);
  *
  * Lifetime: ioexecutor_close. Jobs that have not started end with -ECANCELED, those that run are waited for, or not.
- * Callbacks: work runs on a thread of the pool, done on the loop, once for each job that was accepted; when the loop
- *     has closed first done is not called.
+ *     Until the last of them has been told, calls on the executor are legal and answer EBADF.
+ * Callbacks: work runs on a thread of the pool, done on the loop, once for each job that was accepted. When the loop
+ *     has closed first, work still runs and done is not called: so arg belongs to work from when it starts, and to done
+ *     from when it ends. To get it back when a loop closes, cancel: 0, and work never sees it; -EBUSY, and work has to
+ *     be told (by a flag in it) to free it.
  * Threads: any may submit. The threads of the pool block all signals and are started when there is work for them.
- *     In a child of fork() they are started anew; jobs of the parent stay the parent's. */
+ *     In a child of fork() they are started anew; jobs of the parent stay the parent's, and in the child are never
+ *     told. */
 #ifndef IOLOOP_IOEXECUTOR_H
 #define IOLOOP_IOEXECUTOR_H
 
@@ -23,10 +27,10 @@ struct ioexecutor;
 typedef void ioexecutor_work_fn(void *arg);
 typedef void ioexecutor_done_fn(int error, void *arg); /* 0, or -ECANCELED: the work was never started */
 
-/* At most so many threads and jobs that wait (0: 4 and 256). */
+/* At most so many threads, and jobs for which no thread is free (0: 4 and 256). NULL with errno: EINVAL, ENOMEM. */
 struct ioexecutor *ioexecutor_new(int threads, int queue);
 
-/* wait: until the running jobs have ended; else they end by themselves and only then is the memory freed. */
+/* wait: until the running jobs have ended (so not from one of them); else they end by themselves. */
 void ioexecutor_close(struct ioexecutor *executor, bool wait);
 
 /* An id to cancel by, 0 with errno: EAGAIN the queue is full or no thread could be started, ENOMEM, EBADF closed. */
@@ -36,7 +40,7 @@ uint64_t ioexecutor_submit(struct ioexecutor *executor, struct ioloop *loop, ioe
 /* A job that has not started ends with -ECANCELED (0 is answered); one that runs or has run is -EBUSY. */
 int ioexecutor_cancel(struct ioexecutor *executor, uint64_t job);
 
-/* The one that the resolver uses, made when first asked for. NULL with errno. */
+/* The one that the resolver uses, made when first asked for, and again after it was closed. NULL with errno. */
 struct ioexecutor *ioexecutor_default(void);
 
 IOAPI_END

@@ -10,7 +10,7 @@
  * Errors: 0 or a negative errno value (ioloop_strerror); -EBADF on a loop that is closed, -ESTALE in a child of
  *     fork() that has not called ioloop_reopen, -ENOMEM wherever memory is needed.
  * Threads: a loop belongs to the thread that runs it. Only ioloop_add_callback, ioloop_add_callback_from_signal,
- *     ioloop_stop_from_thread, ioloop_hold and ioloop_release may be called from others.
+ *     ioloop_stop, ioloop_hold and ioloop_release may be called from others.
  * Units: seconds, on the loop's own clock, which is monotonic and starts anywhere. */
 #ifndef IOLOOP_IOLOOP_H
 #define IOLOOP_IOLOOP_H
@@ -75,14 +75,12 @@ int ioloop_reopen(struct ioloop *loop) IOAPI_MUST_USE;
 /* Runs until ioloop_stop. -EBUSY when this loop, or another one on this thread, is running already. */
 int ioloop_start(struct ioloop *loop);
 
-/* Ends ioloop_start after the current turn; without one, makes the next return at once. */
+/* Ends ioloop_start after the current turn; without one, makes the next return at once. From any thread, and from
+ * signal handlers. */
 void ioloop_stop(struct ioloop *loop);
 
-/* ioloop_stop from another thread, or from a signal handler. */
-void ioloop_stop_from_thread(struct ioloop *loop);
-
-/* One iteration, for a program with a loop of its own. Waits for events until the timeout at most (seconds; negative:
- * for as long as it takes). Answers the number of handlers called. */
+/* One iteration, for a program with a loop of its own: what is due runs, then it waits for events until the timeout at
+ * most (seconds; negative: for as long as it takes) and calls their handlers. Answers the number of these. */
 int ioloop_run_once(struct ioloop *loop, double timeout);
 
 /* For that program: the descriptor to watch for reading, and the seconds until ioloop_run_once has something to do

@@ -7,11 +7,13 @@
 #ifndef IOLOOP_LOOPMEMBER_H
 #define IOLOOP_LOOPMEMBER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "ioloop/ioloop.h"
 
 struct deadlines;
+struct iostream;
 
 struct loopmember {
     struct loopmember *next;
@@ -43,5 +45,19 @@ struct deadlines *loopmember_deadlines(struct ioloop *loop);
  * bytes are nobody's from the end of a handler on. NULL: no memory. */
 #define LOOPMEMBER_SCRATCH 65536u
 char *loopmember_scratch(struct ioloop *loop);
+
+/* What the one stream whose consumer runs now has written, until the consumer returns: it leaves in one call. */
+#define LOOPMEMBER_CORK 65536u
+struct loopcork {
+    struct iostream *owner; /* NULL: no consumer runs */
+    size_t used;
+    char *bytes; /* LOOPMEMBER_CORK of them; NULL until first needed */
+};
+struct loopcork *loopmember_cork(struct ioloop *loop);
+
+/* Blocks of LOOPMEMBER_SPARE bytes for what comes and goes with every read; the loop keeps a few. NULL: no memory. */
+#define LOOPMEMBER_SPARE 88u
+void *loopmember_take_spare(struct ioloop *loop);
+void loopmember_give_spare(struct ioloop *loop, void *block);
 
 #endif

@@ -1,0 +1,74 @@
+#include "ioloop/iobuffer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "ioloop/ioalloc.h"
+
+#define SMALLEST 256u
+
+/* Twice as much each time, so that a byte is moved a constant number of times, whatever pieces it came in. */
+static size_t grown_capacity(const struct iobuffer *buffer, size_t size)
+{
+    size_t needed, capacity = buffer != NULL ? buffer->capacity : SMALLEST / 2;
+
+    if (__builtin_add_overflow(iobuffer_length(buffer), size, &needed) || needed > (size_t)-1 / 4)
+        return 0;
+    while (capacity < needed)
+        capacity *= 2;
+    return capacity;
+}
+
+char *iobuffer_reserve(struct iobuffer **buffer, size_t size)
+{
+    struct iobuffer *old = *buffer;
+
+    if (old != NULL && old->capacity - old->start - old->length >= size)
+        return old->bytes + old->start + old->length;
+    /* Moving down is worth it only when it makes room for as much as is moved. */
+    if (old != NULL && old->capacity - old->length >= size && old->start >= old->length) {
+        memmove(old->bytes, old->bytes + old->start, old->length);
+        old->start = 0;
+        return old->bytes + old->length;
+    }
+    size_t capacity = grown_capacity(old, size);
+    struct iobuffer *grown = capacity != 0 ? ioalloc(sizeof *grown + capacity) : NULL;
+    if (grown == NULL)
+        return NULL;
+    *grown = (struct iobuffer){ 0, iobuffer_length(old), capacity };
+    if (old != NULL)
+        memcpy(grown->bytes, old->bytes + old->start, old->length);
+    ioalloc_free(old);
+    *buffer = grown;
+    return grown->bytes + grown->length;
+}
+
+int iobuffer_append(struct iobuffer **buffer, const char *data, size_t length)
+{
+    if (length == 0)
+        return 0;
+    char *place = iobuffer_reserve(buffer, length);
+    if (place == NULL)
+        return -ENOMEM;
+    memcpy(place, data, length);
+    iobuffer_commit(*buffer, length);
+    return 0;
+}
+
+void iobuffer_consume(struct iobuffer **buffer, size_t size)
+{
+    struct iobuffer *held = *buffer;
+
+    if (size == 0)
+        return;
+    held->start += size;
+    held->length -= size;
+    if (held->length == 0)
+        iobuffer_free(buffer);
+}
+
+void iobuffer_free(struct iobuffer **buffer)
+{
+    ioalloc_free(*buffer);
+    *buffer = NULL;
+}

@@ -1,0 +1,60 @@
+#include "ioloop/ioloop.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+/* The codes that mean something of this library's own; docs/conventions.md has the same table. */
+static const struct {
+    int error;
+    const char *text;
+} ours[] = {
+    { 0, "no error" },
+    { ESHUTDOWN, "end of file: the peer has finished sending" },
+    { ECANCELED, "cancelled" },
+    { EMSGSIZE, "no match within max_bytes" },
+    { ENOBUFS, "a buffer limit was hit" },
+    { ETIMEDOUT, "timed out" },
+    { EALREADY, "already waiting for that" },
+    { EBADF, "closed" },
+    { ESTALE, "used after fork without ioloop_reopen" },
+    { ENXIO, "no such host" },
+    { EPIPE, "nothing more can be sent" },
+    { ENOMEM, "out of memory" },
+    { EINVAL, "invalid argument" },
+    { EAGAIN, "try again" },
+    { EBUSY, "busy" },
+    { EEXIST, "exists already" },
+    { ENOENT, "not there" },
+    { EPERM, "not permitted" },
+    { EACCES, "permission denied" },
+    { EIO, "input or output error" },
+    { EMFILE, "too many open descriptors in this process" },
+    { ENFILE, "too many open descriptors in the system" },
+    { ECONNREFUSED, "connection refused" },
+    { ECONNRESET, "connection reset by peer" },
+    { ECONNABORTED, "connection aborted" },
+    { ENOTCONN, "not connected" },
+    { EISCONN, "already connected" },
+    { EHOSTUNREACH, "no route to host" },
+    { ENETUNREACH, "network is unreachable" },
+    { ENETDOWN, "network is down" },
+    { EADDRINUSE, "address already in use" },
+    { EADDRNOTAVAIL, "address not available" },
+    { EAFNOSUPPORT, "address family not supported" },
+    { EPROTO, "protocol error" },
+    { ENOTSOCK, "not a socket" },
+    { ENOSPC, "no space left" },
+    { EINTR, "interrupted" },
+    { ENOTSUP, "not supported" },
+};
+
+const char *ioloop_strerror(int error)
+{
+    int positive = error < 0 ? -error : error;
+
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        if (ours[i].error == positive)
+            return ours[i].text;
+    }
+    return "unknown error";
+}

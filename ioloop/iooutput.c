@@ -1,0 +1,194 @@
+#include "ioloop/iooutput.h"
+
+#include <string.h>
+
+#include "ioloop/ioalloc.h"
+
+#define CHUNK 4000u /* with its head and malloc's about a page */
+
+struct iooutput *iooutput_new(void)
+{
+    struct iooutput *output = ioalloc(sizeof *output);
+
+    if (output == NULL)
+        return NULL;
+    *output = (struct iooutput){ NULL, &output->first, NULL, &output->done, 0 };
+    return output;
+}
+
+void iooutput_free(struct iooutput *output)
+{
+    if (output == NULL)
+        return;
+    for (struct iooutput_segment *segment; (segment = iooutput_take_any(output)) != NULL;)
+        ioalloc_free(segment);
+    ioalloc_free(output);
+}
+
+struct iooutput_segment *iooutput_new_segment(size_t room)
+{
+    struct iooutput_segment *segment = ioalloc(sizeof *segment + room);
+
+    if (segment != NULL) {
+        memset(segment, 0, sizeof *segment);
+        segment->file = -1;
+        segment->room = room;
+        segment->data = segment->bytes;
+    }
+    return segment;
+}
+
+static void add_done(struct iooutput *output, struct iooutput_segment *segment)
+{
+    segment->next = NULL;
+    *output->last_done = segment;
+    output->last_done = &segment->next;
+}
+
+static void finish_segment(struct iooutput *output, struct iooutput_segment *segment)
+{
+    if (segment->callback != NULL || segment->release != NULL)
+        add_done(output, segment);
+    else
+        ioalloc_free(segment);
+}
+
+/* Those that have nothing left to send and nothing before them. */
+static void finish_empty(struct iooutput *output)
+{
+    while (output->first != NULL && output->first->left == 0) {
+        struct iooutput_segment *segment = output->first;
+
+        output->first = segment->next;
+        if (output->first == NULL)
+            output->last = &output->first;
+        finish_segment(output, segment);
+    }
+}
+
+void iooutput_append(struct iooutput *output, struct iooutput_segment *segment)
+{
+    segment->next = NULL;
+    *output->last = segment;
+    output->last = &segment->next;
+    output->pending += segment->left;
+}
+
+void iooutput_prepend(struct iooutput *output, struct iooutput_segment *segment)
+{
+    segment->next = output->first;
+    if (output->first == NULL)
+        output->last = &segment->next;
+    output->first = segment;
+    output->pending += segment->left;
+}
+
+static uint64_t vector_length(const struct iovec *vector, int count)
+{
+    uint64_t length = 0;
+
+    for (int i = 0; i < count; i++)
+        length += vector[i].iov_len;
+    return length;
+}
+
+static void copy_in(struct iooutput_segment *segment, const struct iovec *vector, int count, uint64_t skip)
+{
+    for (int i = 0; i < count; i++) {
+        if (skip >= vector[i].iov_len) {
+            skip -= vector[i].iov_len;
+            continue;
+        }
+        size_t length = vector[i].iov_len - (size_t)skip;
+        memcpy((char *)segment->data + segment->left, (const char *)vector[i].iov_base + skip, length);
+        segment->left += length;
+        segment->room -= length;
+        skip = 0;
+    }
+}
+
+static struct iooutput_segment *last_segment(struct iooutput *output)
+{
+    if (output->first == NULL)
+        return NULL;
+    return (struct iooutput_segment *)((char *)output->last - offsetof(struct iooutput_segment, next));
+}
+
+bool iooutput_copy(struct iooutput *output, const struct iovec *vector, int count, uint64_t skip,
+                   iostream_write_fn *callback, void *arg)
+{
+    uint64_t length = vector_length(vector, count) - skip;
+    struct iooutput_segment *segment = last_segment(output);
+
+    /* A segment with a callback is whole: what follows it must not hold it up. */
+    if (segment == NULL || segment->callback != NULL || segment->room < length) {
+        segment = iooutput_new_segment(length < CHUNK && callback == NULL ? CHUNK : (size_t)length);
+        if (segment == NULL)
+            return false;
+        iooutput_append(output, segment);
+    }
+    copy_in(segment, vector, count, skip);
+    output->pending += length;
+    segment->callback = callback;
+    segment->arg = arg;
+    return true;
+}
+
+int iooutput_gather(const struct iooutput *output, struct iovec *vector, int capacity)
+{
+    int count = 0;
+
+    for (struct iooutput_segment *segment = output->first; segment != NULL && count < capacity;
+         segment = segment->next) {
+        if (segment->left == 0)
+            continue;
+        if (segment->file >= 0)
+            break;
+        vector[count++] = (struct iovec){ (void *)segment->data, (size_t)segment->left };
+    }
+    return count;
+}
+
+void iooutput_sent(struct iooutput *output, uint64_t count)
+{
+    output->pending -= count;
+    for (struct iooutput_segment *segment = output->first; segment != NULL && count > 0; segment = segment->next) {
+        uint64_t part = count < segment->left ? count : segment->left;
+
+        segment->left -= part;
+        count -= part;
+        if (segment->file >= 0)
+            segment->offset += (off_t)part;
+        else
+            segment->data += part;
+    }
+    finish_empty(output);
+}
+
+struct iooutput_segment *iooutput_take_done(struct iooutput *output)
+{
+    struct iooutput_segment *segment = output->done;
+
+    if (segment == NULL)
+        return NULL;
+    output->done = segment->next;
+    if (output->done == NULL)
+        output->last_done = &output->done;
+    return segment;
+}
+
+struct iooutput_segment *iooutput_take_any(struct iooutput *output)
+{
+    struct iooutput_segment *segment = iooutput_take_done(output);
+
+    if (segment != NULL)
+        return segment;
+    segment = output->first;
+    if (segment == NULL)
+        return NULL;
+    output->first = segment->next;
+    if (output->first == NULL)
+        output->last = &output->first;
+    output->pending -= segment->left;
+    return segment;
+}

@@ -1,0 +1,117 @@
+/* Internal: iostreamlayer.h, the inside of a stream, for the files that make it up and the layers that embed one.
+ *
+ * A stream that waits is this struct and nothing else: buffers, output, and what few streams use exist only while
+ * needed. */
+#ifndef IOLOOP_IOSTREAMLAYER_H
+#define IOLOOP_IOSTREAMLAYER_H
+
+#include "ioloop/deadlines.h"
+#include "ioloop/iobuffer.h"
+#include "ioloop/iooutput.h"
+#include "ioloop/iostream.h"
+#include "ioloop/looptask.h"
+
+/* Whoever counts streams. gone is called when the descriptor has been closed, from wherever that happens; it must not
+ * call the program. */
+struct iostreamlayer_owner {
+    void (*gone)(struct iostreamlayer_owner *owner, struct iostream *stream);
+};
+
+/* What not every stream needs. */
+struct iostreamlayer_extras {
+    struct iostream_options options;
+    iostream_connect_fn *on_connect;
+    void *on_connect_arg;
+    iostream_drain_fn *on_drain;
+    void *on_drain_arg;
+    uint64_t high_water;
+    struct deadline read_deadline;
+    double read_timeout;
+    struct iostream *stream; /* whose these are: the deadline leads here */
+    unsigned corks;
+    bool over_high_water;
+    bool drained;
+};
+
+struct iostream {
+    struct looptask task; /* waits when there is something to tell the program in the next iteration */
+    struct ioloop *loop;
+    int fd;    /* -1: closed */
+    int error; /* why it closed */
+    int end;   /* why no more bytes will come in; 0: they may */
+    unsigned is_pipe : 1;
+    unsigned is_custom : 1;     /* reached through a transport from outside */
+    unsigned is_handshaking : 1;
+    unsigned is_connecting : 1;
+    unsigned is_connected : 1;  /* which the program has not been told yet */
+    unsigned is_closed : 1;
+    unsigned half_close : 1;
+    unsigned shutdown_wanted : 1;
+    unsigned shutdown_done : 1;
+    unsigned is_feeding : 1;    /* the consumer is being shown bytes */
+    unsigned is_fresh : 1;      /* the consumer is new: it has not seen what is unread */
+    unsigned takes_nothing : 1; /* the consumer is done without a byte */
+    unsigned is_read_op : 1;    /* the consumer is one of iostreamread.c */
+    unsigned is_write_only : 1; /* the writing end of a pipe */
+    unsigned interest : 4;      /* what the loop watches for */
+    iostream_consumer_fn *consumer;
+    void *consumer_arg;
+    struct iobuffer *input;
+    struct iooutput *output;
+    iostream_close_fn *close_callback;
+    void *close_arg;
+    struct iostreamlayer_extras *extras;
+    struct iostreamlayer_owner *owner;
+};
+
+/* For the layers. */
+
+/* A stream on a socket that is known to be non-blocking, as accept gave it. */
+struct iostream *iostreamlayer_new_accepted(struct ioloop *loop, int fd, const struct iostream_options *options);
+
+/* Tries at once, without waiting for the poller, what was asked to be read. Also fine when the stream has closed. Only
+ * from a handler of the loop, once, for a stream of new_accepted. */
+void iostreamlayer_read_now(struct iostream *stream);
+
+/* iostream_close with a reason; 0 is iostream_close itself. */
+void iostreamlayer_fail(struct iostream *stream, int error);
+
+/* For iostreamread.c. */
+
+/* Makes a consumer the current one. takes_nothing: it is to be called even if there are no bytes. */
+void iostreamlayer_begin_read(struct iostream *stream, iostream_consumer_fn *consumer, void *arg, bool takes_nothing);
+void iostreamlayer_end_read(struct iostream *stream);
+
+/* Of the read under way: how many bytes are missing at least (0: not known), and the memory they should go to (NULL:
+ * any). put_into counts those that went there. */
+size_t iostreamlayer_missing(const struct iostream *stream, char **into);
+void iostreamlayer_put_into(struct iostream *stream, size_t count);
+
+size_t iostreamlayer_max_buffer(const struct iostream *stream);
+
+/* For iostreamwrite.c. */
+
+struct iostreamlayer_extras *iostreamlayer_extras(struct iostream *stream); /* made when missing; NULL: no memory */
+ssize_t iostreamlayer_transport_write(struct iostream *stream, const struct iovec *vector, int count, bool more);
+void iostreamlayer_update_interest(struct iostream *stream);
+
+/* Sends what waits, as much as the kernel takes. */
+void iostreamlayer_send_output(struct iostream *stream);
+
+/* Around consumers: what they write to their stream leaves at the end of the outermost pair. */
+void iostreamlayer_begin_cork(struct iostream *stream);
+void iostreamlayer_end_cork(struct iostream *stream);
+
+/* Tries once to send what a cork holds back; for a stream that is about to close. */
+void iostreamlayer_flush_corks(struct iostream *stream);
+
+/* Tells the program of writes that are through, and of the drain. */
+void iostreamlayer_tell_written(struct iostream *stream);
+
+/* Ends all writes with an error. */
+void iostreamlayer_end_output(struct iostream *stream, int error);
+
+/* Does what iostream_shutdown asked for, if nothing is left to send. */
+void iostreamlayer_try_shutdown(struct iostream *stream);
+
+#endif

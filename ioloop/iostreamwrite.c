@@ -1,0 +1,603 @@
+/* The writing side of iostream.h. Bytes take the shortest way that keeps their order: straight to the kernel; into the
+ * loop's cork while this stream's consumer runs; else to the end of the stream's output. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ioloop/ioalloc.h"
+#include "ioloop/iolog.h"
+#include "ioloop/ioloop.h"
+#include "ioloop/iostreamlayer.h"
+#include "ioloop/kernel.h"
+#include "ioloop/loopmember.h"
+
+#define MAX_WRITE_BUFFER (16u << 20)
+#define CORKED_AT_MOST   4096u /* longer writes are not worth copying into the cork */
+#define VECTOR           16
+#define SEND_BUDGET      16    /* calls a wake-up */
+#define FILE_CHUNK       65536u /* of a file that goes where sendfile does not */
+#define FILE_AT_ONCE     (1u << 20)
+
+/* Output comes and goes with what is in it. */
+static bool make_output(struct iostream *stream)
+{
+    if (stream->output == NULL)
+        stream->output = iooutput_new();
+    return stream->output != NULL;
+}
+
+static void drop_empty_output(struct iostream *stream)
+{
+    struct iooutput *output = stream->output;
+
+    if (output == NULL || output->first != NULL || output->done != NULL)
+        return;
+    iooutput_free(output);
+    stream->output = NULL;
+}
+
+static uint64_t queued(const struct iostream *stream)
+{
+    return stream->output != NULL ? stream->output->pending : 0;
+}
+
+uint64_t iostream_pending(const struct iostream *stream)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
+    return queued(stream) + (cork->owner == stream ? cork->used : 0);
+}
+
+/* Sending. */
+
+ssize_t iostreamlayer_transport_write(struct iostream *stream, const struct iovec *vector, int count, bool more)
+{
+    if (stream->is_custom)
+        return stream->extras->options.transport->write(stream->extras->options.transport_context, stream->fd, vector,
+                                                        count);
+    return stream->is_pipe ? kernel_write_pipe(stream->fd, vector, count)
+                           : kernel_send(stream->fd, vector, count, more);
+}
+
+static bool would_block(ssize_t result)
+{
+    return result == -EAGAIN || result == -EWOULDBLOCK;
+}
+
+static void fail_writing(struct iostream *stream, int error)
+{
+    if (error != -EPIPE && error != -ECONNRESET && error != -ECONNABORTED && error != -ETIMEDOUT)
+        iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "write error on descriptor %d: %s", stream->fd,
+                    ioloop_strerror(error));
+    iostreamlayer_fail(stream, error);
+}
+
+static bool may_send(const struct iostream *stream)
+{
+    return !stream->is_connecting && !stream->is_connected && !stream->is_handshaking;
+}
+
+static bool is_corked_by_program(const struct iostream *stream)
+{
+    return stream->extras != NULL && stream->extras->corks > 0;
+}
+
+/* Where sendfile does not lead, the next bytes of the file become a segment of memory. Answers 0 or an error. */
+static ssize_t load_file_chunk(struct iostream *stream)
+{
+    struct iooutput_segment *file = stream->output->first;
+    size_t size = file->left < FILE_CHUNK ? (size_t)file->left : FILE_CHUNK;
+    struct iooutput_segment *chunk = iooutput_new_segment(size);
+
+    if (chunk == NULL)
+        return -ENOMEM;
+    ssize_t count = pread(file->file, chunk->bytes, size, file->offset);
+    if (count <= 0) {
+        ioalloc_free(chunk);
+        return count < 0 ? -errno : -EIO;
+    }
+    chunk->left = (uint64_t)count;
+    file->left -= (uint64_t)count;
+    file->offset += count;
+    stream->output->pending -= (uint64_t)count;
+    iooutput_prepend(stream->output, chunk);
+    return 0;
+}
+
+static ssize_t send_file(struct iostream *stream)
+{
+    struct iooutput_segment *file = stream->output->first;
+    size_t size = file->left < FILE_AT_ONCE ? (size_t)file->left : FILE_AT_ONCE;
+    ssize_t count = kernel_sendfile(stream->fd, file->file, file->offset, size);
+
+    return count == 0 ? -EIO : count; /* the file is shorter than it was said to be */
+}
+
+/* Sends once. Answers how many bytes, or an error; full: the kernel takes no more now. */
+static ssize_t send_once(struct iostream *stream, bool *full)
+{
+    struct iovec vector[VECTOR];
+    struct iooutput *output = stream->output;
+    int count = iooutput_gather(output, vector, VECTOR);
+    ssize_t sent;
+    size_t size = 0;
+
+    if (count == 0 && (stream->is_custom || stream->is_pipe)) {
+        sent = load_file_chunk(stream);
+        if (sent < 0)
+            return sent;
+        count = iooutput_gather(output, vector, VECTOR);
+    }
+    if (count == 0) {
+        sent = send_file(stream);
+    } else {
+        for (int i = 0; i < count; i++)
+            size += vector[i].iov_len;
+        sent = iostreamlayer_transport_write(stream, vector, count, size < output->pending);
+    }
+    *full = would_block(sent) || (size > 0 && sent >= 0 && (size_t)sent < size);
+    return would_block(sent) ? 0 : sent;
+}
+
+static void note_progress(struct iostream *stream)
+{
+    struct iostreamlayer_extras *extras = stream->extras;
+
+    if (extras != NULL && extras->over_high_water && queued(stream) <= extras->high_water / 4) {
+        extras->over_high_water = false;
+        extras->drained = true;
+        looptask_add(stream->loop, &stream->task);
+    }
+    if (stream->output != NULL && stream->output->done != NULL)
+        looptask_add(stream->loop, &stream->task);
+    drop_empty_output(stream);
+    if (queued(stream) == 0)
+        iostreamlayer_try_shutdown(stream);
+}
+
+void iostreamlayer_send_output(struct iostream *stream)
+{
+    bool full = false;
+
+    if (!may_send(stream) || is_corked_by_program(stream) || stream->output == NULL)
+        return;
+    for (int i = 0; i < SEND_BUDGET && !full && stream->output->pending > 0; i++) {
+        ssize_t sent = send_once(stream, &full);
+        if (sent < 0) {
+            fail_writing(stream, (int)sent);
+            return;
+        }
+        iooutput_sent(stream->output, (uint64_t)sent);
+    }
+    iooutput_sent(stream->output, 0);
+    note_progress(stream);
+    iostreamlayer_update_interest(stream);
+}
+
+/* The cork. */
+
+void iostreamlayer_begin_cork(struct iostream *stream)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
+    if (cork->owner == NULL)
+        cork->owner = stream;
+}
+
+/* So many bytes of what was in the cork, and of what came behind it, were sent. Answers how many were of the latter;
+ * what is left in the cork goes before all that waits. */
+static ssize_t settle_cork(struct iostream *stream, struct loopcork *cork, size_t sent)
+{
+    struct iovec rest = { cork->bytes + sent, cork->used - sent };
+    size_t used = cork->used;
+
+    if (used == 0)
+        return (ssize_t)sent;
+    cork->used = 0;
+    if (sent >= used) {
+        if (stream->output != NULL) {
+            iooutput_sent(stream->output, 0);
+            note_progress(stream);
+        }
+        return (ssize_t)(sent - used);
+    }
+    struct iooutput_segment *segment = iooutput_new_segment(rest.iov_len);
+    if (segment == NULL || !make_output(stream)) {
+        ioalloc_free(segment);
+        return -ENOMEM;
+    }
+    memcpy(segment->bytes, rest.iov_base, rest.iov_len);
+    segment->left = rest.iov_len;
+    segment->room = 0;
+    iooutput_prepend(stream->output, segment);
+    return 0;
+}
+
+static void flush_cork(struct iostream *stream, struct loopcork *cork)
+{
+    struct iovec vector = { cork->bytes, cork->used };
+    ssize_t sent = iostreamlayer_transport_write(stream, &vector, 1, false);
+
+    if (sent >= 0 || would_block(sent))
+        sent = settle_cork(stream, cork, sent > 0 ? (size_t)sent : 0);
+    if (sent < 0) {
+        cork->used = 0;
+        fail_writing(stream, (int)sent);
+    }
+}
+
+void iostreamlayer_end_cork(struct iostream *stream)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
+    if (cork->owner != stream)
+        return;
+    if (!stream->is_closed && cork->used > 0)
+        flush_cork(stream, cork);
+    cork->owner = NULL;
+    cork->used = 0;
+}
+
+/* Once more before the end, so that an answer written and closed behind is an answer sent. */
+void iostreamlayer_flush_corks(struct iostream *stream)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct iovec vector[VECTOR];
+    int count = 0;
+
+    if (!may_send(stream))
+        return;
+    if (cork->owner == stream && cork->used > 0)
+        vector[count++] = (struct iovec){ cork->bytes, cork->used };
+    if (stream->output != NULL && (count > 0 || is_corked_by_program(stream)))
+        count += iooutput_gather(stream->output, vector + count, VECTOR - count);
+    if (count > 0)
+        (void)!iostreamlayer_transport_write(stream, vector, count, false);
+}
+
+void iostream_cork(struct iostream *stream)
+{
+    if (!stream->is_closed && iostreamlayer_extras(stream) != NULL)
+        stream->extras->corks++;
+}
+
+void iostream_uncork(struct iostream *stream)
+{
+    if (stream->is_closed || !is_corked_by_program(stream))
+        return;
+    if (--stream->extras->corks == 0)
+        iostreamlayer_send_output(stream);
+}
+
+/* Writing. */
+
+static int check_write(struct iostream *stream, uint64_t length)
+{
+    uint64_t most = MAX_WRITE_BUFFER;
+    uint64_t pending = iostream_pending(stream);
+
+    if (stream->is_closed)
+        return -EBADF;
+    if (stream->shutdown_wanted)
+        return -EPIPE;
+    if (stream->extras != NULL && stream->extras->options.max_write_buffer_size != 0)
+        most = stream->extras->options.max_write_buffer_size;
+    if (pending == 0 || pending + length <= most)
+        return 0;
+    iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "descriptor %d: over max_write_buffer_size, its peer does not read",
+                stream->fd);
+    iostreamlayer_fail(stream, -ENOBUFS);
+    return -ENOBUFS;
+}
+
+static void note_high_water(struct iostream *stream)
+{
+    struct iostreamlayer_extras *extras = stream->extras;
+
+    if (extras != NULL && extras->on_drain != NULL && iostream_pending(stream) > extras->high_water)
+        extras->over_high_water = true;
+}
+
+/* A segment with no bytes behind what has been written so far: its callback comes when that is through. */
+static int add_callback(struct iostream *stream, iostream_write_fn *callback, void *arg)
+{
+    struct iooutput_segment *segment = iooutput_new_segment(0);
+
+    if (segment == NULL || !make_output(stream)) {
+        ioalloc_free(segment);
+        return -ENOMEM;
+    }
+    segment->callback = callback;
+    segment->arg = arg;
+    iooutput_append(stream->output, segment);
+    return 0;
+}
+
+static int put_in_cork(struct iostream *stream, struct loopcork *cork, const struct iovec *vector, int count,
+                       iostream_write_fn *callback, void *arg)
+{
+    if (callback != NULL) {
+        int error = add_callback(stream, callback, arg);
+        if (error < 0)
+            return error;
+    }
+    for (int i = 0; i < count; i++) {
+        memcpy(cork->bytes + cork->used, vector[i].iov_base, vector[i].iov_len);
+        cork->used += vector[i].iov_len;
+    }
+    return 0;
+}
+
+static bool fits_in_cork(struct loopcork *cork, size_t length)
+{
+    if (length > CORKED_AT_MOST || cork->used + length > LOOPMEMBER_CORK)
+        return false;
+    if (cork->bytes == NULL)
+        cork->bytes = ioalloc(LOOPMEMBER_CORK);
+    return cork->bytes != NULL;
+}
+
+/* Sends what is in the cork and the vector behind it. Answers how many bytes of the vector went, or an error. */
+static ssize_t send_behind_cork(struct iostream *stream, struct loopcork *cork, const struct iovec *vector, int count)
+{
+    struct iovec all[VECTOR + 1] = { { cork->bytes, cork->used } };
+
+    if (cork->owner != stream || cork->used == 0) {
+        ssize_t sent = iostreamlayer_transport_write(stream, vector, count < VECTOR ? count : VECTOR, false);
+        return would_block(sent) ? 0 : sent;
+    }
+    if (count > VECTOR)
+        count = VECTOR;
+    memcpy(all + 1, vector, (size_t)count * sizeof *vector);
+    ssize_t sent = iostreamlayer_transport_write(stream, all, count + 1, false);
+    if (sent < 0 && !would_block(sent)) {
+        cork->used = 0;
+        return sent;
+    }
+    return settle_cork(stream, cork, sent > 0 ? (size_t)sent : 0);
+}
+
+/* What was not sent is copied to the end of the output, with the callback; without either nothing is left to do. */
+static int keep_rest(struct iostream *stream, const struct iovec *vector, int count, uint64_t sent,
+                     iostream_write_fn *callback, void *arg)
+{
+    if (!make_output(stream) || !iooutput_copy(stream->output, vector, count, sent, callback, arg)) {
+        drop_empty_output(stream);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+/* Sent in part, and the rest is lost: nobody could make sense of the bytes that follow. */
+static int fail_write(struct iostream *stream, int error)
+{
+    fail_writing(stream, error);
+    return error;
+}
+
+static int write_now(struct iostream *stream, struct loopcork *cork, const struct iovec *vector, int count,
+                     uint64_t length, iostream_write_fn *callback, void *arg)
+{
+    ssize_t sent = send_behind_cork(stream, cork, vector, count);
+
+    if (sent < 0)
+        return fail_write(stream, (int)sent);
+    if ((uint64_t)sent < length) {
+        int error = keep_rest(stream, vector, count, (uint64_t)sent, callback, arg);
+        if (error < 0)
+            return fail_write(stream, error);
+        iostreamlayer_update_interest(stream);
+    } else if (callback != NULL) {
+        int error = add_callback(stream, callback, arg);
+        if (error < 0)
+            return fail_write(stream, error);
+        iooutput_sent(stream->output, 0);
+        looptask_add(stream->loop, &stream->task);
+    }
+    return 0;
+}
+
+int iostream_writev(struct iostream *stream, const struct iovec *vector, int count, iostream_write_fn *callback,
+                    void *arg)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+    uint64_t length = 0;
+    int error;
+
+    for (int i = 0; i < count; i++)
+        length += vector[i].iov_len;
+    error = check_write(stream, length);
+    if (error < 0 || (length == 0 && callback == NULL))
+        return error;
+    if (queued(stream) > 0 || !may_send(stream) || is_corked_by_program(stream)) {
+        error = keep_rest(stream, vector, count, 0, callback, arg);
+        if (error == 0)
+            iostreamlayer_update_interest(stream);
+    } else if (cork->owner == stream && fits_in_cork(cork, (size_t)length)) {
+        error = put_in_cork(stream, cork, vector, count, callback, arg);
+    } else {
+        error = write_now(stream, cork, vector, count, length, callback, arg);
+    }
+    note_high_water(stream);
+    return error;
+}
+
+int iostream_write(struct iostream *stream, const void *data, size_t length, iostream_write_fn *callback, void *arg)
+{
+    struct iovec vector = { (void *)data, length };
+
+    return iostream_writev(stream, &vector, length > 0, callback, arg);
+}
+
+/* A segment of its own, behind everything that was written before. */
+static int write_segment(struct iostream *stream, struct iooutput_segment *segment)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
+    if (segment == NULL || !make_output(stream)) {
+        ioalloc_free(segment);
+        return -ENOMEM;
+    }
+    bool was_empty = stream->output->pending == 0;
+    iooutput_append(stream->output, segment);
+    if (cork->owner == stream && cork->used > 0)
+        flush_cork(stream, cork);
+    if (!stream->is_closed && was_empty && may_send(stream))
+        iostreamlayer_send_output(stream);
+    else
+        iostreamlayer_update_interest(stream);
+    note_high_water(stream);
+    return 0; /* what has gone wrong since is told to its callback */
+}
+
+static int write_memory(struct iostream *stream, const void *data, size_t length, iostream_release_fn *release,
+                        void *release_arg, iostream_write_fn *callback, void *arg)
+{
+    int error = check_write(stream, length);
+
+    if (error < 0)
+        return error;
+    struct iooutput_segment *segment = iooutput_new_segment(0);
+    if (segment != NULL) {
+        segment->data = data;
+        segment->owned = (void *)data;
+        segment->left = length;
+        segment->release = release;
+        segment->release_arg = release_arg;
+        segment->callback = callback;
+        segment->arg = arg;
+    }
+    return write_segment(stream, segment);
+}
+
+int iostream_write_owned(struct iostream *stream, void *data, size_t length, iostream_release_fn *release,
+                         void *release_arg, iostream_write_fn *callback, void *arg)
+{
+    if (release == NULL)
+        return -EINVAL;
+    return write_memory(stream, data, length, release, release_arg, callback, arg);
+}
+
+int iostream_write_static(struct iostream *stream, const void *data, size_t length, iostream_write_fn *callback,
+                          void *arg)
+{
+    return write_memory(stream, data, length, NULL, NULL, callback, arg);
+}
+
+int iostream_sendfile(struct iostream *stream, int file, off_t offset, uint64_t length, iostream_write_fn *callback,
+                      void *arg)
+{
+    int error = check_write(stream, 0);
+
+    if (error == 0 && (file < 0 || offset < 0))
+        error = -EINVAL;
+    if (error < 0)
+        return error;
+    struct iooutput_segment *segment = iooutput_new_segment(0);
+    if (segment != NULL) {
+        segment->file = file;
+        segment->offset = offset;
+        segment->left = length;
+        segment->callback = callback;
+        segment->arg = arg;
+    }
+    return write_segment(stream, segment);
+}
+
+/* Shutting down. */
+
+void iostreamlayer_try_shutdown(struct iostream *stream)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
+    if (!stream->shutdown_wanted || stream->shutdown_done || stream->is_closed || !may_send(stream) ||
+        queued(stream) > 0 || (cork->owner == stream && cork->used > 0))
+        return;
+    stream->shutdown_done = true;
+    if (stream->is_custom) {
+        if (stream->extras->options.transport->shutdown != NULL)
+            stream->extras->options.transport->shutdown(stream->extras->options.transport_context, stream->fd);
+    } else if (stream->is_pipe) {
+        iostreamlayer_fail(stream, 0); /* closing is the only way a pipe has to say it */
+    } else {
+        shutdown(stream->fd, SHUT_WR); /* what can go wrong is that the peer has gone, which reading will tell */
+    }
+    if (stream->end != 0 && stream->input == NULL && stream->consumer == NULL)
+        iostreamlayer_fail(stream, stream->end);
+}
+
+int iostream_shutdown(struct iostream *stream)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
+    if (stream->is_closed)
+        return -EBADF;
+    stream->shutdown_wanted = true;
+    if (cork->owner == stream && cork->used > 0)
+        flush_cork(stream, cork);
+    if (!stream->is_closed)
+        iostreamlayer_try_shutdown(stream);
+    return 0;
+}
+
+/* Telling. */
+
+int iostream_set_drain_callback(struct iostream *stream, uint64_t high_water, iostream_drain_fn *callback, void *arg)
+{
+    if (stream->is_closed)
+        return -EBADF;
+    if (iostreamlayer_extras(stream) == NULL)
+        return -ENOMEM;
+    stream->extras->high_water = high_water;
+    stream->extras->on_drain = callback;
+    stream->extras->on_drain_arg = arg;
+    note_high_water(stream);
+    return 0;
+}
+
+/* The only way into write callbacks and release functions. */
+static void tell(struct iostream *stream, struct iooutput_segment *segment, int error)
+{
+    struct iooutput_segment copy = *segment;
+
+    ioalloc_free(segment);
+    if (copy.release != NULL)
+        copy.release(copy.owned, copy.release_arg);
+    if (copy.callback != NULL)
+        copy.callback(stream, error, copy.arg);
+}
+
+/* Those that are through now; what their callbacks write is told of in the next iteration. */
+void iostreamlayer_tell_written(struct iostream *stream)
+{
+    struct iooutput_segment *segment, *done;
+
+    if (stream->extras != NULL && stream->extras->drained && !stream->is_closed) {
+        stream->extras->drained = false;
+        if (stream->extras->on_drain != NULL)
+            stream->extras->on_drain(stream, stream->extras->on_drain_arg);
+    }
+    if (stream->output == NULL || stream->output->done == NULL)
+        return;
+    done = stream->output->done;
+    stream->output->done = NULL;
+    stream->output->last_done = &stream->output->done;
+    while ((segment = done) != NULL) {
+        done = segment->next;
+        tell(stream, segment, 0);
+    }
+    drop_empty_output(stream);
+}
+
+void iostreamlayer_end_output(struct iostream *stream, int error)
+{
+    struct iooutput_segment *segment;
+
+    if (stream->output == NULL)
+        return;
+    while ((segment = iooutput_take_any(stream->output)) != NULL)
+        tell(stream, segment, error);
+    iooutput_free(stream->output);
+    stream->output = NULL;
+}

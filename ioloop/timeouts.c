@@ -1,0 +1,201 @@
+#include "ioloop/timeouts.h"
+
+#include <stddef.h>
+
+#include "ioloop/ioalloc.h"
+
+#define MIN_TOMBSTONES 512u
+
+void timeouts_free(struct timeouts *timeouts)
+{
+    ioalloc_free(timeouts->heap);
+    ioalloc_free(timeouts->slots);
+    ioalloc_free(timeouts->due);
+    *timeouts = (struct timeouts){ 0 };
+}
+
+/* Order numbers wrap around; those of equal deadlines are never half a turn apart. */
+static inline bool earlier(const struct timeouts_node *a, const struct timeouts_node *b)
+{
+    if (a->deadline != b->deadline)
+        return a->deadline < b->deadline;
+    return (int32_t)(a->order - b->order) < 0;
+}
+
+static inline bool is_live(const struct timeouts *timeouts, const struct timeouts_node *node)
+{
+    return timeouts->slots[node->slot].order == node->order;
+}
+
+static void sift_up(struct timeouts_node *heap, uint32_t i, struct timeouts_node node)
+{
+    while (i > 0) {
+        uint32_t parent = (i - 1) / 4;
+
+        if (!earlier(&node, &heap[parent]))
+            break;
+        heap[i] = heap[parent];
+        i = parent;
+    }
+    heap[i] = node;
+}
+
+static uint32_t earliest_child(const struct timeouts_node *heap, uint32_t first, uint32_t count)
+{
+    uint32_t end = count - first < 4 ? count : first + 4;
+    uint32_t best = first;
+
+    for (uint32_t child = first + 1; child < end; child++) {
+        if (earlier(&heap[child], &heap[best]))
+            best = child;
+    }
+    return best;
+}
+
+static void sift_down(struct timeouts_node *heap, uint32_t count, uint32_t i, struct timeouts_node node)
+{
+    for (uint32_t first; (first = 4 * i + 1) < count;) {
+        uint32_t child = earliest_child(heap, first, count);
+
+        if (!earlier(&heap[child], &node))
+            break;
+        heap[i] = heap[child];
+        i = child;
+    }
+    heap[i] = node;
+}
+
+static void pop(struct timeouts *timeouts)
+{
+    uint32_t count = --timeouts->heap_count;
+
+    if (count > 0)
+        sift_down(timeouts->heap, count, 0, timeouts->heap[count]);
+}
+
+/* Builds the heap anew from the nodes that are live. */
+static void drop_tombstones(struct timeouts *timeouts)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < timeouts->heap_count; i++) {
+        if (is_live(timeouts, &timeouts->heap[i]))
+            timeouts->heap[count++] = timeouts->heap[i];
+    }
+    timeouts->heap_count = count;
+    for (uint32_t i = count / 4 + 1; i-- > 0;) {
+        if (i < count)
+            sift_down(timeouts->heap, count, i, timeouts->heap[i]);
+    }
+}
+
+static bool make_room(struct timeouts *timeouts)
+{
+    if (timeouts->due == NULL) {
+        timeouts->due = ioalloc(TIMEOUTS_BATCH * sizeof *timeouts->due);
+        if (timeouts->due == NULL)
+            return false;
+    }
+    if (timeouts->heap_count == timeouts->heap_capacity) {
+        uint32_t capacity = timeouts->heap_capacity != 0 ? 2 * timeouts->heap_capacity : 16;
+        void *heap = ioalloc_array_resize(timeouts->heap, capacity, sizeof *timeouts->heap);
+        if (heap == NULL || capacity < timeouts->heap_capacity)
+            return false;
+        timeouts->heap = heap;
+        timeouts->heap_capacity = capacity;
+    }
+    if (timeouts->free_slot == 0 && timeouts->slot_count == timeouts->slot_capacity) {
+        uint32_t capacity = timeouts->slot_capacity != 0 ? 2 * timeouts->slot_capacity : 16;
+        void *slots = ioalloc_array_resize(timeouts->slots, capacity, sizeof *timeouts->slots);
+        if (slots == NULL || capacity < timeouts->slot_capacity)
+            return false;
+        timeouts->slots = slots;
+        timeouts->slot_capacity = capacity;
+    }
+    return true;
+}
+
+/* A tombstone older than a whole turn of the order numbers could pass for a live node, so there are none that old. 0
+ * is the order number of a free slot. */
+static uint32_t next_order(struct timeouts *timeouts)
+{
+    timeouts->order++;
+    if ((timeouts->order & 0x7fffffffu) == 0) {
+        drop_tombstones(timeouts);
+        timeouts->order |= 1;
+    }
+    return timeouts->order;
+}
+
+static uint32_t take_slot(struct timeouts *timeouts)
+{
+    if (timeouts->free_slot == 0)
+        return timeouts->slot_count++;
+    uint32_t slot = timeouts->free_slot - 1;
+    timeouts->free_slot = timeouts->slots[slot].next_free;
+    return slot;
+}
+
+static void give_back_slot(struct timeouts *timeouts, uint32_t slot)
+{
+    timeouts->slots[slot].order = 0;
+    timeouts->slots[slot].next_free = timeouts->free_slot;
+    timeouts->free_slot = slot + 1;
+    timeouts->live--;
+}
+
+uint64_t timeouts_add(struct timeouts *timeouts, int64_t deadline, ioloop_callback_fn *callback, void *arg)
+{
+    if (!make_room(timeouts))
+        return 0;
+    uint32_t order = next_order(timeouts);
+    uint32_t slot = take_slot(timeouts);
+
+    timeouts->slots[slot] = (struct timeouts_slot){ callback, arg, order, 0 };
+    sift_up(timeouts->heap, timeouts->heap_count++, (struct timeouts_node){ deadline, order, slot });
+    timeouts->live++;
+    return (uint64_t)order << 32 | (slot + 1);
+}
+
+void timeouts_remove(struct timeouts *timeouts, uint64_t id)
+{
+    uint32_t slot = (uint32_t)id - 1, order = (uint32_t)(id >> 32);
+
+    if (slot >= timeouts->slot_count || order == 0 || timeouts->slots[slot].order != order)
+        return;
+    give_back_slot(timeouts, slot);
+    uint32_t tombstones = timeouts->heap_count - timeouts->live; /* at most: those that are due have left the heap */
+    if (timeouts->live <= timeouts->heap_count && tombstones > MIN_TOMBSTONES && tombstones > timeouts->heap_count / 2)
+        drop_tombstones(timeouts);
+}
+
+int64_t timeouts_next(struct timeouts *timeouts)
+{
+    while (timeouts->heap_count > 0 && !is_live(timeouts, &timeouts->heap[0]))
+        pop(timeouts);
+    return timeouts->heap_count > 0 ? timeouts->heap[0].deadline : INT64_MAX;
+}
+
+void timeouts_collect_due(struct timeouts *timeouts, int64_t now)
+{
+    timeouts->due_first = timeouts->due_count = 0;
+    while (timeouts->due_count < TIMEOUTS_BATCH && timeouts_next(timeouts) <= now && timeouts->heap_count > 0) {
+        timeouts->due[timeouts->due_count++] = timeouts->heap[0];
+        pop(timeouts);
+    }
+}
+
+bool timeouts_next_due(struct timeouts *timeouts, ioloop_callback_fn **callback, void **arg)
+{
+    while (timeouts->due_first < timeouts->due_count) {
+        struct timeouts_node *node = &timeouts->due[timeouts->due_first++];
+
+        if (!is_live(timeouts, node))
+            continue;
+        *callback = timeouts->slots[node->slot].callback;
+        *arg = timeouts->slots[node->slot].arg;
+        give_back_slot(timeouts, node->slot);
+        return true;
+    }
+    return false;
+}
