@@ -39,6 +39,7 @@ struct outbox {
 };
 
 struct ioexecutor {
+    struct ioexecutor *next;
     pthread_cond_t work_waits;
     pthread_cond_t progress; /* for a close that waits */
     struct joblist waiting, running;
@@ -56,11 +57,11 @@ struct ioexecutor {
 /* One lock for all executors: little is done under it, and fork() has to take only this one. It is held while a loop
  * is given a callback, so that a loop's own lock is always the inner one, and free at every fork. */
 static pthread_mutex_t executors_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ioexecutor *executors;
 static struct outbox *outboxes;
 static struct ioexecutor *default_executor;
 static uint64_t last_job;
 static unsigned executor_forks;
-static int atfork_error;
 
 /* Forks. */
 
@@ -80,9 +81,16 @@ static void unlock_executors_in_child(void)
     pthread_mutex_unlock(&executors_lock);
 }
 
+static void register_for_forks(void)
+{
+    pthread_atfork(lock_executors, unlock_executors, unlock_executors_in_child);
+}
+
 static void follow_forks(void)
 {
-    atfork_error = pthread_atfork(lock_executors, unlock_executors, unlock_executors_in_child);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, register_for_forks);
 }
 
 /* Lists of jobs. */
@@ -124,8 +132,13 @@ static void free_outbox(struct outbox *outbox)
 
 static void drop_reference(struct ioexecutor *executor)
 {
+    struct ioexecutor **link = &executors;
+
     if (--executor->references > 0)
         return;
+    while (*link != executor)
+        link = &(*link)->next;
+    *link = executor->next;
     pthread_cond_destroy(&executor->work_waits);
     pthread_cond_destroy(&executor->progress);
     ioalloc_free(executor);
@@ -356,35 +369,42 @@ static void lock_executor(struct ioexecutor *executor)
         start_anew(executor);
 }
 
-struct ioexecutor *ioexecutor_new(int threads, int queue)
+static struct ioexecutor *make_executor(size_t threads, size_t queue)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct ioexecutor *executor = ioalloc_zeroed(sizeof *executor + threads * sizeof executor->handles[0]);
 
-    if (threads < 0 || queue < 0)
-        return errno = EINVAL, NULL;
-    size_t max_threads = threads != 0 ? (size_t)threads : DEFAULT_THREADS;
-    struct ioexecutor *executor = ioalloc_zeroed(sizeof *executor + max_threads * sizeof executor->handles[0]);
-    pthread_once(&once, follow_forks);
-    if (executor == NULL || atfork_error != 0) {
-        ioalloc_free(executor);
+    if (executor == NULL)
         return errno = ENOMEM, NULL;
-    }
-    executor->max_threads = max_threads;
-    executor->capacity = max_threads + (queue != 0 ? (size_t)queue : DEFAULT_QUEUE);
+    executor->max_threads = threads;
+    executor->capacity = threads + queue;
     executor->references = 1;
     executor->forks = executor_forks;
     clear_jobs(&executor->waiting);
     clear_jobs(&executor->running);
     pthread_cond_init(&executor->work_waits, NULL);
     pthread_cond_init(&executor->progress, NULL);
+    executor->next = executors;
+    return executors = executor;
+}
+
+struct ioexecutor *ioexecutor_new(int threads, int queue)
+{
+    if (threads < 0 || queue < 0)
+        return errno = EINVAL, NULL;
+    follow_forks();
+    lock_executors();
+    struct ioexecutor *executor = make_executor(threads != 0 ? (size_t)threads : DEFAULT_THREADS,
+                                                queue != 0 ? (size_t)queue : DEFAULT_QUEUE);
+    unlock_executors();
     return executor;
 }
 
 struct ioexecutor *ioexecutor_default(void)
 {
+    follow_forks();
     lock_executors();
     if (default_executor == NULL)
-        default_executor = ioexecutor_new(0, 0);
+        default_executor = make_executor(DEFAULT_THREADS, DEFAULT_QUEUE);
     struct ioexecutor *executor = default_executor;
     unlock_executors();
     return executor;
@@ -468,14 +488,37 @@ uint64_t ioexecutor_submit(struct ioexecutor *executor, struct ioloop *loop, ioe
     return errno = error, 0;
 }
 
-int ioexecutor_cancel(struct ioexecutor *executor, uint64_t id)
+static struct job *find_job(const struct joblist *list, uint64_t id)
 {
-    lock_executor(executor);
-    struct job *job = executor->waiting.first;
+    struct job *job = list->first;
+
     while (job != NULL && job->id != id)
         job = job->next;
-    if (job != NULL)
-        finish_job(&executor->waiting, job, -ECANCELED);
+    return job;
+}
+
+static int cancel_if_waiting(struct ioexecutor *executor, uint64_t id)
+{
+    struct job *job = find_job(&executor->waiting, id);
+
+    if (job == NULL)
+        return find_job(&executor->running, id) != NULL ? -EBUSY : -ENOENT;
+    finish_job(&executor->waiting, job, -ECANCELED);
+    return 0;
+}
+
+int ioexecutor_cancel(struct ioexecutor *executor, uint64_t id)
+{
+    int error = -ENOENT;
+
+    lock_executors();
+    for (struct ioexecutor *known = executors; known != NULL; known = known->next) {
+        /* In a child of fork() the jobs are the parent's: unknown. */
+        if (known == executor && known->forks == executor_forks) {
+            error = cancel_if_waiting(executor, id);
+            break;
+        }
+    }
     unlock_executors();
-    return job != NULL ? 0 : -EBUSY;
+    return error;
 }

@@ -6,9 +6,8 @@
  * Lifetime: ioexecutor_close. Jobs that have not started end with -ECANCELED, those that run are waited for, or not.
  *     Until the last of them has been told, calls on the executor are legal and answer EBADF.
  * Callbacks: work runs on a thread of the pool, done on the loop, once for each job that was accepted. When the loop
- *     has closed first, work still runs and done is not called: so arg belongs to work from when it starts, and to done
- *     from when it ends. To get it back when a loop closes, cancel: 0, and work never sees it; -EBUSY, and work has to
- *     be told (by a flag in it) to free it.
+ *     has closed first, work still runs and done is not called. Who then wants arg back cancels the job: unless that
+ *     answers -EBUSY nothing looks at arg any more.
  * Threads: any may submit. The threads of the pool block all signals and are started when there is work for them.
  *     In a child of fork() they are started anew; jobs of the parent stay the parent's, and in the child are never
  *     told. */
@@ -37,7 +36,8 @@ void ioexecutor_close(struct ioexecutor *executor, bool wait);
 uint64_t ioexecutor_submit(struct ioexecutor *executor, struct ioloop *loop, ioexecutor_work_fn *work,
                            ioexecutor_done_fn *done, void *arg);
 
-/* A job that has not started ends with -ECANCELED (0 is answered); one that runs or has run is -EBUSY. */
+/* A job that has not started ends with -ECANCELED (0 is answered); one that runs is -EBUSY; one that has run, or is
+ * unknown, -ENOENT. Also when the executor is gone. */
 int ioexecutor_cancel(struct ioexecutor *executor, uint64_t job);
 
 /* The one that the resolver uses, made when first asked for, and again after it was closed. NULL with errno. */

@@ -25,7 +25,8 @@ struct netutil_bind_options {
 
 /* Non-blocking close-on-exec listeners for every address, IPv4 first, with SO_REUSEADDR, IPV6_V6ONLY and TCP_NODELAY
  * (which accepted sockets inherit). Port 0: one free port, the same for all. Blocks while a name is resolved. Answers
- * how many were put into fds; on an error there are none. options may be NULL. */
+ * how many were put into fds; on an error there are none, which is -ENOSPC when there are more than capacity. options
+ * may be NULL. */
 int netutil_bind_sockets(int *fds, int capacity, int port, const struct netutil_bind_options *options) IOAPI_MUST_USE;
 
 /* A Unix listener; a path that begins with '@' is in Linux's abstract name space. A socket file that nobody listens on
@@ -36,9 +37,9 @@ int netutil_bind_unix_socket(const char *path, unsigned mode, int backlog) IOAPI
 /* fd: non-blocking, close-on-exec, the callback's to close. */
 typedef void netutil_accept_fn(int fd, const struct sockaddr *address, socklen_t length, void *arg);
 
-/* Accepts up to 64 connections an iteration. Out of descriptors or memory it stops watching the listener for 0.1 s,
- * then longer up to 1 s, closes with a spare descriptor what waits meanwhile, and says so once in 10 s. The listener
- * stays the caller's. */
+/* Accepts up to 64 connections an iteration. Out of descriptors or memory it closes what waits, with the help of a spare
+ * descriptor, stops watching the listener for 0.1 s, then longer up to 1 s, and says so once in 10 s. The listener stays
+ * the caller's: remove the handler before closing it. */
 int netutil_add_accept_handler(struct ioloop *loop, int listener, netutil_accept_fn *callback, void *arg)
     IOAPI_MUST_USE;
 void netutil_remove_accept_handler(struct ioloop *loop, int listener);
@@ -50,11 +51,13 @@ int netutil_resume_accept_handler(struct ioloop *loop, int listener);
 /* Is this text, NUL-terminated, an IPv4 or IPv6 address? */
 bool netutil_is_valid_ip(const char *text);
 
-/* "127.0.0.1:80", "[::1]:80", "unix:/path" or "unix:" into text; answers its length. */
+/* "127.0.0.1:80", "[::1]:80", "unix:/path", "unix:@abstract" or "unix:" into text, with '?' for what is not printable;
+ * cut to size - 1 bytes. Answers its length. */
 size_t netutil_format_address(const struct sockaddr *address, socklen_t length, char *text, size_t size);
 
-/* The port of an IPv4 or IPv6 address, 0 for others. */
+/* The port of an IPv4 or IPv6 address, 0 for others; and of a socket's own address. */
 int netutil_port(const struct sockaddr *address);
+int netutil_bound_port(int fd);
 
 IOAPI_END
 #endif

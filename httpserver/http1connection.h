@@ -1,0 +1,56 @@
+/* Internal: http1connection.h, one connection of an HTTP/1.1 server: from bytes to requests, from answers to bytes.
+ *
+ * A connection is in one of five states, which is which consumer its stream has: a head is read (and between requests
+ * waited for) · a body is read · a request is in work (no consumer: the client's next bytes wait in the kernel) ·
+ * what still comes is dropped, so that the last answer is not lost to a reset · closed. In each it has a deadline,
+ * but while its own program works on a request.
+ *
+ * Lifetime: from the accepted stream to its close callback. */
+#ifndef HTTPSERVER_HTTP1CONNECTION_H
+#define HTTPSERVER_HTTP1CONNECTION_H
+
+#include "httpserver/http1parser.h"
+#include "httpserver/httpserver.h"
+#include "ioloop/deadlines.h"
+#include "ioloop/iobuffer.h"
+#include "ioloop/iostream.h"
+
+struct http1connection {
+    struct iostream *stream;
+    struct httpserver *server;
+    struct http1connection *next, **link; /* of the server's connections */
+    struct deadline deadline;
+    struct httprequest *request; /* whose body is read, or that is in work; NULL: none */
+    struct http1parser_scan scan;
+    uint64_t pending_then; /* unsent bytes when the deadline passed last */
+    uint32_t dropped;
+    bool idles;     /* the deadline is the one between requests */
+    bool head_began;
+    bool in_work;
+    bool finishing; /* no further request is read */
+};
+
+struct httprequest {
+    struct http1connection *connection; /* NULL: the client has left */
+    struct httprequest *next_spare;
+    httprequest_close_fn *on_close;
+    void *on_close_arg;
+    char *bytes; /* of the head: lent by the stream until on_request returns, then the request's own */
+    bool owns_bytes;
+    char no_bytes[1];
+    struct iobuffer *body;
+    struct http1parser_request head;
+    struct http1parser_header headers[HTTP1PARSER_MAX_HEADERS];
+};
+
+/* False: no memory, and the stream is closed. */
+bool http1connection_begin(struct httpserver *server, struct iostream *stream);
+
+/* The server closes: at once where nothing is under way, else after the answer. */
+void http1connection_finish(struct http1connection *connection);
+
+/* Sends a complete answer and ends the request. */
+int http1connection_answer(struct http1connection *connection, int status, const char *content_type, const void *body,
+                           size_t length);
+
+#endif

@@ -1,0 +1,297 @@
+#include "ioloop/ioprocess.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/select.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ioloop/ioalloc.h"
+#include "ioloop/iolog.h"
+#include "ioloop/ioloop.h"
+#include "ioloop/kernel.h"
+
+#define MAX_RESTARTS 100
+
+/* The first three are passed on, the last ends the wait for them. */
+static const int supervised[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+
+#define SUPERVISED (sizeof supervised / sizeof *supervised)
+#define PASSED_ON  (SUPERVISED - 1)
+
+struct worker {
+    pid_t pid; /* 0: does not run */
+    bool due;  /* to be started */
+};
+
+struct supervisor {
+    struct worker *workers;
+    int count;
+    int restarts_left;
+    bool ending;         /* nothing is started any more */
+    bool failed;         /* exits with 1 */
+    bool told;           /* that a worker cannot be started */
+    int error;           /* why the last one could not */
+    sigset_t passed;     /* signals that the workers were sent */
+    sigset_t mask;       /* as it was before, */
+    struct sigaction actions[SUPERVISED]; /* and as they were */
+};
+
+static int task_id = -1;
+
+/* What the signal handlers leave, and for which thread. */
+static volatile sig_atomic_t raised[PASSED_ON];
+static pthread_t supervising_thread;
+
+int ioprocess_cpu_count(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return count > 0 ? (int)count : 1;
+}
+
+int ioprocess_task_id(void)
+{
+    return task_id;
+}
+
+/* Signals. */
+
+/* Another thread may be the one that gets it; what it leaves has to end the wait of this one. */
+static void note_signal(int signal_number)
+{
+    int saved = errno;
+
+    for (size_t i = 0; i < PASSED_ON; i++) {
+        if (supervised[i] == signal_number)
+            raised[i] = 1;
+    }
+    if (!pthread_equal(pthread_self(), supervising_thread))
+        pthread_kill(supervising_thread, signal_number);
+    errno = saved;
+}
+
+/* The signals stay blocked except inside wait_for_signal: so none gets lost between a look at what they left and the
+ * wait. SIGCHLD needs a handler, or some systems forget it while it is blocked. What is ignored (nohup) stays so. */
+static void take_signals(struct supervisor *supervisor)
+{
+    struct sigaction action = { .sa_handler = note_signal, .sa_flags = SA_NOCLDSTOP };
+    sigset_t blocked;
+
+    for (size_t i = 0; i < PASSED_ON; i++)
+        raised[i] = 0;
+    supervising_thread = pthread_self();
+    sigemptyset(&blocked);
+    sigemptyset(&supervisor->passed);
+    for (size_t i = 0; i < SUPERVISED; i++)
+        sigaddset(&blocked, supervised[i]);
+    pthread_sigmask(SIG_BLOCK, &blocked, &supervisor->mask);
+    sigemptyset(&action.sa_mask); /* one wait lets in all that are there */
+    for (size_t i = 0; i < SUPERVISED; i++) {
+        sigaction(supervised[i], &action, &supervisor->actions[i]);
+        if (i < PASSED_ON && supervisor->actions[i].sa_handler == SIG_IGN)
+            sigaction(supervised[i], &supervisor->actions[i], NULL);
+    }
+}
+
+/* The handlers first: what came since the fork is then treated as the program wants it. */
+static void give_back_signals(const struct supervisor *supervisor)
+{
+    for (size_t i = 0; i < SUPERVISED; i++)
+        sigaction(supervised[i], &supervisor->actions[i], NULL);
+    pthread_sigmask(SIG_SETMASK, &supervisor->mask, NULL);
+}
+
+static bool is_any_due(const struct supervisor *supervisor)
+{
+    for (int i = 0; i < supervisor->count; i++) {
+        if (supervisor->workers[i].due)
+            return true;
+    }
+    return false;
+}
+
+/* A second at most when a worker could not be started: then that is tried again. Signals that the program had blocked
+ * are let in all the same. */
+static void wait_for_signal(const struct supervisor *supervisor)
+{
+    const struct timespec second = { .tv_sec = 1 };
+    sigset_t mask = supervisor->mask;
+
+    for (size_t i = 0; i < SUPERVISED; i++)
+        sigdelset(&mask, supervised[i]);
+    pselect(0, NULL, NULL, NULL, is_any_due(supervisor) ? &second : NULL, &mask);
+}
+
+/* Workers. */
+
+static void reseed(void)
+{
+    unsigned seed;
+
+    if (!kernel_random(&seed, sizeof seed))
+        seed = (unsigned)getpid() ^ (unsigned)time(NULL);
+    srand(seed);
+    srandom(seed);
+}
+
+/* Answers true in the worker. In the parent a worker that cannot be started stays due. */
+static bool start_worker(struct supervisor *supervisor, int id)
+{
+    fflush(NULL); /* or each worker would write what waits there once more */
+    pid_t pid = fork();
+
+    if (pid > 0)
+        supervisor->workers[id] = (struct worker){ .pid = pid };
+    else if (pid < 0)
+        supervisor->error = -errno;
+    if (pid != 0)
+        return false;
+    give_back_signals(supervisor);
+    ioalloc_free(supervisor->workers);
+    task_id = id;
+    reseed();
+    return true;
+}
+
+static bool start_due_workers(struct supervisor *supervisor)
+{
+    for (int i = 0; i < supervisor->count; i++) {
+        if (supervisor->workers[i].due && start_worker(supervisor, i))
+            return true;
+    }
+    return false;
+}
+
+static int count_running(const struct supervisor *supervisor)
+{
+    int running = 0;
+
+    for (int i = 0; i < supervisor->count; i++)
+        running += supervisor->workers[i].pid != 0;
+    return running;
+}
+
+static void end_workers(struct supervisor *supervisor, int signal_number)
+{
+    supervisor->ending = true;
+    sigaddset(&supervisor->passed, signal_number);
+    for (int i = 0; i < supervisor->count; i++) {
+        supervisor->workers[i].due = false;
+        if (supervisor->workers[i].pid != 0)
+            kill(supervisor->workers[i].pid, signal_number);
+    }
+}
+
+static void pass_on_signals(struct supervisor *supervisor)
+{
+    for (size_t i = 0; i < PASSED_ON; i++) {
+        if (raised[i]) {
+            raised[i] = 0;
+            end_workers(supervisor, supervised[i]);
+        }
+    }
+}
+
+/* Supervision. */
+
+static void log_death(int id, pid_t pid, int status, const char *what_now)
+{
+    if (WIFSIGNALED(status))
+        iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "worker %d (pid %ld) killed by signal %d, %s", id, (long)pid,
+                    WTERMSIG(status), what_now);
+    else
+        iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "worker %d (pid %ld) exited with status %d, %s", id, (long)pid,
+                    WEXITSTATUS(status), what_now);
+}
+
+static void note_death(struct supervisor *supervisor, int id, int status)
+{
+    pid_t pid = supervisor->workers[id].pid;
+
+    supervisor->workers[id].pid = 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return;
+    if (supervisor->ending) {
+        if (WIFSIGNALED(status) && sigismember(&supervisor->passed, WTERMSIG(status)) == 1)
+            return;
+        supervisor->failed = true;
+        log_death(id, pid, status, "ending");
+    } else if (supervisor->restarts_left > 0) {
+        supervisor->restarts_left--;
+        supervisor->workers[id].due = true;
+        log_death(id, pid, status, "restarting");
+    } else {
+        supervisor->failed = true;
+        log_death(id, pid, status, "too many restarts, giving up");
+        end_workers(supervisor, SIGTERM);
+    }
+}
+
+/* Any child, not only the workers: as the first process of a container this one also inherits orphans. */
+static void reap(struct supervisor *supervisor)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0 || (pid < 0 && errno == EINTR)) {
+        for (int i = 0; pid > 0 && i < supervisor->count; i++) {
+            if (supervisor->workers[i].pid == pid)
+                note_death(supervisor, i, status);
+        }
+    }
+}
+
+static void log_shortage(struct supervisor *supervisor)
+{
+    bool short_of_processes = is_any_due(supervisor);
+
+    if (short_of_processes && !supervisor->told)
+        iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "cannot start a worker, trying again every second: %s",
+                    ioloop_strerror(supervisor->error));
+    supervisor->told = short_of_processes;
+}
+
+/* Returns in a worker. Signals are looked at before the deaths that they cause. */
+static void supervise(struct supervisor *supervisor)
+{
+    while (count_running(supervisor) > 0 || is_any_due(supervisor)) {
+        log_shortage(supervisor);
+        wait_for_signal(supervisor);
+        pass_on_signals(supervisor);
+        reap(supervisor);
+        if (start_due_workers(supervisor))
+            return;
+    }
+    exit(supervisor->failed ? 1 : 0);
+}
+
+int ioprocess_fork_processes(int count, int max_restarts)
+{
+    struct supervisor supervisor = { .count = count > 0 ? count : ioprocess_cpu_count() };
+
+    supervisor.restarts_left = max_restarts == 0 ? MAX_RESTARTS : max_restarts;
+    supervisor.workers = ioalloc_array_resize(NULL, (size_t)supervisor.count, sizeof *supervisor.workers);
+    if (supervisor.workers == NULL)
+        return -ENOMEM;
+    for (int i = 0; i < supervisor.count; i++)
+        supervisor.workers[i] = (struct worker){ .due = true };
+    take_signals(&supervisor);
+    if (start_due_workers(&supervisor))
+        return task_id;
+    if (count_running(&supervisor) == 0) {
+        give_back_signals(&supervisor);
+        ioalloc_free(supervisor.workers);
+        return supervisor.error;
+    }
+    supervise(&supervisor);
+    return task_id;
+}

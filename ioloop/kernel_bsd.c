@@ -1,0 +1,248 @@
+/* The calls of FreeBSD, DragonFly, NetBSD, OpenBSD and macOS: kernel.h.
+ *
+ * Against SIGPIPE a socket has SO_NOSIGPIPE (not with OpenBSD) and each call MSG_NOSIGNAL (not with macOS). Pipes have
+ * F_SETNOSIGPIPE with NetBSD and macOS, whose signal goes to the process, where no thread could hold it back. The
+ * others send it to the thread that writes, which takes it back. */
+#include "ioloop/kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Where not even a socket can be made non-blocking at birth. */
+#if !defined SOCK_NONBLOCK || !defined SOCK_CLOEXEC
+#define SET_LATER
+#endif
+
+static int set_flags(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return -errno;
+    return 0;
+}
+
+static int silence_socket(int fd)
+{
+#ifdef SO_NOSIGPIPE
+    if (setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &(int){ 1 }, sizeof(int)) < 0)
+        return -errno;
+#endif
+    return 0;
+}
+
+static int silence_pipe(int fd)
+{
+#ifdef F_SETNOSIGPIPE
+    if (fcntl(fd, F_SETNOSIGPIPE, 1) < 0)
+        return -errno;
+#endif
+    return 0;
+}
+
+/* Takes over a socket that was just made: closed again if it cannot be prepared. */
+static int prepare_socket(int fd)
+{
+    int error = silence_socket(fd);
+
+#ifdef SET_LATER
+    if (error == 0)
+        error = set_flags(fd);
+#endif
+    if (error == 0)
+        return fd;
+    close(fd);
+    return error;
+}
+
+int kernel_socket(int family, int type)
+{
+#ifndef SET_LATER
+    type |= SOCK_NONBLOCK | SOCK_CLOEXEC;
+#endif
+    int fd = socket(family, type, 0);
+
+    return fd < 0 ? -errno : prepare_socket(fd);
+}
+
+int kernel_accept(int listener, struct sockaddr *address, socklen_t *length)
+{
+    int fd;
+
+    do
+#ifdef SET_LATER
+        fd = accept(listener, address, length);
+#else
+        fd = accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#endif
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        return -errno;
+    fd = prepare_socket(fd);
+    return fd == -EINVAL ? -ECONNABORTED : fd; /* macOS: it was reset before it was accepted */
+}
+
+int kernel_pipe(int fds[2])
+{
+    int error = 0;
+
+#ifdef SET_LATER
+    if (pipe(fds) < 0)
+        return -errno;
+    error = set_flags(fds[0]);
+    if (error == 0)
+        error = set_flags(fds[1]);
+#else
+    if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) < 0)
+        return -errno;
+#endif
+    if (error == 0)
+        error = silence_pipe(fds[1]);
+    if (error == 0)
+        return 0;
+    close(fds[0]);
+    close(fds[1]);
+    return error;
+}
+
+int kernel_adopt(int fd)
+{
+    int type;
+    socklen_t length = sizeof type;
+    bool is_socket = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0;
+
+    if (!is_socket && errno != ENOTSOCK)
+        return -errno;
+    int error = is_socket ? silence_socket(fd) : silence_pipe(fd);
+    if (error == 0)
+        error = set_flags(fd);
+    return error < 0 ? error : is_socket;
+}
+
+/* None of these systems offers a program to hold a segment back for more; TCP_NOPUSH would cost two calls. */
+ssize_t kernel_send(int fd, const struct iovec *vector, int count, bool more)
+{
+#ifdef __APPLE__
+    const int flags = 0;
+#else
+    const int flags = MSG_NOSIGNAL;
+#endif
+    struct msghdr message = { .msg_iov = (struct iovec *)vector };
+    ssize_t sent;
+
+    message.msg_iovlen = (__typeof__(message.msg_iovlen))count;
+    do
+        sent = count == 1 ? send(fd, vector->iov_base, vector->iov_len, flags) : sendmsg(fd, &message, flags);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}
+
+static ssize_t write_vector(int fd, const struct iovec *vector, int count)
+{
+    ssize_t written;
+
+    do
+        written = count == 1 ? write(fd, vector->iov_base, vector->iov_len) : writev(fd, vector, count);
+    while (written < 0 && errno == EINTR);
+    return written < 0 ? -errno : written;
+}
+
+#ifdef F_SETNOSIGPIPE
+
+ssize_t kernel_write_pipe(int fd, const struct iovec *vector, int count)
+{
+    return write_vector(fd, vector, count);
+}
+
+#else
+
+static bool is_sigpipe_pending(void)
+{
+    sigset_t set;
+
+    return sigpending(&set) == 0 && sigismember(&set, SIGPIPE) == 1;
+}
+
+/* The disposition of SIGPIPE belongs to the program, and so does one that it has blocked and that waits already. */
+ssize_t kernel_write_pipe(int fd, const struct iovec *vector, int count)
+{
+    sigset_t set, before;
+    int signal_number;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    bool was_blocked = sigismember(&before, SIGPIPE) == 1;
+    bool was_pending = was_blocked && is_sigpipe_pending();
+
+    ssize_t written = write_vector(fd, vector, count);
+    if (written == -EPIPE && !was_pending && is_sigpipe_pending())
+        sigwait(&set, &signal_number);
+    if (!was_blocked)
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return written;
+}
+
+#endif
+
+/* Those with a sendfile of their own answer an error also when part was sent, and take a count of 0 for everything. */
+#if defined __FreeBSD__ || defined __DragonFly__ || defined __APPLE__
+
+static ssize_t send_file_once(int fd, int file, off_t offset, size_t count)
+{
+#ifdef __APPLE__
+    off_t sent = (off_t)count;
+    int result = sendfile(file, fd, offset, &sent, NULL, 0);
+#else
+    off_t sent = 0;
+    int result = sendfile(file, fd, offset, count, NULL, &sent, 0);
+#endif
+
+    if (result < 0 && sent == 0)
+        return -errno;
+    return (ssize_t)sent;
+}
+
+#else
+
+static ssize_t send_file_once(int fd, int file, off_t offset, size_t count)
+{
+    char bytes[64 * 1024];
+    ssize_t got = pread(file, bytes, count < sizeof bytes ? count : sizeof bytes, offset);
+
+    if (got <= 0)
+        return got < 0 ? -errno : 0;
+    return kernel_send(fd, &(struct iovec){ bytes, (size_t)got }, 1, false);
+}
+
+#endif
+
+ssize_t kernel_sendfile(int fd, int file, off_t offset, size_t count)
+{
+    ssize_t sent;
+
+    if (count == 0)
+        return 0;
+    do
+        sent = send_file_once(fd, file, offset, count);
+    while (sent == -EINTR);
+    return sent;
+}
+
+int kernel_socket_error(int fd)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? -errno : -error;
+}
+
+bool kernel_random(void *bytes, size_t size)
+{
+    arc4random_buf(bytes, size);
+    return true;
+}

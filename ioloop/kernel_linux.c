@@ -1,0 +1,147 @@
+/* The calls of Linux: kernel.h. */
+#include "ioloop/kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/sendfile.h>
+#include <time.h>
+#include <unistd.h>
+
+int kernel_socket(int family, int type)
+{
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    return fd < 0 ? -errno : fd;
+}
+
+int kernel_accept(int listener, struct sockaddr *address, socklen_t *length)
+{
+    int fd;
+
+    do
+        fd = accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
+    return fd < 0 ? -errno : fd;
+}
+
+int kernel_pipe(int fds[2])
+{
+    return pipe2(fds, O_NONBLOCK | O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+int kernel_adopt(int fd)
+{
+    int type, flags;
+    socklen_t length = sizeof type;
+    bool is_socket = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0;
+
+    if (!is_socket && errno != ENOTSOCK)
+        return -errno;
+    flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return -errno;
+    return is_socket;
+}
+
+ssize_t kernel_send(int fd, const struct iovec *vector, int count, bool more)
+{
+    int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    struct msghdr message = { .msg_iov = (struct iovec *)vector, .msg_iovlen = (size_t)count };
+    ssize_t sent;
+
+    do
+        sent = count == 1 ? send(fd, vector->iov_base, vector->iov_len, flags) : sendmsg(fd, &message, flags);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}
+
+/* SIGPIPE, held back around a call that has no flag against it; its disposition belongs to the program. */
+struct sigpipe {
+    sigset_t mask; /* of the thread, before */
+    bool blocked;  /* by the program itself, */
+    bool pending;  /* with one waiting, which stays its own */
+};
+
+static sigset_t sigpipe_alone(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    return set;
+}
+
+static void hold_sigpipe(struct sigpipe *sigpipe)
+{
+    sigset_t set = sigpipe_alone();
+
+    pthread_sigmask(SIG_BLOCK, &set, &sigpipe->mask);
+    sigpipe->blocked = sigismember(&sigpipe->mask, SIGPIPE) == 1;
+    sigpipe->pending = sigpipe->blocked && sigpending(&set) == 0 && sigismember(&set, SIGPIPE) == 1;
+}
+
+/* Takes back the signal that a call which failed with EPIPE has sent to this thread. A thread that had not blocked it
+ * had none waiting before; one sent to the process meanwhile is left alone, since a thread's own come first. */
+static void release_sigpipe(const struct sigpipe *sigpipe, bool raised)
+{
+    sigset_t set = sigpipe_alone();
+    int error = errno;
+
+    if (raised && !sigpipe->pending) {
+        while (sigtimedwait(&set, NULL, &(struct timespec){ 0 }) < 0 && errno == EINTR)
+            continue;
+    }
+    if (!sigpipe->blocked)
+        pthread_sigmask(SIG_SETMASK, &sigpipe->mask, NULL);
+    errno = error;
+}
+
+ssize_t kernel_write_pipe(int fd, const struct iovec *vector, int count)
+{
+    struct sigpipe sigpipe;
+    ssize_t written;
+
+    hold_sigpipe(&sigpipe);
+    do
+        written = count == 1 ? write(fd, vector->iov_base, vector->iov_len) : writev(fd, vector, count);
+    while (written < 0 && errno == EINTR);
+    release_sigpipe(&sigpipe, written < 0 && errno == EPIPE);
+    return written < 0 ? -errno : written;
+}
+
+/* sendfile has no flags: to a socket that was shut down it raises SIGPIPE as a pipe does. */
+ssize_t kernel_sendfile(int fd, int file, off_t offset, size_t count)
+{
+    struct sigpipe sigpipe;
+    ssize_t sent;
+
+    hold_sigpipe(&sigpipe);
+    do
+        sent = sendfile(fd, file, &offset, count);
+    while (sent < 0 && errno == EINTR);
+    release_sigpipe(&sigpipe, sent < 0 && errno == EPIPE);
+    return sent < 0 ? -errno : sent;
+}
+
+int kernel_socket_error(int fd)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? -errno : -error;
+}
+
+bool kernel_random(void *bytes, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t got = getrandom((char *)bytes + done, size - done, 0);
+
+        if (got < 0 && errno != EINTR)
+            return false;
+        done += got < 0 ? 0 : (size_t)got;
+    }
+    return true;
+}

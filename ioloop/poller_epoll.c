@@ -1,0 +1,157 @@
+/* The kernel queue of Linux: poller.h on epoll(7). */
+#include "ioloop/poller.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "ioloop/ioalloc.h"
+#include "ioloop/ioloop.h"
+
+enum { EVENTS_A_WAIT = 512 };
+
+/* What the wake-up is registered with. Its low half is a descriptor of -1, so no generation can make a registration
+ * look like it. */
+#define WAKE_UP UINT64_MAX
+
+_Static_assert(IOLOOP_READ == EPOLLIN && IOLOOP_WRITE == EPOLLOUT && IOLOOP_ERROR == (EPOLLERR | EPOLLHUP),
+               "events of ioloop.h are those of epoll");
+
+struct poller {
+    int epoll;
+    int eventfd;            /* counts wake-ups; nobody reads it */
+    bool milliseconds_only; /* the kernel has no epoll_pwait2 */
+    struct epoll_event events[EVENTS_A_WAIT];
+};
+
+/* The eventfd is edge-triggered: each write to it is an event once, and there is nothing to read. */
+static int add_eventfd(const struct poller *poller)
+{
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.u64 = WAKE_UP };
+
+    return epoll_ctl(poller->epoll, EPOLL_CTL_ADD, poller->eventfd, &event);
+}
+
+struct poller *poller_new(void)
+{
+    struct poller *poller = ioalloc(sizeof *poller);
+
+    if (poller == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    poller->milliseconds_only = false;
+    poller->epoll = epoll_create1(EPOLL_CLOEXEC);
+    poller->eventfd = poller->epoll < 0 ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (poller->eventfd < 0 || add_eventfd(poller) < 0) {
+        int error = errno;
+        poller_free(poller);
+        errno = error;
+        return NULL;
+    }
+    return poller;
+}
+
+void poller_free(struct poller *poller)
+{
+    if (poller == NULL)
+        return;
+    if (poller->eventfd >= 0)
+        close(poller->eventfd);
+    if (poller->epoll >= 0)
+        close(poller->epoll);
+    ioalloc_free(poller);
+}
+
+int poller_fd(const struct poller *poller)
+{
+    return poller->epoll;
+}
+
+static int control(const struct poller *poller, int operation, int fd, uint32_t events, uint32_t generation)
+{
+    struct epoll_event event = { .events = events, .data.u64 = (uint64_t)generation << 32 | (uint32_t)fd };
+
+    return epoll_ctl(poller->epoll, operation, fd, &event) < 0 ? -errno : 0;
+}
+
+int poller_add(struct poller *poller, int fd, unsigned events, uint32_t generation)
+{
+    uint32_t exclusive = (events & POLLER_EXCLUSIVE) != 0 ? EPOLLEXCLUSIVE : 0;
+
+    return control(poller, EPOLL_CTL_ADD, fd, (events & (IOLOOP_READ | IOLOOP_WRITE)) | exclusive, generation);
+}
+
+/* The kernel refuses this (EINVAL) for what was added with POLLER_EXCLUSIVE: that is removed and added again. */
+int poller_update(struct poller *poller, int fd, unsigned old_events, unsigned events, uint32_t generation)
+{
+    return control(poller, EPOLL_CTL_MOD, fd, events & (IOLOOP_READ | IOLOOP_WRITE), generation);
+}
+
+void poller_remove(struct poller *poller, int fd, unsigned events)
+{
+    control(poller, EPOLL_CTL_DEL, fd, 0, 0);
+}
+
+/* epoll_wait takes milliseconds; rounded up, for a wait must not end early. */
+static int to_milliseconds(int64_t nanoseconds)
+{
+    int64_t milliseconds = nanoseconds / 1000000 + (nanoseconds % 1000000 != 0);
+
+    return milliseconds > INT_MAX ? INT_MAX : (int)milliseconds;
+}
+
+/* epoll_wait with nanoseconds, from Linux 5.11. Called by its number: a libc that has the function may still run on
+ * a kernel, or in a sandbox, that has not. */
+static int wait_nanoseconds(struct poller *poller, int capacity, int64_t nanoseconds)
+{
+#ifdef SYS_epoll_pwait2
+    if (!poller->milliseconds_only) {
+        struct { int64_t seconds, nanoseconds; } timeout = { nanoseconds / 1000000000, nanoseconds % 1000000000 };
+        long count = syscall(SYS_epoll_pwait2, poller->epoll, poller->events, capacity, &timeout, NULL, 0);
+
+        if (count >= 0 || (errno != ENOSYS && errno != EPERM))
+            return (int)count;
+        poller->milliseconds_only = true;
+    }
+#endif
+    return epoll_wait(poller->epoll, poller->events, capacity, to_milliseconds(nanoseconds));
+}
+
+int poller_wait(struct poller *poller, struct poller_event *ready, int capacity, int64_t nanoseconds)
+{
+    int count, reported = 0;
+
+    if (capacity > EVENTS_A_WAIT)
+        capacity = EVENTS_A_WAIT;
+    if (nanoseconds <= 0)
+        count = epoll_wait(poller->epoll, poller->events, capacity, nanoseconds < 0 ? -1 : 0);
+    else
+        count = wait_nanoseconds(poller, capacity, nanoseconds);
+    if (count < 0)
+        return errno == EINTR ? 0 : -errno;
+
+    for (const struct epoll_event *event = poller->events; event < poller->events + count; event++) {
+        if (event->data.u64 == WAKE_UP)
+            continue;
+        ready[reported++] = (struct poller_event){
+            .fd = (int)(uint32_t)event->data.u64,
+            .events = (event->events & IOLOOP_ERROR) != 0 ? event->events | IOLOOP_ERROR : event->events,
+            .generation = (uint32_t)(event->data.u64 >> 32),
+        };
+    }
+    return reported;
+}
+
+/* Full (EAGAIN) after 2^64 - 2 wake-ups; a signal handler must find its errno as it was. */
+void poller_wake(struct poller *poller)
+{
+    int error = errno;
+
+    if (write(poller->eventfd, &(uint64_t){ 1 }, sizeof(uint64_t)) < 0)
+        errno = error;
+}

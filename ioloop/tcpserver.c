@@ -1,0 +1,316 @@
+#include "ioloop/tcpserver.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "ioloop/acceptor.h"
+#include "ioloop/ioalloc.h"
+#include "ioloop/ioprocess.h"
+#include "ioloop/iostreamlayer.h"
+#include "ioloop/loopmember.h"
+#include "ioloop/looptask.h"
+
+#define MOST_CONNECTIONS 10000
+#define SPARED_FDS       64 /* of RLIMIT_NOFILE: for files, upstreams and the library */
+#define MOST_LISTENERS   64 /* of one name */
+
+/* A server that has closed stays in memory until on_close was told and the last of its streams, which count
+ * themselves out, is gone. */
+struct tcpserver {
+    struct loopmember member;
+    struct looptask task; /* tells on_close */
+    struct iostreamlayer_owner owner;
+    struct ioloop *loop;
+    tcpserver_handle_stream_fn *handle_stream;
+    void *arg;
+    struct tcpserver_options options;
+    struct acceptor **acceptors;
+    size_t acceptor_count;
+    int *bound; /* listeners that wait for tcpserver_start */
+    size_t bound_count;
+    size_t connections;
+    bool started;
+    bool full; /* the listeners are paused */
+    bool closed, told;
+};
+
+/* Connections. */
+
+static void free_server(struct tcpserver *server)
+{
+    ioalloc_free(server->acceptors);
+    ioalloc_free(server->bound);
+    ioalloc_free(server);
+}
+
+static bool has_room(const struct tcpserver *server)
+{
+    return server->connections < server->options.max_connections;
+}
+
+static void pause_listeners(struct tcpserver *server)
+{
+    server->full = true;
+    for (size_t i = 0; i < server->acceptor_count; i++)
+        acceptor_pause(server->acceptors[i]);
+}
+
+static void resume_listeners(struct tcpserver *server)
+{
+    server->full = false;
+    for (size_t i = 0; i < server->acceptor_count; i++)
+        acceptor_resume(server->acceptors[i]);
+}
+
+/* Only an event shows that a connection waits, so later in a turn nobody is asked to make room for what may not be
+ * there. */
+static bool make_room(bool first, void *arg)
+{
+    struct tcpserver *server = arg;
+
+    if (!has_room(server) && first && server->options.on_full != NULL)
+        server->options.on_full(server, server->arg);
+    if (!has_room(server) && first)
+        pause_listeners(server);
+    return has_room(server);
+}
+
+/* Comes from inside iostream_close, so from anywhere. */
+static void count_out(struct iostreamlayer_owner *owner, struct iostream *stream)
+{
+    struct tcpserver *server = (struct tcpserver *)((char *)owner - offsetof(struct tcpserver, owner));
+
+    server->connections--;
+    if (server->told && server->connections == 0) {
+        free_server(server);
+        return;
+    }
+    if (server->full && has_room(server))
+        resume_listeners(server);
+    for (size_t i = 0; i < server->acceptor_count; i++)
+        acceptor_wake(server->acceptors[i]);
+}
+
+/* Whoever cannot make room need not be told that somebody waits. Among processes with one listener this is better than
+ * to be woken first: the others are woken then. */
+static void pause_when_full(struct tcpserver *server)
+{
+    if (!has_room(server) && server->options.on_full == NULL)
+        pause_listeners(server);
+}
+
+static int serve(int fd, const struct sockaddr *address, socklen_t length, void *arg)
+{
+    struct tcpserver *server = arg;
+    struct iostream *stream = iostreamlayer_new_accepted(server->loop, fd, &server->options.stream);
+
+    if (stream == NULL) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    stream->owner = &server->owner;
+    server->connections++;
+    server->handle_stream(server, stream, address, length, server->arg);
+    iostreamlayer_read_now(stream);
+    pause_when_full(server);
+    return 0;
+}
+
+static const struct acceptor_functions serving = { .may_accept = make_room, .accepted = serve };
+
+/* Life. */
+
+static void close_member(struct loopmember *member)
+{
+    tcpserver_close((struct tcpserver *)member);
+}
+
+/* The way into on_close, and the end of the server unless streams are left. */
+static void tell_closed(struct looptask *task)
+{
+    struct tcpserver *server = (struct tcpserver *)((char *)task - offsetof(struct tcpserver, task));
+
+    if (server->options.on_close != NULL)
+        server->options.on_close(server, server->arg);
+    server->told = true;
+    if (server->connections == 0)
+        free_server(server);
+}
+
+/* A process that has few descriptors altogether keeps half of them. */
+static size_t default_max_connections(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= MOST_CONNECTIONS + SPARED_FDS)
+        return MOST_CONNECTIONS;
+    size_t fds = (size_t)limit.rlim_cur;
+    return fds > 2 * SPARED_FDS ? fds - SPARED_FDS : fds / 2 + 1;
+}
+
+struct tcpserver *tcpserver_new(struct ioloop *loop, tcpserver_handle_stream_fn *handle_stream, void *arg,
+                                const struct tcpserver_options *options)
+{
+    struct tcpserver *server = ioalloc_zeroed(sizeof *server);
+
+    if (server == NULL)
+        return errno = ENOMEM, NULL;
+    server->member.close = close_member;
+    server->task.run = tell_closed;
+    server->owner.gone = count_out;
+    server->loop = loop;
+    server->handle_stream = handle_stream;
+    server->arg = arg;
+    if (options != NULL)
+        server->options = *options;
+    if (server->options.max_connections == 0)
+        server->options.max_connections = default_max_connections();
+    loopmember_add(loop, &server->member);
+    return server;
+}
+
+void tcpserver_stop(struct tcpserver *server)
+{
+    while (server->acceptor_count > 0)
+        acceptor_close(server->acceptors[--server->acceptor_count], true);
+    while (server->bound_count > 0)
+        close(server->bound[--server->bound_count]);
+}
+
+void tcpserver_close(struct tcpserver *server)
+{
+    if (server->closed)
+        return;
+    server->closed = true;
+    tcpserver_stop(server);
+    loopmember_remove(&server->member);
+    looptask_add(server->loop, &server->task);
+}
+
+/* Listeners. */
+
+static int add_acceptor(struct tcpserver *server, int listener)
+{
+    struct acceptor *acceptor = acceptor_new(server->loop, listener, &serving, server);
+
+    if (acceptor == NULL)
+        return -errno;
+    server->acceptors[server->acceptor_count++] = acceptor;
+    if (server->full)
+        acceptor_pause(acceptor);
+    /* For listeners from elsewhere. Unix sockets have no such thing, which is fine. */
+    setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+    return 0;
+}
+
+int tcpserver_add_sockets(struct tcpserver *server, const int *fds, size_t count)
+{
+    size_t before = server->acceptor_count;
+    struct acceptor **acceptors;
+    int error = 0;
+
+    if (server->closed)
+        return -EBADF;
+    if (count == 0)
+        return 0;
+    acceptors = ioalloc_array_resize(server->acceptors, before + count, sizeof *acceptors);
+    if (acceptors == NULL)
+        return -ENOMEM;
+    server->acceptors = acceptors;
+    for (size_t i = 0; i < count && error == 0; i++)
+        error = add_acceptor(server, fds[i]);
+    if (error < 0) {
+        while (server->acceptor_count > before)
+            acceptor_close(server->acceptors[--server->acceptor_count], false);
+    }
+    return error;
+}
+
+static int keep_bound(struct tcpserver *server, const int *fds, size_t count)
+{
+    int *bound = ioalloc_array_resize(server->bound, server->bound_count + count, sizeof *bound);
+
+    if (bound == NULL)
+        return -ENOMEM;
+    memcpy(bound + server->bound_count, fds, count * sizeof *fds);
+    server->bound = bound;
+    server->bound_count += count;
+    return 0;
+}
+
+/* Takes over the count listeners in fds, or closes them; answers the port of the first. */
+static int serve_or_keep(struct tcpserver *server, const int *fds, int count, bool keep)
+{
+    int port = netutil_bound_port(fds[0]);
+    int error = keep ? keep_bound(server, fds, (size_t)count) : tcpserver_add_sockets(server, fds, (size_t)count);
+
+    if (error == 0)
+        return port;
+    while (count > 0)
+        close(fds[--count]);
+    return error;
+}
+
+int tcpserver_listen(struct tcpserver *server, int port, const struct netutil_bind_options *options)
+{
+    int fds[MOST_LISTENERS];
+    int count = server->closed ? -EBADF : netutil_bind_sockets(fds, MOST_LISTENERS, port, options);
+
+    return count < 0 ? count : serve_or_keep(server, fds, count, false);
+}
+
+int tcpserver_listen_unix(struct tcpserver *server, const char *path, unsigned mode)
+{
+    int fd = server->closed ? -EBADF : netutil_bind_unix_socket(path, mode, 0);
+
+    return fd < 0 ? fd : serve_or_keep(server, &fd, 1, false);
+}
+
+int tcpserver_bind(struct tcpserver *server, int port, const struct netutil_bind_options *options)
+{
+    int fds[MOST_LISTENERS];
+    int count = server->closed ? -EBADF : netutil_bind_sockets(fds, MOST_LISTENERS, port, options);
+
+    return count < 0 ? count : serve_or_keep(server, fds, count, !server->started);
+}
+
+/* In a worker: the loop's kernel queue would be the parent's. */
+static int fork_workers(struct tcpserver *server, int processes, int max_restarts)
+{
+    int id = ioprocess_fork_processes(processes, max_restarts);
+
+    return id < 0 ? id : ioloop_reopen(server->loop);
+}
+
+int tcpserver_start(struct tcpserver *server, int processes, int max_restarts)
+{
+    int error = server->closed ? -EBADF : server->started ? -EALREADY : 0;
+
+    if (error == 0 && processes != 1)
+        error = fork_workers(server, processes, max_restarts);
+    if (error == 0)
+        error = tcpserver_add_sockets(server, server->bound, server->bound_count);
+    if (error < 0)
+        return error;
+    server->started = true;
+    server->bound_count = 0;
+    return 0;
+}
+
+/* Asking. */
+
+size_t tcpserver_connections(const struct tcpserver *server)
+{
+    return server->connections;
+}
+
+struct ioloop *tcpserver_loop(const struct tcpserver *server)
+{
+    return server->loop;
+}
