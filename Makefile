@@ -29,7 +29,7 @@ Q        := $(if $(V),,@)
 
 sources  := $(filter-out ioloop/poller_%.c ioloop/kernel_%.c,$(wildcard $(FOLDERS:%=%/*.c))) \
             ioloop/poller_$(POLLER).c ioloop/kernel_$(KERNEL).c
-headers  := $(shell grep -L '^/\* Internal' $(wildcard $(FOLDERS:%=%/*.h)) /dev/null)
+headers  := $(filter-out /dev/null,$(shell grep -L "^/\* Internal" $(wildcard $(FOLDERS:%=%/*.h)) /dev/null))
 support  := $(wildcard tests/support/*.c)
 # Where the kernel has no kqueue, the one in tests/kqueue stands in for it.
 ifeq ($(POLLER)-$(OS),kqueue-Linux)

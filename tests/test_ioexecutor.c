@@ -52,6 +52,7 @@ static void done(int error, void *arg)
     probe->error = error;
     probe->teller = pthread_self();
     probe->done = true;
+    ioloop_stop(ioloop_current_if_any()); /* this iteration need not wait for anything more */
 }
 
 /* Work that stays in the gate until it is opened. */

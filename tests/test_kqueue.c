@@ -1,5 +1,5 @@
-/* kqueue(2) as tests/kqueue/kqueue.c plays it: what poller_kqueue.c is tested against has to be right itself. The real
- * one of a BSD passes these too, but where a comment says Linux. */
+/* kqueue(2) as tests/kqueue/kqueue.c plays it: what poller_kqueue.c is tested against has to be right itself. These
+ * come from FreeBSD's manual, so its kernel should pass them as well; that has not been tried. */
 #if __has_include(<sys/event.h>)
 
 #include <sys/types.h>

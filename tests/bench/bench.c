@@ -1,0 +1,367 @@
+/* bench [-n COUNT] SCENARIO...: what an event loop costs without a network. Linked with one bench_<loop>.c.
+ * One line a figure: its name, its unit and the value, with tabs between.
+ *
+ *   calls    COUNT (default 1,000,000) callbacks, each of which asks for the next: in 1 chain, in 100
+ *   timers   COUNT timers: started, stopped in random order; started again with a tenth of them standing; fired
+ *   idle     COUNT times something comes from one of 10,000 connections with a timeout
+ *   wakeups  COUNT callbacks from another thread in a burst; a twentieth of them one at a time
+ *   pipes    rings of N socket pairs: a byte that comes out of one goes into the next, W times, A bytes at once
+ *   version  the name and version of the library
+ *
+ * Times are processor time where one thread runs, and real time where two do. */
+#include "bench.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "measure.h"
+
+#define STANDING_PART 10
+#define CONNECTIONS   10000
+#define STRIDE        7919 /* has no factor in common with CONNECTIONS */
+#define ROUNDS        9
+
+static int count = 1000000;
+static int left;
+static uint32_t seed = 12345;
+
+static void say(const char *figure, const char *unit, double value)
+{
+    printf("%s\t%s\t%.3f\n", figure, unit, value);
+    fflush(stdout);
+}
+
+static void *new_array(size_t number, size_t size)
+{
+    void *array = malloc(number * size);
+
+    if (array == NULL)
+        measure_fail("malloc");
+    return memset(array, 0, number * size); /* touched: its pages are there before anything is measured */
+}
+
+/* Callbacks. */
+
+static void chain(void *task)
+{
+    left--;
+    if (left > 0)
+        bench_call_soon(task);
+    else if (left == 0)
+        bench_stop();
+}
+
+static void call_in_chains(int chains, const char *figure)
+{
+    char *tasks = new_array((size_t)chains, bench_task_size);
+    double start;
+
+    left = count;
+    for (int i = 0; i < chains; i++)
+        bench_task_init(tasks + (size_t)i * bench_task_size, chain, tasks + (size_t)i * bench_task_size);
+    start = measure_cpu();
+    for (int i = 0; i < chains; i++)
+        bench_call_soon(tasks + (size_t)i * bench_task_size);
+    bench_run();
+    say(figure, "ns", (measure_cpu() - start) * 1e9 / count);
+    bench_settle(); /* the ends of the other chains */
+}
+
+static void calls(void)
+{
+    call_in_chains(1, "call soon, 1 chain");
+    call_in_chains(100, "call soon, 100 chains");
+}
+
+/* Timers. */
+
+static void on_timer(void *arg)
+{
+    (void)arg;
+    if (--left == 0)
+        bench_stop();
+}
+
+static void shuffle(char **pointers)
+{
+    for (int i = count - 1; i > 0; i--) {
+        uint32_t other = measure_random(&seed) % ((uint32_t)i + 1);
+        char *pointer = pointers[i];
+        pointers[i] = pointers[other];
+        pointers[other] = pointer;
+    }
+}
+
+static void insert_and_cancel(char *timers, char **shuffled)
+{
+    double start = measure_cpu();
+
+    for (int i = 0; i < count; i++)
+        bench_timer_start(timers + (size_t)i * bench_timer_size, 100 + measure_random(&seed) % 100000 / 1e3);
+    say("timer insert", "ns", (measure_cpu() - start) * 1e9 / count);
+    start = measure_cpu();
+    for (int i = 0; i < count; i++)
+        bench_timer_stop(shuffled[i]);
+    say("timer cancel", "ns", (measure_cpu() - start) * 1e9 / count);
+}
+
+/* As connections do with their timeouts. */
+static void rearm(char **shuffled)
+{
+    int standing = count / STANDING_PART;
+
+    for (int i = 0; i < standing; i++)
+        bench_timer_start(shuffled[i], 60 + (double)i / standing);
+    double start = measure_cpu();
+    for (int i = 0; i < count; i++)
+        bench_timer_again(shuffled[measure_random(&seed) % (uint32_t)standing], 60 + (double)i / standing);
+    say("timer re-arm, a tenth standing", "ns", (measure_cpu() - start) * 1e9 / count);
+    for (int i = 0; i < standing; i++)
+        bench_timer_stop(shuffled[i]);
+}
+
+static void fire(char *timers)
+{
+    left = count;
+    for (int i = 0; i < count; i++)
+        bench_timer_start(timers + (size_t)i * bench_timer_size, measure_random(&seed) % 1000 / 2e3);
+    double start = measure_cpu();
+    bench_run();
+    say("timer fire", "ns", (measure_cpu() - start) * 1e9 / count);
+}
+
+static void timers(void)
+{
+    char *all = new_array((size_t)count, bench_timer_size);
+    char **shuffled = new_array((size_t)count, sizeof *shuffled);
+
+    for (int i = 0; i < count; i++) {
+        shuffled[i] = all + (size_t)i * bench_timer_size;
+        bench_timer_init(shuffled[i], on_timer, NULL);
+    }
+    shuffle(shuffled);
+    insert_and_cancel(all, shuffled);
+    rearm(shuffled);
+    fire(all);
+}
+
+static void idle(void)
+{
+    char *all = new_array(CONNECTIONS, bench_idle_size);
+    uint32_t next = 0;
+
+    for (int i = 0; i < CONNECTIONS; i++)
+        bench_idle_init(all + (size_t)i * bench_idle_size, 60 + (double)i / CONNECTIONS);
+    bench_settle();
+    double start = measure_cpu();
+    for (int i = 0; i < count; i++) {
+        bench_idle_touch(all + next * bench_idle_size);
+        next = (next + STRIDE) % CONNECTIONS;
+    }
+    say("touch of an idle timeout", "ns", (measure_cpu() - start) * 1e9 / count);
+}
+
+/* From another thread. */
+
+static int answers[2];
+
+static void on_post(void *arg)
+{
+    (void)arg;
+    if (--left == 0)
+        bench_stop();
+}
+
+static void *post_burst(void *start)
+{
+    int posts = left;
+
+    measure_on_cpu(1);
+    *(double *)start = measure_time();
+    for (int i = 0; i < posts; i++)
+        bench_post(on_post, NULL);
+    return NULL;
+}
+
+static void on_ping(void *arg)
+{
+    if (write(answers[1], "", 1) != 1)
+        measure_fail("write");
+    on_post(arg);
+}
+
+static void *ping(void *start)
+{
+    char byte;
+
+    measure_on_cpu(1);
+    *(double *)start = measure_time();
+    for (int posts = left; posts > 0; posts--) {
+        bench_post(on_ping, NULL);
+        if (read(answers[0], &byte, 1) != 1)
+            measure_fail("read");
+    }
+    return NULL;
+}
+
+static double run_against(void *(*body)(void *), int posts)
+{
+    pthread_t thread;
+    double start;
+
+    left = posts;
+    if (pthread_create(&thread, NULL, body, &start) != 0)
+        measure_fail("pthread_create");
+    bench_run();
+    double end = measure_time();
+    pthread_join(thread, NULL);
+    return posts / (end - start);
+}
+
+static void wakeups(void)
+{
+    say("posts from a thread, burst", "M/s", run_against(post_burst, count) / 1e6);
+    if (pipe(answers) < 0)
+        measure_fail("pipe");
+    say("posts from a thread, ping-pong", "k/s", run_against(ping, count / 20) / 1e3);
+}
+
+/* Pipes. */
+
+struct ring {
+    int pipes, active, writes;
+    int *in, *out;
+    int written, passed;
+};
+
+static struct ring ring;
+
+static void on_byte(void *arg)
+{
+    int *out = arg;
+    char byte;
+
+    if (read(*out, &byte, 1) != 1)
+        return;
+    if (ring.written < ring.writes) {
+        int next = (int)(out - ring.out + 1) % ring.pipes;
+        ring.written++;
+        if (write(ring.in[next], &byte, 1) != 1)
+            measure_fail("write");
+    }
+    if (++ring.passed == ring.active + ring.writes)
+        bench_stop();
+}
+
+static double run_ring(void)
+{
+    ring.written = ring.passed = 0;
+    for (int i = 0; i < ring.active; i++) {
+        if (write(ring.in[i * (ring.pipes / ring.active)], "", 1) != 1)
+            measure_fail("write");
+    }
+    double start = measure_cpu();
+    bench_run();
+    return (measure_cpu() - start) * 1e9 / (ring.active + ring.writes);
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double first = *(const double *)a, second = *(const double *)b;
+
+    return (first > second) - (first < second);
+}
+
+static void open_ring(char *watches)
+{
+    for (int i = 0; i < ring.pipes; i++) {
+        int ends[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) < 0)
+            measure_fail("socketpair");
+        ring.out[i] = ends[0];
+        ring.in[i] = ends[1];
+        bench_watch(watches + (size_t)i * bench_watch_size, ends[0], on_byte, &ring.out[i]);
+    }
+    bench_settle();
+}
+
+static void close_ring(char *watches)
+{
+    for (int i = 0; i < ring.pipes; i++)
+        bench_unwatch(watches + (size_t)i * bench_watch_size);
+    bench_settle();
+    for (int i = 0; i < ring.pipes; i++) {
+        close(ring.out[i]);
+        close(ring.in[i]);
+    }
+}
+
+static void measure_ring(int number, int active, int writes)
+{
+    char figure[64], *watches = new_array((size_t)number, bench_watch_size);
+    double rounds[ROUNDS];
+
+    ring = (struct ring){ number, active, writes, NULL, NULL, 0, 0 };
+    ring.in = new_array((size_t)number, sizeof *ring.in);
+    ring.out = new_array((size_t)number, sizeof *ring.out);
+    open_ring(watches);
+    for (int i = 0; i < ROUNDS; i++)
+        rounds[i] = run_ring();
+    close_ring(watches);
+    qsort(rounds, ROUNDS, sizeof *rounds, compare_doubles);
+    snprintf(figure, sizeof figure, "pipes %d/%d/%d", number, active, writes);
+    say(figure, "ns/event", rounds[ROUNDS / 2]);
+}
+
+static void pipes(void)
+{
+    static const int rings[][3] = { { 100, 1, 1000 }, { 1000, 1, 1000 }, { 9000, 1, 1000 }, { 9000, 100, 10000 } };
+    rlim_t files = measure_raise_files();
+
+    for (size_t i = 0; i < sizeof rings / sizeof *rings; i++) {
+        if (files < 2 * (rlim_t)rings[i][0] + 50)
+            fprintf(stderr, "pipes: %d pairs are more than the limit of %ld descriptors\n", rings[i][0], (long)files);
+        else
+            measure_ring(rings[i][0], rings[i][1], rings[i][2]);
+    }
+}
+
+static void version(void)
+{
+    puts(bench_version());
+}
+
+static int run_scenario(const char *name)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } scenarios[] = { { "calls", calls },     { "timers", timers }, { "idle", idle },
+                      { "wakeups", wakeups }, { "pipes", pipes },   { "version", version } };
+
+    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
+        if (strcmp(name, scenarios[i].name) == 0)
+            return scenarios[i].run(), 0;
+    }
+    fprintf(stderr, "no such scenario: %s\n", name);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    int status = 0, option;
+
+    while ((option = getopt(argc, argv, "n:")) != -1) {
+        if (option != 'n' || (count = atoi(optarg)) < 1000) {
+            fprintf(stderr, "usage: %s [-n COUNT, 1000 or more] SCENARIO...\n", argv[0]);
+            return 2;
+        }
+    }
+    measure_on_cpu(0);
+    bench_open();
+    for (int i = optind; i < argc && status == 0; i++)
+        status = run_scenario(argv[i]);
+    return status;
+}

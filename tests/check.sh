@@ -1,0 +1,107 @@
+#!/bin/sh
+# The whole check: tests/check.sh [PATTERN]. With a pattern only the test programs whose names match it are run, in one
+# build. Prints what failed in full, a line for each step, and last "N passed, N failed".
+#
+# Each step builds below build/ in a folder of its own; logs are in build/check/.
+set -u
+cd "$(dirname "$0")/.."
+MAKE=${MAKE:-make} CC=${CC:-cc} pattern=${1:-}
+logs=build/check
+mkdir -p $logs && rm -f $logs/*
+passed=0 failed=0 skipped=
+export CMOCKA_MESSAGE_OUTPUT=stdout
+
+say() { printf '%-34s %s\n' "$1" "$2"; }
+skip() { skipped="$skipped
+skipped: $1"; say "$1" "skipped: $2"; }
+
+# count NAME COMMAND...: one check, passed or failed.
+count() {
+    name=$1; shift
+    if "$@" > "$logs/$name.log" 2>&1; then
+        passed=$((passed + 1)); say "$name" ok
+    else
+        failed=$((failed + 1)); say "$name" FAILED; tail -n 40 "$logs/$name.log"
+    fi
+}
+
+# build NAME FLAGS...: the library, the examples, the tests and their programs, with warnings as errors.
+build() {
+    name=$1; shift
+    start=$(date +%s)
+    if "$MAKE" -s -j2 WERROR=1 "$@" tests > "$logs/$name.log" 2>&1; then
+        say "$name" "built in $(($(date +%s) - start)) s"
+        return 0
+    fi
+    failed=$((failed + 1)); say "$name" "FAILED to build"; cat "$logs/$name.log"
+    return 1
+}
+
+# run STEP FOLDER [PATTERN]: the cmocka programs of a build, two at a time; their tests are counted one by one.
+run() {
+    step=$1 folder=$2 only=${3:-$pattern} start=$(date +%s) step_passed=0 step_failed=0
+    for test in "$folder"/tests/test_*; do
+        case $test in *.o|*.d) continue ;; esac
+        case $(basename "$test") in *$only*) echo "$test" ;; esac
+    done | xargs -P 2 -I{} sh -c \
+        't=$(basename {}); {} > '"$logs/$step"'.$t.log 2>&1; echo $? > '"$logs/$step"'.$t.status'
+    for status in $logs/"$step".*.status; do
+        [ -e "$status" ] || continue
+        log=${status%.status}.log
+        ok=$(grep -c '^\[       OK \]' "$log")
+        bad=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test(s).*/\1/p' "$log" | tail -n 1)
+        # A crash, or a descriptor left open, fails the program without failing a test by name.
+        [ "$(cat "$status")" = 0 ] || [ "${bad:-0}" -gt 0 ] || bad=1
+        if [ "${bad:-0}" -gt 0 ]; then
+            echo "--- $(basename "$log" .log): status $(cat "$status")"
+            grep -v '^\[ RUN\|^\[       OK' "$log" | tail -n 40
+        fi
+        step_passed=$((step_passed + ok)) step_failed=$((step_failed + ${bad:-0}))
+    done
+    passed=$((passed + step_passed)) failed=$((failed + step_failed))
+    say "$step" "$step_passed passed, $step_failed failed, $(($(date +%s) - start)) s"
+    grep -h '^skipped: ' $logs/"$step".*.log 2>/dev/null | sort -u | while read -r line; do say "  " "$line"; done
+}
+
+finish() {
+    [ -z "$skipped" ] || echo "$skipped"
+    echo "$passed passed, $failed failed"
+    [ $failed = 0 ]
+    exit
+}
+
+build build && run tests build
+[ -z "$pattern" ] || finish
+
+TESTING_SECONDS=60; export TESTING_SECONDS
+sanitized=build/address-undefined
+build address-undefined SANITIZE=address,undefined && run address+undefined $sanitized
+build kqueue POLLER=kqueue && run kqueue build/kqueue
+build thread SANITIZE=thread && {
+    run thread-loop build/thread ioloop
+    run thread-executor build/thread ioexecutor
+}
+unset TESTING_SECONDS
+
+for test in tests/interop/*.sh; do
+    [ -e "$test" ] || continue
+    name=$(basename "$test" .sh)
+    why=$("$test" --needs 2>/dev/null) || { skip "$name" "needs $why"; continue; }
+    count "$name" "$test"
+done
+
+if command -v clang > /dev/null; then
+    count clang "$MAKE" -s -j2 CC=clang WERROR=1 BUILD=build/clang all
+    if echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' |
+        clang -fsanitize=fuzzer -x c - -o build/check/fuzzer > /dev/null 2>&1; then
+        for target in tests/fuzz/fuzz_*.c; do
+            [ -e "$target" ] && count "$(basename "$target" .c)" tests/fuzz/fuzz.sh 10 "$(basename "$target" .c)"
+        done
+    else
+        skip fuzz "clang has no libFuzzer (Debian: libclang-rt-dev)"
+    fi
+else
+    skip "clang, fuzz" "no clang"
+fi
+tests/stats.sh > $logs/stats.txt 2>&1 && say stats "$logs/stats.txt"
+finish

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Installs what `make check` and `make bench` use, from Debian's packages. cmocka is needed; of the others, what is
+# missing is skipped by the tests, and they say so.
+set -e
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+packages="gcc make libc6-dev libcmocka-dev pkg-config clang libclang-rt-dev clang-format python3 curl strace
+          valgrind wrk g++ libevent-dev libuv1-dev libev-dev"
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+for package in $packages; do
+    apt-cache show "$package" > /dev/null 2>&1 || { echo "deps: no package $package here"; continue; }
+    wanted="$wanted $package"
+done
+$sudo apt-get install -y -qq --no-install-recommends $wanted > /dev/null
+echo "deps: installed$wanted"

@@ -1,0 +1,22 @@
+#!/bin/sh
+# fuzz.sh SECONDS [TARGET...]: each libFuzzer target, with ASan and UBSan, for so long. Its corpus grows in
+# build/fuzz/corpus/TARGET; what it crashes on is left in build/fuzz/.
+set -eu
+cd "$(dirname "$0")/../.."
+seconds=$1; shift
+MAKE=${MAKE:-make} build=build/fuzz
+flags="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+"$MAKE" -s -j2 CC=clang BUILD=$build CFLAGS="-O1 -g $flags -fsanitize=fuzzer-no-link" $build/libioloop.a \
+    $build/tests/support/faults.o
+wraps=$(sed -n '/^FAULTS/,/^WRAP/p' tests/support/faults.mk | grep -v '^WRAP' | tr -d '\\' | sed 's/FAULTS := //' |
+    tr -s ' \n' '\n\n' | sed '/^$/d; s/^/-Wl,--wrap=/')
+[ $# -gt 0 ] || set -- $(basename -s .c tests/fuzz/fuzz_*.c)
+for target; do
+    mkdir -p $build/corpus/"$target"
+    clang -std=c11 -D_GNU_SOURCE -I. -O1 -g $flags -fsanitize=fuzzer -pthread $wraps tests/fuzz/"$target".c \
+        $build/tests/support/faults.o $build/libioloop.a -o $build/"$target"
+    dictionary=
+    [ ! -e tests/fuzz/"${target#fuzz_}".dict ] || dictionary=-dict=tests/fuzz/"${target#fuzz_}".dict
+    $build/"$target" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=8192 -print_final_stats=1 \
+        $dictionary -artifact_prefix=$build/ $build/corpus/"$target"
+done

@@ -1,0 +1,49 @@
+#!/bin/sh
+# make install into an empty folder; then a program outside the tree is built with what pkg-config says, in C and in
+# C++, against the shared and the static library, and runs. The shared library exports public functions only.
+[ "${1:-}" != --needs ] || { command -v pkg-config > /dev/null || { echo pkg-config; exit 1; }; exit 0; }
+set -eu
+cd "$(dirname "$0")/../.."
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+fail() { echo "FAILED: $*" >&2; exit 1; }
+
+"${MAKE:-make}" -s install PREFIX=/usr DESTDIR="$folder" > /dev/null
+export PKG_CONFIG_PATH="$folder/usr/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$folder"
+cat > "$folder/program.c" <<'PROGRAM'
+#include <httpserver/httpserver.h>
+#include <ioloop/ioloop.h>
+#include <ioloop/iostream.h>
+#include <ioloop/tcpserver.h>
+static void stop(void *loop) { ioloop_stop((struct ioloop *)loop); }
+int main(void)
+{
+    struct ioloop *loop = ioloop_current();
+    if (loop == NULL || ioloop_call_later(loop, 0.001, stop, loop) == 0)
+        return 1;
+    return ioloop_start(loop);
+}
+PROGRAM
+cp "$folder/program.c" "$folder/program.cc"
+cd "$folder"
+${CC:-cc} -Wall -Wextra -Werror program.c -o shared $(pkg-config --cflags --libs ioloop)
+LD_LIBRARY_PATH="$folder/usr/lib" ./shared || fail "the program on the shared library: $?"
+${CC:-cc} program.c -o static $(pkg-config --cflags ioloop) "$folder/usr/lib/libioloop.a" -pthread
+./static || fail "the program on the static library: $?"
+if command -v g++ > /dev/null; then
+    g++ -Wall -Wextra -Werror program.cc -o cplusplus $(pkg-config --cflags --libs ioloop)
+    LD_LIBRARY_PATH="$folder/usr/lib" ./cplusplus || fail "the program in C++: $?"
+fi
+
+# Exported are the functions of the installed headers, all of them and no other.
+nm -D --defined-only "$folder"/usr/lib/libioloop.so | awk '$2 == "T" { print $3 }' | sort > exported
+cat $(find usr/include -name '*.h') | grep -v '^ \*\|^/\*\|typedef' | grep -oE '\b[a-z0-9]+(_[a-z0-9]+)*\(' |
+    tr -d '(' | sort -u > named
+missing=$(grep -v -x -F -f named exported || true)
+[ -z "$missing" ] || fail "exported but in no public header:" $missing
+[ "$(wc -l < exported)" -gt 80 ] || fail "only $(wc -l < exported) functions are exported"
+
+cd - > /dev/null
+"${MAKE:-make}" -s uninstall PREFIX=/usr DESTDIR="$folder" > /dev/null
+left=$(find "$folder/usr" -name '*ioloop*')
+[ -z "$left" ] || fail "left behind by uninstall:" $left
