@@ -82,7 +82,7 @@ static bool is_a(uint8_t byte, unsigned class)
 }
 
 /* The position of the first byte of another class. What ends a line is in none. */
-static size_t skip(const uint8_t *bytes, size_t at, unsigned class)
+static size_t skip_class(const uint8_t *bytes, size_t at, unsigned class)
 {
     while (is_a(bytes[at], class))
         at++;
@@ -304,7 +304,7 @@ static int parse_method(struct head_parser *parser)
 {
     struct http1parser_request *request = parser->request;
     size_t begin = parser->request_line.offset;
-    size_t end = skip(parser->bytes, begin, CLASS_TOKEN);
+    size_t end = skip_class(parser->bytes, begin, CLASS_TOKEN);
 
     request->method = slice_of(begin, end);
     if (request->method.length == 0 || parser->bytes[end] != ' ')
@@ -320,7 +320,7 @@ static int parse_target(struct head_parser *parser)
 {
     struct http1parser_request *request = parser->request;
     size_t begin = request->method.offset + request->method.length + 1;
-    size_t end = skip(parser->bytes, begin, CLASS_TARGET);
+    size_t end = skip_class(parser->bytes, begin, CLASS_TARGET);
 
     request->target = slice_of(begin, end);
     if (end == begin || parser->bytes[end] != ' ')
@@ -365,9 +365,9 @@ static size_t skip_ip_literal(const uint8_t *bytes, size_t at)
 /* reg-name or IPv4address, RFC 3986 3.2.2. */
 static size_t skip_host_name(const uint8_t *bytes, size_t at)
 {
-    at = skip(bytes, at, CLASS_HOST);
+    at = skip_class(bytes, at, CLASS_HOST);
     while (bytes[at] == '%' && is_a(bytes[at + 1], CLASS_HEX) && is_a(bytes[at + 2], CLASS_HEX))
-        at = skip(bytes, at + 3, CLASS_HOST);
+        at = skip_class(bytes, at + 3, CLASS_HOST);
     return at;
 }
 
@@ -376,7 +376,7 @@ static bool is_port(const uint8_t *bytes, size_t at, size_t end)
 {
     size_t begin = at + 1;
 
-    if (bytes[at] != ':' || skip(bytes, begin, CLASS_DIGIT) != end || begin == end)
+    if (bytes[at] != ':' || skip_class(bytes, begin, CLASS_DIGIT) != end || begin == end)
         return false;
     return end - begin < 5 || (end - begin == 5 && memcmp(bytes + begin, "65535", 5) <= 0);
 }
@@ -477,7 +477,7 @@ static int parse_header(struct head_parser *parser, struct http1parser_header *h
     const uint8_t *bytes = parser->bytes;
     size_t begin = header->name.offset;
     size_t end = begin + header->name.length;
-    size_t at = skip(bytes, begin, CLASS_TOKEN);
+    size_t at = skip_class(bytes, begin, CLASS_TOKEN);
 
     if (at == begin && is_blank(bytes[at]))
         return refuse(parser, 400, "folded header line");
@@ -610,7 +610,7 @@ static bool read_content_length(const struct head_parser *parser, uint64_t *resu
 
     if (length == 0 || length > 19 || (length > 1 && digits[0] == '0'))
         return false;
-    if (skip(digits, 0, CLASS_DIGIT) != length)
+    if (skip_class(digits, 0, CLASS_DIGIT) != length)
         return false;
     for (uint32_t i = 0; i < length; i++)
         value = value * 10 + (uint64_t)(digits[i] - '0');
@@ -620,7 +620,7 @@ static bool read_content_length(const struct head_parser *parser, uint64_t *resu
 
 static bool is_token(const struct head_parser *parser, struct http1parser_slice slice)
 {
-    return slice.length > 0 && skip(parser->bytes, slice.offset, CLASS_TOKEN) == slice.offset + slice.length;
+    return slice.length > 0 && skip_class(parser->bytes, slice.offset, CLASS_TOKEN) == slice.offset + slice.length;
 }
 
 /* How the body is framed, RFC 9112 6.3; the method has no say in it.

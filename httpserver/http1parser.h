@@ -108,7 +108,8 @@ struct http1parser_request {
  *
  * Answers its size, with the request filled in; 0 when more bytes are needed: then call again with the same bytes and
  * those that came since, and the same scan; or a negative status. The request is not to be read after 0, and only its
- * reason after a refusal. What is hopeless is refused before it is complete. */
+ * reason after a refusal; nothing in it has to be kept while more is awaited. What is hopeless is refused before it is
+ * complete. */
 int http1parser_parse_request(const void *bytes, size_t length, const struct http1parser_limits *limits,
                               struct http1parser_scan *scan, struct http1parser_request *request) IOAPI_MUST_USE;
 

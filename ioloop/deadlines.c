@@ -39,7 +39,7 @@ void deadlines_free(struct deadlines *deadlines)
     ioalloc_free(deadlines);
 }
 
-uint32_t deadline_now(const struct ioloop *loop)
+uint32_t deadline_now(struct ioloop *loop)
 {
     return (uint32_t)(loopmember_now(loop) >> TICK_BITS);
 }
@@ -105,7 +105,7 @@ static int arm(struct deadlines *deadlines)
         return 0;
     /* The clock counts more bits than a tick number has: what is missing comes from now. */
     int64_t now = loopmember_now(deadlines->loop);
-    int64_t when = ((now >> TICK_BITS) + (int32_t)(tick - (uint32_t)(now >> TICK_BITS))) << TICK_BITS;
+    int64_t when = ((now >> TICK_BITS) + (int32_t)(tick - (uint32_t)(now >> TICK_BITS))) * (1 << TICK_BITS);
     uint64_t timeout = ioloop_call_at(deadlines->loop, (double)when / 1e9, look_at_slots, deadlines);
     if (timeout == 0)
         return -errno;
@@ -129,6 +129,8 @@ int deadline_set(struct ioloop *loop, struct deadline *deadline, double seconds,
     deadline->expired = expired;
     deadline->touched = deadline_now(loop);
     deadline->ticks = (uint32_t)ticks + ((double)(uint32_t)ticks < ticks);
+    if (deadlines->timeout == 0 && ticks_to_next(deadlines) == 0)
+        deadlines->done = deadline->touched; /* nobody has looked at the wheel while it was empty */
     put(deadlines, deadline);
     int error = arm(deadlines);
     if (error < 0)

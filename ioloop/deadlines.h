@@ -8,7 +8,7 @@
  * at most two ticks (2^26 ns, 67 ms) late.
  *
  * Lifetime: the owner embeds the deadline, zeroed, and clears it before it goes. When it expires it is cleared first.
- * Errors: deadline_set fails with -ENOMEM the first time on a loop at most. */
+ * Errors: when deadline_set fails (-ENOMEM, or as ioloop_call_at) the deadline is not set. */
 #ifndef IOLOOP_DEADLINES_H
 #define IOLOOP_DEADLINES_H
 
@@ -34,7 +34,7 @@ int deadline_set(struct ioloop *loop, struct deadline *deadline, double seconds,
 void deadline_clear(struct deadline *deadline);
 
 /* The tick of this iteration. */
-uint32_t deadline_now(const struct ioloop *loop);
+uint32_t deadline_now(struct ioloop *loop);
 
 static inline void deadline_touch(struct deadline *deadline, uint32_t now)
 {

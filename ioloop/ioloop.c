@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -39,6 +40,7 @@ struct ioloop {
     struct handler *handlers;
     size_t handler_count;
     int64_t now;
+    bool knows_now; /* now is of this iteration, and not from before it waited */
 
     struct looptask *tasks, **last_task;
     struct looptask *running_tasks;
@@ -84,6 +86,7 @@ static struct looptask no_task;
 static void count_fork(void)
 {
     forks++;
+    loopsignals_forked();
 }
 
 static void watch_forks(void)
@@ -114,15 +117,30 @@ static int64_t read_clock(struct ioloop *loop)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-double ioloop_time(struct ioloop *loop)
+static int64_t read_time(struct ioloop *loop)
 {
-    loop->now = read_clock(loop);
-    return (double)loop->now / 1e9;
+    loop->knows_now = true;
+    return loop->now = read_clock(loop);
 }
 
-int64_t loopmember_now(const struct ioloop *loop)
+double ioloop_time(struct ioloop *loop)
 {
-    return loop->now;
+    return (double)read_time(loop) / 1e9;
+}
+
+int64_t loopmember_now(struct ioloop *loop)
+{
+    return loop->knows_now && loop->running ? loop->now : read_time(loop);
+}
+
+/* A clock may start so far below 0 that the difference is more than there are nanoseconds. */
+static int64_t nanoseconds_until(struct ioloop *loop, int64_t deadline)
+{
+    int64_t left;
+
+    if (__builtin_sub_overflow(deadline, read_time(loop), &left))
+        return deadline < 0 ? 0 : INT64_MAX;
+    return left > 0 ? left : 0;
 }
 
 /* Life. */
@@ -139,9 +157,11 @@ static int check_usable(const struct ioloop *loop)
 
 static bool take_place_as_current(struct ioloop *loop, enum ioloop_make_current wanted)
 {
-    if (wanted == IOLOOP_CURRENT_ALWAYS && current_loop != NULL)
+    bool is_taken = ioloop_current_if_any() != NULL;
+
+    if (wanted == IOLOOP_CURRENT_ALWAYS && is_taken)
         return errno = EBUSY, false;
-    if (wanted != IOLOOP_CURRENT_NEVER && current_loop == NULL)
+    if (wanted != IOLOOP_CURRENT_NEVER && !is_taken)
         current_loop = loop;
     return true;
 }
@@ -175,7 +195,6 @@ struct ioloop *ioloop_new(const struct ioloop_options *options)
     atomic_init(&loop->holders, 1);
     pthread_mutex_init(&loop->lock, NULL);
     loopsignals_init(&loop->signals);
-    loop->now = read_clock(loop);
     return loop;
 }
 
@@ -248,14 +267,29 @@ static void refuse_others(struct ioloop *loop)
     pthread_mutex_lock(&loop->lock);
     atomic_store(&loop->closed, true);
     pthread_mutex_unlock(&loop->lock);
-    while (atomic_load(&loop->wakers) != 0)
+    while (atomic_load(&loop->wakers) > 0)
         sched_yield();
+}
+
+/* In a child of fork(): the other threads are gone, and what they were at stays as it was. */
+static void forget_others(struct ioloop *loop)
+{
+    if (pthread_mutex_trylock(&loop->lock) == 0)
+        pthread_mutex_unlock(&loop->lock);
+    else
+        loop->posted = (struct taskqueue){ 0 }; /* one was just changing it; what it holds is lost */
+    pthread_mutex_init(&loop->lock, NULL);
+    atomic_store(&loop->has_posted, loop->posted.count > 0);
+    atomic_store(&loop->wakers, 0);
+    atomic_store(&loop->sleeping, false);
 }
 
 static void close_loop(struct ioloop *loop)
 {
     struct ioloop *previous = running_loop;
 
+    if (loop->forks != forks)
+        forget_others(loop);
     loopsignals_remove_all(&loop->signals);
     refuse_others(loop);
     running_loop = loop;
@@ -311,11 +345,8 @@ int ioloop_reopen(struct ioloop *loop)
     poller_free(loop->poller);
     loop->poller = poller;
     loop->forks = forks;
-    loop->running = false;
-    atomic_store(&loop->sleeping, false);
-    if (running_loop == loop)
-        running_loop = NULL;
-    pthread_mutex_init(&loop->lock, NULL); /* of the parent's it is not known who held it */
+    loop->running = running_loop == loop; /* else the thread that ran it is the parent's */
+    forget_others(loop);
     return 0;
 }
 
@@ -396,6 +427,8 @@ static int make_room_for(struct ioloop *loop, int fd)
 
     if (count <= loop->handler_count)
         return 0;
+    if (fcntl(fd, F_GETFD) < 0) /* before a number that is none makes the table gigabytes long */
+        return -errno;
     count = (count + count / 4 + 63) & ~(size_t)63;
     struct handler *handlers = ioalloc_array_resize(loop->handlers, count, sizeof *handlers);
     if (handlers == NULL)
@@ -522,7 +555,7 @@ static void wake(struct ioloop *loop)
 static void wake_unlocked(struct ioloop *loop)
 {
     atomic_fetch_add(&loop->wakers, 1);
-    if (!atomic_load(&loop->closed))
+    if (!atomic_load(&loop->closed) && loop->forks == forks)
         wake(loop);
     atomic_fetch_sub(&loop->wakers, 1);
 }
@@ -547,8 +580,10 @@ static int post(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
 
 int ioloop_add_callback(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
 {
+    if (loop->forks != forks)
+        return -ESTALE;
     if (running_loop != loop)
-        return loop->forks == forks ? post(loop, callback, arg) : -ESTALE;
+        return post(loop, callback, arg);
     if (loop->closing)
         return -EBADF;
     return taskqueue_push(&loop->callbacks, callback, arg) ? 0 : -ENOMEM;
@@ -558,6 +593,8 @@ int ioloop_add_callback_from_signal(struct ioloop *loop, ioloop_callback_fn *cal
 {
     if (atomic_load(&loop->closed))
         return -EBADF;
+    if (loop->forks != forks)
+        return -ESTALE;
     if (!loopsignals_push(&loop->signals, callback, arg))
         return -EAGAIN;
     loopsignals_notify(loop);
@@ -711,12 +748,18 @@ static void run_tasks(struct ioloop *loop)
 
         loop->running_tasks = task->next;
         task->next = NULL;
-        task->run(task);
+        int64_t start = start_of_callback(loop);
+        void (*run)(struct looptask *) = task->run; /* which may free the task */
+        run(task);
+        end_of_callback(loop, start, (void (*)(void))run);
     }
 }
 
+/* taken is empty: a turn runs all of it. */
 static void take_posted(struct ioloop *loop)
 {
+    if (!atomic_load_explicit(&loop->has_posted, memory_order_relaxed))
+        return;
     pthread_mutex_lock(&loop->lock);
     struct taskqueue empty = loop->taken;
     loop->taken = loop->posted;
@@ -725,23 +768,36 @@ static void take_posted(struct ioloop *loop)
     pthread_mutex_unlock(&loop->lock);
 }
 
+/* At most so many that a storm of signals leaves time for the rest. */
+static void run_signals(struct ioloop *loop)
+{
+    struct loopsignals_call due;
+
+    for (unsigned i = 0; i < LOOPSIGNALS_RING; i++) {
+        if (!loopsignals_take(&loop->signals, &due))
+            return;
+        int64_t start = start_of_callback(loop);
+        due.callback(due.signal_number, due.arg);
+        end_of_callback(loop, start, (void (*)(void))due.callback);
+    }
+    atomic_store(&loop->signalled, true);
+}
+
 static void run_from_signals(struct ioloop *loop)
 {
     ioloop_callback_fn *callback;
     void *arg;
 
     atomic_store(&loop->signalled, false);
-    if (loopsignals_run(&loop->signals))
-        atomic_store(&loop->signalled, true);
+    run_signals(loop);
     for (unsigned i = 0; i < LOOPSIGNALS_RING && loopsignals_pop(&loop->signals, &callback, &arg); i++)
         call(loop, callback, arg);
 }
 
-static void run_callbacks(struct ioloop *loop)
+/* own: those of this thread that were there when the turn began. */
+static void run_callbacks(struct ioloop *loop, size_t own)
 {
-    if (atomic_load_explicit(&loop->has_posted, memory_order_relaxed))
-        take_posted(loop);
-    for (size_t count = loop->callbacks.count; count > 0; count--) {
+    for (; own > 0; own--) {
         struct taskqueue_entry entry = taskqueue_pop(&loop->callbacks);
         call(loop, entry.callback, entry.arg);
     }
@@ -765,12 +821,14 @@ static void run_due_timeouts(struct ioloop *loop)
 /* Calls the handlers of the descriptors in ready[0..count) and answers how many.
  *
  * A handler may remove any handler, close any descriptor, and open new ones that get the number of one just closed. So
- * an event counts only for the registration it was fetched for: same descriptor, same generation. */
+ * an event counts only for the registration it was fetched for: same descriptor, same generation. One that returns
+ * in a child of fork() leaves the rest to the parent. */
 static int run_handlers(struct ioloop *loop, int count)
 {
+    unsigned process = forks;
     int called = 0;
 
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && process == forks; i++) {
         struct poller_event event = loop->ready[i];
         struct handler *handler = find_handler(loop, event.fd);
 
@@ -785,7 +843,7 @@ static int run_handlers(struct ioloop *loop, int count)
         end_of_callback(loop, start, (void (*)(void))function);
         called++;
     }
-    return called;
+    return loop->forks == forks ? called : -ESTALE;
 }
 
 static bool has_something_to_run(const struct ioloop *loop)
@@ -802,10 +860,8 @@ static int64_t longest_wait(struct ioloop *loop)
     int64_t next = timeouts_next(&loop->timeouts);
     if (next == INT64_MAX)
         return LONGEST_WAIT;
-    int64_t now = loop->now = read_clock(loop);
-    if (next <= now)
-        return 0;
-    return next - now < LONGEST_WAIT ? next - now : LONGEST_WAIT;
+    int64_t wait = nanoseconds_until(loop, next);
+    return wait < LONGEST_WAIT ? wait : LONGEST_WAIT;
 }
 
 /* Others that add something look at sleeping after they have added it; the loop looks at what was added after it has
@@ -829,33 +885,35 @@ static int wait_for_events(struct ioloop *loop, int64_t limit)
 /* One turn, in Tornado's order; docs/architecture.md tells it step by step. */
 static int run_iteration(struct ioloop *loop, int64_t limit)
 {
-    if (timeouts_next(&loop->timeouts) != INT64_MAX) {
-        loop->now = read_clock(loop);
-        timeouts_collect_due(&loop->timeouts, loop->now);
-    }
+    size_t callbacks = loop->callbacks.count;
+
+    loop->knows_now = false;
+    if (timeouts_next(&loop->timeouts) != INT64_MAX)
+        timeouts_collect_due(&loop->timeouts, read_time(loop));
+    take_posted(loop);
     run_tasks(loop);
-    run_callbacks(loop);
+    run_callbacks(loop, callbacks);
     run_due_timeouts(loop);
     if (atomic_load_explicit(&loop->stopping, memory_order_relaxed))
         return 0;
+    if (loop->forks != forks)
+        return -ESTALE; /* a callback has forked, and this is the child */
     int count = wait_for_events(loop, limit);
-    if (count <= 0)
-        return count;
-    if (loop->deadlines != NULL)
-        loop->now = read_clock(loop);
-    return run_handlers(loop, count);
+    loop->knows_now = false;
+    return count > 0 ? run_handlers(loop, count) : count;
 }
 
 static int begin_running(struct ioloop *loop)
 {
     int error = check_usable(loop);
 
-    if (error == 0 && (loop->running || running_loop != NULL))
+    if (error == 0 && (loop->running || (running_loop != NULL && running_loop->forks == forks)))
         error = -EBUSY;
     if (error < 0)
         return error;
     loop->running = true;
     running_loop = loop;
+    atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed); /* ioloop_next_timeout may have set it */
     return 0;
 }
 
@@ -903,13 +961,13 @@ int ioloop_fd(const struct ioloop *loop)
     return poller_fd(loop->poller);
 }
 
+/* The program is about to wait for ioloop_fd: from here on that has to be woken, as in wait_for_events. */
 double ioloop_next_timeout(struct ioloop *loop)
 {
+    if (!loop->running)
+        atomic_store(&loop->sleeping, true);
     if (has_something_to_run(loop))
         return 0;
     int64_t next = timeouts_next(&loop->timeouts);
-    if (next == INT64_MAX)
-        return -1;
-    int64_t now = loop->now = read_clock(loop);
-    return next <= now ? 0 : (double)(next - now) / 1e9;
+    return next == INT64_MAX ? -1 : (double)nanoseconds_until(loop, next) / 1e9;
 }

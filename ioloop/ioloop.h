@@ -67,7 +67,8 @@ void ioloop_close(struct ioloop *loop, bool all_fds);
 void ioloop_hold(struct ioloop *loop);
 void ioloop_release(struct ioloop *loop);
 
-/* In a child of fork(): a new kernel queue with the same handlers, timeouts and callbacks. */
+/* In a child of fork(): a new kernel queue with the same handlers, timeouts and callbacks. Inside a callback of the
+ * loop, which then goes on in the child too when the callback returns. -EINVAL anywhere else. */
 int ioloop_reopen(struct ioloop *loop) IOAPI_MUST_USE;
 
 /* Running. */
@@ -84,7 +85,8 @@ void ioloop_stop(struct ioloop *loop);
 int ioloop_run_once(struct ioloop *loop, double timeout);
 
 /* For that program: the descriptor to watch for reading, and the seconds until ioloop_run_once has something to do
- * without it (0: now; negative: never). */
+ * without it (0: now; negative: never). To be asked before each wait: it also sees to it that what other threads and
+ * signal handlers add from then on makes the descriptor readable. */
 int ioloop_fd(const struct ioloop *loop);
 double ioloop_next_timeout(struct ioloop *loop);
 

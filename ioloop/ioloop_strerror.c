@@ -50,10 +50,10 @@ static const struct {
 
 const char *ioloop_strerror(int error)
 {
-    int positive = error < 0 ? -error : error;
+    unsigned positive = error < 0 ? 0u - (unsigned)error : (unsigned)error;
 
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
-        if (ours[i].error == positive)
+        if ((unsigned)ours[i].error == positive)
             return ours[i].text;
     }
     return "unknown error";

@@ -35,8 +35,9 @@ void loopmember_unwatch_fd(struct ioloop *loop, int fd);
 /* As ioloop_update_handler(READ) on a claimed descriptor, with POLLER_EXCLUSIVE: for listeners that processes share. */
 int loopmember_watch_exclusive(struct ioloop *loop, int fd);
 
-/* The time of this iteration in nanoseconds: read when it began, and again after waiting. */
-int64_t loopmember_now(const struct ioloop *loop);
+/* The time of this iteration in nanoseconds: read when first asked for after it began, and again after it waited.
+ * While the loop does not run, the time of the call. */
+int64_t loopmember_now(struct ioloop *loop);
 
 /* The loop's wheel, made when first asked for; NULL: no memory. */
 struct deadlines *loopmember_deadlines(struct ioloop *loop);

@@ -137,25 +137,19 @@ void loopsignals_remove_all(struct loopsignals *signals)
         remove_watch(&signals->watches);
 }
 
-static struct loopsignals_watch *find_raised(struct loopsignals *signals)
+/* Each search starts anew: a callback may add and remove signals. */
+bool loopsignals_take(struct loopsignals *signals, struct loopsignals_call *call)
 {
     for (struct loopsignals_watch *watch = signals->watches; watch != NULL; watch = watch->next) {
-        if (atomic_exchange(&raised[watch->signal_number], false))
-            return watch;
+        if (atomic_exchange(&raised[watch->signal_number], false)) {
+            *call = (struct loopsignals_call){ watch->callback, watch->arg, watch->signal_number };
+            return true;
+        }
     }
-    return NULL;
+    return false;
 }
 
-/* A callback may add and remove signals, so each search starts anew; at most so many that a storm of signals leaves
- * time for the rest. */
-bool loopsignals_run(struct loopsignals *signals)
+void loopsignals_forked(void)
 {
-    for (int i = 0; i < SIGNALS; i++) {
-        struct loopsignals_watch *watch = find_raised(signals);
-
-        if (watch == NULL)
-            return false;
-        watch->callback(watch->signal_number, watch->arg);
-    }
-    return true;
+    atomic_store(&handlers, 0);
 }

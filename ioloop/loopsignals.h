@@ -42,8 +42,16 @@ int loopsignals_add(struct loopsignals *signals, struct ioloop *loop, int signal
 void loopsignals_remove(struct loopsignals *signals, int signal_number);
 void loopsignals_remove_all(struct loopsignals *signals);
 
-/* Calls back for the signals that came. True: there may be more. */
-bool loopsignals_run(struct loopsignals *signals);
+/* One of the signals that came, and whom to call for it. False: none. */
+struct loopsignals_call {
+    ioloop_signal_fn *callback;
+    void *arg;
+    int signal_number;
+};
+bool loopsignals_take(struct loopsignals *signals, struct loopsignals_call *call);
+
+/* In a child of fork(), whose one thread is not in a signal handler of ours. */
+void loopsignals_forked(void);
 
 /* The loop has something from a signal handler; wakes it. In ioloop.c. */
 void loopsignals_notify(struct ioloop *loop);

@@ -89,6 +89,18 @@ static void drop_tombstones(struct timeouts *timeouts)
     }
 }
 
+/* Answers the array with twice the room, NULL if there is no memory. */
+static void *grown(void *array, uint32_t *capacity, size_t size)
+{
+    if (*capacity > UINT32_MAX / 4)
+        return NULL;
+    uint32_t twice = *capacity != 0 ? 2 * *capacity : 16;
+    void *result = ioalloc_array_resize(array, twice, size);
+    if (result != NULL)
+        *capacity = twice;
+    return result;
+}
+
 static bool make_room(struct timeouts *timeouts)
 {
     if (timeouts->due == NULL) {
@@ -97,20 +109,16 @@ static bool make_room(struct timeouts *timeouts)
             return false;
     }
     if (timeouts->heap_count == timeouts->heap_capacity) {
-        uint32_t capacity = timeouts->heap_capacity != 0 ? 2 * timeouts->heap_capacity : 16;
-        void *heap = ioalloc_array_resize(timeouts->heap, capacity, sizeof *timeouts->heap);
-        if (heap == NULL || capacity < timeouts->heap_capacity)
+        void *heap = grown(timeouts->heap, &timeouts->heap_capacity, sizeof *timeouts->heap);
+        if (heap == NULL)
             return false;
         timeouts->heap = heap;
-        timeouts->heap_capacity = capacity;
     }
     if (timeouts->free_slot == 0 && timeouts->slot_count == timeouts->slot_capacity) {
-        uint32_t capacity = timeouts->slot_capacity != 0 ? 2 * timeouts->slot_capacity : 16;
-        void *slots = ioalloc_array_resize(timeouts->slots, capacity, sizeof *timeouts->slots);
-        if (slots == NULL || capacity < timeouts->slot_capacity)
+        void *slots = grown(timeouts->slots, &timeouts->slot_capacity, sizeof *timeouts->slots);
+        if (slots == NULL)
             return false;
         timeouts->slots = slots;
-        timeouts->slot_capacity = capacity;
     }
     return true;
 }

@@ -141,7 +141,8 @@ void bench_idle_init(void *idle, double seconds)
     check(deadline_set(loop, idle, seconds, on_idle));
 }
 
-void bench_idle_touch(void *idle)
+void bench_idle_touch(void *idle, double seconds)
 {
+    (void)seconds;
     deadline_touch(idle, deadline_now(loop));
 }

@@ -174,7 +174,7 @@ void bench_idle_init(void *idle, double seconds)
     bench_timer_start(idle, seconds);
 }
 
-void bench_idle_touch(void *idle)
+void bench_idle_touch(void *idle, double seconds)
 {
-    bench_timer_again(idle, 60);
+    bench_timer_again(idle, seconds);
 }

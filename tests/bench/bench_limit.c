@@ -293,7 +293,8 @@ void bench_idle_init(void *idle, double seconds)
     *(struct idle *)idle = (struct idle){ now, seconds };
 }
 
-void bench_idle_touch(void *idle)
+void bench_idle_touch(void *idle, double seconds)
 {
+    (void)seconds;
     ((struct idle *)idle)->touched = now;
 }

@@ -1,0 +1,1342 @@
+#include "tests/support/testing.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ioloop/connector.h"
+#include "ioloop/ioloop.h"
+#include "ioloop/netutil.h"
+#include "ioloop/tcpclient.h"
+#include "ioloop/tcpserver.h"
+#include "tests/support/faults.h"
+
+/* The connector alone. An address is a letter: a and b are of the first family, c and d of the other. */
+
+struct trial {
+    struct connector connector;
+    struct ioloop *loop;
+    double clock;
+    char story[64];         /* +a: tried, -a: abandoned */
+    char trying[2];
+    const char *fail_at_once;
+    bool done;
+    int error;
+    char winner;
+};
+
+static struct trial *trial_of(struct connector *connector)
+{
+    return (struct trial *)connector;
+}
+
+static void tell(struct trial *trial, char what, char address)
+{
+    size_t length = strlen(trial->story);
+
+    assert_true(length + 2 < sizeof trial->story);
+    trial->story[length] = what;
+    trial->story[length + 1] = address;
+}
+
+static int try_address(struct connector *connector, int side, const struct resolver_address *address)
+{
+    struct trial *trial = trial_of(connector);
+    char letter = (char)netutil_port((const struct sockaddr *)&address->address);
+
+    assert_false(trial->done);
+    assert_int_equal(trial->trying[side], 0);
+    tell(trial, '+', letter);
+    if (trial->fail_at_once != NULL && strchr(trial->fail_at_once, letter) != NULL)
+        return -ENETUNREACH;
+    trial->trying[side] = letter;
+    return 0;
+}
+
+static void abandon_address(struct connector *connector, int side)
+{
+    struct trial *trial = trial_of(connector);
+
+    assert_int_not_equal(trial->trying[side], 0);
+    tell(trial, '-', trial->trying[side]);
+    trial->trying[side] = 0;
+}
+
+static void end_trial(struct connector *connector, int error, int side)
+{
+    struct trial *trial = trial_of(connector);
+
+    assert_false(trial->done);
+    trial->done = true;
+    trial->error = error;
+    trial->winner = error == 0 ? trial->trying[side] : 0;
+}
+
+static const struct connector_functions trying = { try_address, abandon_address, end_trial };
+
+static struct resolver_address address_of(char letter)
+{
+    struct resolver_address result = { .length = sizeof(struct sockaddr_in) };
+    struct sockaddr_in *address = (struct sockaddr_in *)&result.address;
+
+    address->sin_family = letter < 'c' ? AF_INET : AF_INET6;
+    address->sin_port = htons((uint16_t)letter);
+    return result;
+}
+
+static void prepare_trial(struct trial *trial, const char *letters)
+{
+    struct resolver_address addresses[8];
+    size_t count = strlen(letters);
+
+    *trial = (struct trial){ .clock = 100 };
+    trial->loop = ioloop_new(&(struct ioloop_options){ .clock = testing_clock, .clock_arg = &trial->clock });
+    for (size_t i = 0; i < count; i++)
+        addresses[i] = address_of(letters[i]);
+    assert_int_equal(connector_init(&trial->connector, trial->loop, &trying, addresses, count), 0);
+}
+
+/* With Happy Eyeballs' delay of 0.3 s; deadline: how many seconds from now. */
+static void begin_trial_with(struct trial *trial, const char *letters, double deadline)
+{
+    prepare_trial(trial, letters);
+    connector_start(&trial->connector, 0.3, trial->clock + deadline);
+}
+
+static void begin_trial(struct trial *trial, const char *letters)
+{
+    begin_trial_with(trial, letters, 1000);
+}
+
+static void end_of(struct trial *trial)
+{
+    connector_free(&trial->connector);
+    ioloop_close(trial->loop, false);
+}
+
+static void settle(struct trial *trial, char letter, int error)
+{
+    int side = trial->trying[1] == letter;
+
+    assert_int_equal(trial->trying[side], letter);
+    if (error < 0)
+        trial->trying[side] = 0;
+    connector_tell(&trial->connector, side, error);
+}
+
+static void pass(struct trial *trial, double seconds)
+{
+    trial->clock += seconds;
+    testing_spin(trial->loop, 3);
+}
+
+static void assert_won(struct trial *trial, char letter, const char *story)
+{
+    assert_true(trial->done);
+    assert_int_equal(trial->error, 0);
+    assert_int_equal(trial->winner, letter);
+    assert_string_equal(trial->story, story);
+    pass(trial, 2000);
+    assert_string_equal(trial->story, story); /* nothing is started any more */
+}
+
+static void assert_failed(struct trial *trial, int error, const char *story)
+{
+    assert_true(trial->done);
+    assert_int_equal(trial->error, error);
+    assert_string_equal(trial->story, story);
+    pass(trial, 2000);
+    assert_string_equal(trial->story, story);
+}
+
+static void assert_split(const char *letters, const char *expected, size_t first)
+{
+    struct trial trial;
+
+    prepare_trial(&trial, letters);
+    assert_int_equal(trial.connector.sides[0].end, first);
+    assert_int_equal(trial.connector.sides[1].next, first);
+    assert_int_equal(trial.connector.sides[1].end, strlen(expected));
+    for (size_t i = 0; i < strlen(expected); i++)
+        assert_int_equal(netutil_port((struct sockaddr *)&trial.connector.addresses[i].address), expected[i]);
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_one_family */
+static void splits_addresses_of_one_family(void **state)
+{
+    assert_split("a", "a", 1);
+    assert_split("ab", "ab", 2);
+    assert_split("dc", "dc", 2);
+}
+
+/* tcpclient_test:test_mixed */
+static void splits_addresses_by_the_family_of_the_first(void **state)
+{
+    assert_split("acbd", "abcd", 2);
+    assert_split("dacb", "dcab", 2);
+}
+
+/* tcpclient_test:test_immediate_success */
+static void takes_the_first_address_that_connects(void **state)
+{
+    struct trial trial;
+
+    begin_trial(&trial, "ab");
+    assert_string_equal(trial.story, "+a");
+    settle(&trial, 'a', 0);
+    assert_won(&trial, 'a', "+a");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_immediate_failure */
+static void fails_when_the_only_address_does(void **state)
+{
+    struct trial trial;
+
+    begin_trial(&trial, "a");
+    settle(&trial, 'a', -ECONNREFUSED);
+    assert_failed(&trial, -ECONNREFUSED, "+a");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_one_family_second_try */
+static void goes_on_to_the_next_address_after_a_failure(void **state)
+{
+    struct trial trial;
+
+    begin_trial(&trial, "ab");
+    settle(&trial, 'a', -ECONNREFUSED);
+    settle(&trial, 'b', 0);
+    assert_won(&trial, 'b', "+a+b");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_one_family_second_try_failure */
+static void fails_with_the_last_error(void **state)
+{
+    struct trial trial;
+
+    begin_trial(&trial, "ab");
+    settle(&trial, 'a', -ECONNREFUSED);
+    settle(&trial, 'b', -EHOSTUNREACH);
+    assert_failed(&trial, -EHOSTUNREACH, "+a+b");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_one_family_second_try_timeout */
+static void does_not_try_the_same_family_again_after_the_delay(void **state)
+{
+    struct trial trial;
+
+    begin_trial(&trial, "ab");
+    pass(&trial, 0.4);
+    assert_string_equal(trial.story, "+a");
+    settle(&trial, 'a', -ECONNREFUSED);
+    settle(&trial, 'b', 0);
+    assert_won(&trial, 'b', "+a+b");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_two_families_immediate_failure */
+static void starts_the_other_family_as_soon_as_an_attempt_fails(void **state)
+{
+    struct trial trial;
+
+    begin_trial(&trial, "abcd");
+    settle(&trial, 'a', -ECONNREFUSED);
+    assert_string_equal(trial.story, "+a+b+c");
+    settle(&trial, 'b', -ECONNREFUSED);
+    assert_false(trial.done);
+    settle(&trial, 'c', 0);
+    assert_won(&trial, 'c', "+a+b+c");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_two_families_timeout */
+static void starts_the_other_family_after_the_delay(void **state)
+{
+    struct trial trial;
+
+    begin_trial(&trial, "abcd");
+    pass(&trial, 0.299);
+    assert_string_equal(trial.story, "+a");
+    pass(&trial, 0.002);
+    assert_string_equal(trial.story, "+a+c");
+    settle(&trial, 'c', 0);
+    assert_won(&trial, 'c', "+a+c-a");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_success_after_timeout */
+static void lets_the_first_family_win_after_the_other_has_started(void **state)
+{
+    struct trial trial;
+
+    begin_trial(&trial, "abcd");
+    pass(&trial, 0.301);
+    settle(&trial, 'a', 0);
+    assert_won(&trial, 'a', "+a+c-c");
+    connector_tell(&trial.connector, 1, 0); /* too late: nobody hears of it */
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_all_fail */
+static void fails_only_when_both_families_are_exhausted(void **state)
+{
+    struct trial trial;
+
+    begin_trial(&trial, "abcd");
+    pass(&trial, 0.301);
+    settle(&trial, 'c', -ENETUNREACH);
+    settle(&trial, 'd', -ENETUNREACH);
+    assert_false(trial.done);
+    settle(&trial, 'a', -ECONNREFUSED);
+    assert_false(trial.done);
+    settle(&trial, 'b', -EHOSTUNREACH);
+    assert_failed(&trial, -EHOSTUNREACH, "+a+c+d+b");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_one_family_timeout_after_connect_timeout */
+static void gives_up_at_the_deadline(void **state)
+{
+    struct trial trial;
+
+    begin_trial_with(&trial, "ab", 0.2);
+    pass(&trial, 0.199);
+    assert_false(trial.done);
+    pass(&trial, 0.002);
+    assert_failed(&trial, -ETIMEDOUT, "+a-a");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_one_family_success_before_connect_timeout */
+static void keeps_a_success_that_came_before_the_deadline(void **state)
+{
+    struct trial trial;
+
+    begin_trial_with(&trial, "ab", 0.2);
+    pass(&trial, 0.1);
+    settle(&trial, 'a', 0);
+    assert_won(&trial, 'a', "+a");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_one_family_second_try_after_connect_timeout */
+static void gives_up_at_the_deadline_during_a_later_address(void **state)
+{
+    struct trial trial;
+
+    begin_trial_with(&trial, "ab", 1);
+    pass(&trial, 0.5);
+    settle(&trial, 'a', -ECONNREFUSED);
+    pass(&trial, 0.6);
+    assert_failed(&trial, -ETIMEDOUT, "+a+b-b");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_one_family_second_try_failure_before_connect_timeout */
+static void tells_of_failure_before_the_deadline(void **state)
+{
+    struct trial trial;
+
+    begin_trial_with(&trial, "ab", 1);
+    settle(&trial, 'a', -ECONNREFUSED);
+    settle(&trial, 'b', -ECONNREFUSED);
+    assert_failed(&trial, -ECONNREFUSED, "+a+b");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_two_family_timeout_before_connect_timeout */
+static void gives_up_both_families_at_the_deadline(void **state)
+{
+    struct trial trial;
+
+    begin_trial_with(&trial, "abcd", 1);
+    pass(&trial, 0.301);
+    pass(&trial, 1);
+    assert_failed(&trial, -ETIMEDOUT, "+a+c-a-c");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_two_family_success_after_timeout */
+static void abandons_the_second_family_when_the_first_connects(void **state)
+{
+    struct trial trial;
+
+    begin_trial_with(&trial, "abcd", 5);
+    pass(&trial, 0.301);
+    settle(&trial, 'a', -ECONNREFUSED);
+    settle(&trial, 'b', 0);
+    assert_won(&trial, 'b', "+a+c+b-c");
+    end_of(&trial);
+}
+
+/* tcpclient_test:test_two_family_timeout_after_connect_timeout */
+static void does_not_start_the_second_family_after_the_deadline(void **state)
+{
+    struct trial trial;
+
+    begin_trial_with(&trial, "abcd", 0.1);
+    pass(&trial, 0.2);
+    assert_failed(&trial, -ETIMEDOUT, "+a-a");
+    end_of(&trial);
+}
+
+static void passes_over_addresses_that_fail_at_once(void **state)
+{
+    struct trial trial;
+
+    prepare_trial(&trial, "abcd");
+    trial.fail_at_once = "ac";
+    connector_start(&trial.connector, 0.3, 1000);
+    assert_string_equal(trial.story, "+a+b+c+d");
+    settle(&trial, 'd', 0);
+    assert_won(&trial, 'd', "+a+b+c+d-b");
+    end_of(&trial);
+}
+
+static void fails_when_all_addresses_fail_at_once(void **state)
+{
+    struct trial trial;
+
+    prepare_trial(&trial, "abcd");
+    trial.fail_at_once = "abcd";
+    connector_start(&trial.connector, 0.3, 1000);
+    assert_failed(&trial, -ENETUNREACH, "+a+b+c+d");
+    end_of(&trial);
+    begin_trial(&trial, "");
+    assert_failed(&trial, -ENXIO, "");
+    end_of(&trial);
+}
+
+static void abandons_all_when_it_is_stopped(void **state)
+{
+    struct trial trial;
+
+    begin_trial(&trial, "abcd");
+    pass(&trial, 0.301);
+    connector_stop(&trial.connector, -ECANCELED);
+    connector_stop(&trial.connector, -EIO);
+    assert_failed(&trial, -ECANCELED, "+a+c-a-c");
+    end_of(&trial);
+}
+
+static void connects_without_memory_for_the_delay(void **state)
+{
+    struct trial trial;
+
+    for (int nth = 1;; nth++) {
+        prepare_trial(&trial, "ac");
+        faults_allocation(nth, true);
+        connector_start(&trial.connector, 0.3, trial.clock + 1000);
+        bool hit = faults_hit();
+        faults_end();
+        if (!trial.done)
+            settle(&trial, 'a', 0);
+        assert_true(trial.done);
+        assert_true(trial.error == 0 || trial.error == -ENOMEM);
+        end_of(&trial);
+        if (!hit)
+            break;
+    }
+}
+
+/* Names. The system's resolver stands here, so that a name has the addresses that the test wants. */
+
+static int release_pipe[2] = { -1, -1 };
+
+static const char *const names[][5] = {
+    { "dual.test", "::1", "127.0.0.1" },
+    { "dual4.test", "127.0.0.1", "::1" },
+    { "far.test", "127.0.0.1", "127.0.0.2" },
+    { "slow.test", "127.0.0.1" }, /* not before somebody writes to the pipe */
+};
+
+static struct addrinfo *new_info(const char *text, struct addrinfo *next, int family)
+{
+    struct { struct addrinfo info; struct sockaddr_in6 address; } *entry = calloc(1, sizeof *entry);
+    struct sockaddr_in *ipv4 = (struct sockaddr_in *)&entry->address;
+
+    entry->info.ai_next = next;
+    entry->info.ai_addr = (struct sockaddr *)&entry->address;
+    if (inet_pton(AF_INET, text, &ipv4->sin_addr) == 1) {
+        entry->info.ai_family = ipv4->sin_family = AF_INET;
+        entry->info.ai_addrlen = sizeof *ipv4;
+    } else {
+        assert_int_equal(inet_pton(AF_INET6, text, &entry->address.sin6_addr), 1);
+        entry->info.ai_family = entry->address.sin6_family = AF_INET6;
+        entry->info.ai_addrlen = sizeof entry->address;
+    }
+    if (family == AF_UNSPEC || family == entry->info.ai_family)
+        return &entry->info;
+    free(entry);
+    return next;
+}
+
+void freeaddrinfo(struct addrinfo *info)
+{
+    while (info != NULL) {
+        struct addrinfo *next = info->ai_next;
+        free(info);
+        info = next;
+    }
+}
+
+int getaddrinfo(const char *restrict host, const char *restrict service, const struct addrinfo *restrict hints,
+                struct addrinfo **restrict result)
+{
+    *result = NULL;
+    if (host == NULL)
+        return EAI_FAIL;
+    if (netutil_is_valid_ip(host))
+        *result = new_info(host, NULL, hints->ai_family);
+    if (strcmp(host, "slow.test") == 0)
+        poll(&(struct pollfd){ release_pipe[0], POLLIN, 0 }, 1, 5000);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i][0], host) != 0)
+            continue;
+        for (int k = 4; k > 0; k--) {
+            if (names[i][k] != NULL)
+                *result = new_info(names[i][k], *result, hints->ai_family);
+        }
+    }
+    return *result != NULL ? 0 : EAI_NONAME;
+}
+
+/* Connections. */
+
+struct client {
+    struct ioloop *loop;
+    double clock;
+    struct tcpserver *server; /* answers "hello" */
+    int port;
+    struct sockaddr_storage seen; /* the client's address at the server */
+    uint64_t id;
+    int calls, error;
+    bool called, has_hello;
+    struct iostream *stream;
+};
+
+static bool has_ipv6(void)
+{
+    struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    bool has = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    if (!has)
+        print_message("this machine has no IPv6: the test is skipped\n");
+    return has;
+}
+
+static void say_hello(struct tcpserver *server, struct iostream *stream, const struct sockaddr *address,
+                      socklen_t length, void *arg)
+{
+    struct client *client = arg;
+
+    memcpy(&client->seen, address, length);
+    assert_int_equal(iostream_write_static(stream, "hello", 5, NULL, NULL), 0);
+    iostream_close(stream);
+}
+
+static void begin_client(struct client *client)
+{
+    *client = (struct client){ .clock = 100 };
+    client->loop = ioloop_new(&(struct ioloop_options){ .clock = testing_clock, .clock_arg = &client->clock });
+    assert_non_null(client->loop);
+}
+
+/* address NULL: no server. */
+static void begin_with_server(struct client *client, const char *address)
+{
+    begin_client(client);
+    client->server = tcpserver_new(client->loop, say_hello, client, NULL);
+    client->port = tcpserver_listen(client->server, 0, &(struct netutil_bind_options){ .address = address });
+    assert_true(client->port > 0);
+}
+
+static void end_client(struct client *client)
+{
+    faults_end();
+    if (client->stream != NULL)
+        iostream_close(client->stream);
+    if (client->loop != NULL)
+        ioloop_close(client->loop, false);
+}
+
+static void on_connect(int error, struct iostream *stream, void *arg)
+{
+    struct client *client = arg;
+
+    assert_true((error == 0) == (stream != NULL));
+    client->calls++;
+    client->called = true;
+    client->error = error;
+    client->stream = stream;
+}
+
+static void start_connect(struct client *client, const char *host, const struct tcpclient_options *options)
+{
+    client->called = false;
+    client->id = tcpclient_connect(client->loop, host, client->port, options, on_connect, client);
+    assert_int_not_equal(client->id, 0);
+    assert_false(client->called); /* never inside the call */
+}
+
+static int connect_to(struct client *client, const char *host, const struct tcpclient_options *options)
+{
+    start_connect(client, host, options);
+    testing_run_until(client->loop, &client->called);
+    assert_int_equal(client->calls, 1);
+    return client->error;
+}
+
+static void on_hello(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    struct client *client = arg;
+
+    assert_int_equal(error, 0);
+    assert_memory_equal(data, "hello", 5);
+    client->has_hello = true;
+}
+
+static int family_of_stream(struct client *client)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+
+    assert_int_equal(getpeername(iostream_fd(client->stream), (struct sockaddr *)&address, &length), 0);
+    return address.ss_family;
+}
+
+static void assert_hello(const char *server, const char *host, int family, int expected)
+{
+    struct client client;
+    int nodelay = 0;
+    socklen_t length = sizeof nodelay;
+
+    begin_with_server(&client, server);
+    assert_int_equal(connect_to(&client, host, &(struct tcpclient_options){ .family = family }), 0);
+    assert_int_equal(getsockopt(iostream_fd(client.stream), IPPROTO_TCP, TCP_NODELAY, &nodelay, &length), 0);
+    assert_int_equal(nodelay, 1);
+    assert_int_equal(family_of_stream(&client), expected);
+    assert_int_equal(iostream_read_bytes(client.stream, 5, on_hello, &client), 0);
+    testing_run_until(client.loop, &client.has_hello);
+    end_client(&client);
+}
+
+/* tcpclient_test:test_connect_ipv4_ipv4 */
+static void connects_over_ipv4(void **state)
+{
+    assert_hello("127.0.0.1", "127.0.0.1", AF_INET, AF_INET);
+}
+
+/* tcpclient_test:test_connect_ipv4_dual */
+static void connects_to_the_ipv4_address_of_a_name_with_both(void **state)
+{
+    assert_hello("127.0.0.1", "dual.test", AF_INET, AF_INET);
+}
+
+/* tcpclient_test:test_connect_ipv6_ipv6 */
+static void connects_over_ipv6(void **state)
+{
+    if (has_ipv6())
+        assert_hello("::1", "::1", AF_INET6, AF_INET6);
+}
+
+/* tcpclient_test:test_connect_ipv6_dual */
+static void connects_to_the_ipv6_address_of_a_name_with_both(void **state)
+{
+    if (has_ipv6())
+        assert_hello("::1", "dual4.test", AF_INET6, AF_INET6);
+}
+
+/* tcpclient_test:test_connect_unspec_ipv4 */
+static void finds_a_server_that_is_on_ipv4_alone(void **state)
+{
+    assert_hello("127.0.0.1", "127.0.0.1", AF_UNSPEC, AF_INET);
+    assert_hello("127.0.0.1", "dual.test", AF_UNSPEC, AF_INET);
+}
+
+/* tcpclient_test:test_connect_unspec_ipv6 */
+static void finds_a_server_that_is_on_ipv6_alone(void **state)
+{
+    if (!has_ipv6())
+        return;
+    assert_hello("::1", "::1", AF_UNSPEC, AF_INET6);
+    assert_hello("::1", "dual4.test", AF_UNSPEC, AF_INET6);
+}
+
+/* tcpclient_test:test_connect_unspec_dual */
+static void prefers_the_family_of_the_first_address(void **state)
+{
+    if (!has_ipv6())
+        return;
+    assert_hello("dual.test", "dual.test", AF_UNSPEC, AF_INET6);
+    assert_hello("dual.test", "dual4.test", AF_UNSPEC, AF_INET);
+}
+
+/* A port that is bound, but not listened on: connecting is refused, and nobody else gets it meanwhile. */
+static int bind_refusing(struct client *client)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    client->port = netutil_bound_port(fd);
+    return fd;
+}
+
+/* tcpclient_test:test_refused_ipv4 */
+static void tells_of_a_refused_connection(void **state)
+{
+    struct client client;
+
+    begin_client(&client);
+    int fd = bind_refusing(&client);
+    assert_int_equal(connect_to(&client, "127.0.0.1", NULL), -ECONNREFUSED);
+    close(fd);
+    end_client(&client);
+}
+
+static void tells_of_a_name_that_does_not_exist(void **state)
+{
+    struct client client;
+
+    begin_client(&client);
+    client.port = 80;
+    assert_int_equal(connect_to(&client, "nowhere.test", NULL), -ENXIO);
+    end_client(&client);
+}
+
+/* tcpclient_test:test_source_ip_fail */
+static void tells_of_a_source_address_that_is_not_its_own(void **state)
+{
+    struct client client;
+
+    begin_with_server(&client, "127.0.0.1");
+    assert_int_equal(connect_to(&client, "127.0.0.1", &(struct tcpclient_options){ .source_ip = "8.8.8.8" }),
+                     -EADDRNOTAVAIL);
+    end_client(&client);
+}
+
+/* tcpclient_test:test_source_ip_success */
+static void connects_from_a_source_address(void **state)
+{
+    struct client client;
+
+    begin_with_server(&client, "127.0.0.1");
+    assert_int_equal(connect_to(&client, "dual.test", &(struct tcpclient_options){ .source_ip = "127.0.0.3" }), 0);
+    assert_int_equal(iostream_read_bytes(client.stream, 5, on_hello, &client), 0);
+    testing_run_until(client.loop, &client.has_hello);
+    assert_int_equal(((struct sockaddr_in *)&client.seen)->sin_addr.s_addr, htonl(0x7f000003));
+    end_client(&client);
+}
+
+/* tcpclient_test:test_source_port_fail */
+static void tells_of_a_source_port_that_is_not_to_be_had(void **state)
+{
+    struct tcpclient_options options = { .source_port = 1 };
+    struct client client;
+
+    begin_with_server(&client, "127.0.0.1");
+    faults_system_call("bind", EACCES, 1);
+    assert_int_equal(connect_to(&client, "far.test", &options), -EACCES); /* no second address is tried */
+    assert_true(faults_hit());
+    end_client(&client);
+
+    begin_with_server(&client, "127.0.0.1");
+    options.source_port = client.port; /* that of the server */
+    assert_int_equal(connect_to(&client, "127.0.0.1", &options), -EADDRINUSE);
+    end_client(&client);
+}
+
+/* A port that was free a moment ago. */
+static int free_port(void)
+{
+    int fd;
+
+    assert_int_equal(netutil_bind_sockets(&fd, 1, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" }), 1);
+    int port = netutil_bound_port(fd);
+    close(fd);
+    return port;
+}
+
+static void connects_from_a_source_port_on_loopback(void **state)
+{
+    struct client client;
+
+    begin_with_server(&client, "127.0.0.1");
+    int port = free_port();
+    assert_int_equal(connect_to(&client, "127.0.0.1", &(struct tcpclient_options){ .source_port = port }), 0);
+    assert_int_equal(iostream_read_bytes(client.stream, 5, on_hello, &client), 0);
+    testing_run_until(client.loop, &client.has_hello);
+    assert_int_equal(netutil_port((struct sockaddr *)&client.seen), port);
+    end_client(&client);
+}
+
+/* With the source port that it connects to, a socket connects to itself. */
+static void does_not_take_itself_for_a_server(void **state)
+{
+    struct client client;
+
+    begin_client(&client);
+    client.port = free_port();
+    assert_int_equal(connect_to(&client, "127.0.0.1", &(struct tcpclient_options){ .source_ip = "127.0.0.1",
+                                                                                    .source_port = client.port }),
+                     -ECONNREFUSED);
+    end_client(&client);
+}
+
+static void refuses_what_makes_no_sense(void **state)
+{
+    static const struct { const char *host; int port; struct tcpclient_options options; } cases[] = {
+        { "", 80, { 0 } },
+        { "127.0.0.1", 0, { 0 } },
+        { "127.0.0.1", 65536, { 0 } },
+        { "127.0.0.1", 80, { .family = AF_UNIX } },
+        { "127.0.0.1", 80, { .timeout = -1 } },
+        { "127.0.0.1", 80, { .eyeballs_delay = -1 } },
+        { "127.0.0.1", 80, { .source_ip = "localhost" } },
+        { "127.0.0.1", 80, { .source_port = 65536 } },
+        { "127.0.0.1", 80, { .source_ip = "::1", .family = AF_INET } },
+    };
+    struct client client;
+
+    begin_client(&client);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        errno = 0;
+        assert_int_equal(tcpclient_connect(client.loop, cases[i].host, cases[i].port, &cases[i].options, on_connect,
+                                           &client), 0);
+        assert_int_equal(errno, EINVAL);
+    }
+    testing_spin(client.loop, 3);
+    assert_int_equal(client.calls, 0);
+    end_client(&client);
+}
+
+/* An address that does not answer: its queue is full, so the kernel drops what comes. */
+struct silence {
+    int listener, fillers[8], count;
+};
+
+static void begin_silence(struct silence *silence, const char *address, int port)
+{
+    struct sockaddr_storage name;
+    socklen_t length = sizeof name;
+    struct netutil_bind_options options = { .address = address, .backlog = 1 };
+    struct pollfd entry = { .events = POLLOUT };
+
+    silence->count = 0;
+    assert_int_equal(netutil_bind_sockets(&silence->listener, 1, port, &options), 1);
+    assert_int_equal(getsockname(silence->listener, (struct sockaddr *)&name, &length), 0);
+    do {
+        assert_true(silence->count < 8);
+        entry.fd = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        silence->fillers[silence->count++] = entry.fd;
+        assert_int_equal(connect(entry.fd, (struct sockaddr *)&name, length), -1);
+    } while (poll(&entry, 1, 0) == 1);
+}
+
+static void end_silence(struct silence *silence)
+{
+    for (int i = 0; i < silence->count; i++)
+        close(silence->fillers[i]);
+    close(silence->listener);
+}
+
+static void start_in_silence(struct client *client, struct silence *silence, const struct tcpclient_options *options)
+{
+    begin_client(client);
+    begin_silence(silence, "127.0.0.1", 0);
+    client->port = netutil_bound_port(silence->listener);
+    start_connect(client, "127.0.0.1", options);
+    testing_spin(client->loop, 3);
+    assert_false(client->called);
+}
+
+static void turns_to_the_other_family_when_the_first_is_silent(void **state)
+{
+    struct client client;
+    struct silence silence;
+
+    if (!has_ipv6())
+        return;
+    begin_with_server(&client, "127.0.0.1");
+    begin_silence(&silence, "::1", client.port);
+    faults_count_reset();
+    start_connect(&client, "dual.test", NULL);
+    while (faults_count("connect") == 0)
+        testing_spin(client.loop, 1);
+    client.clock += 0.299;
+    testing_spin(client.loop, 3);
+    assert_false(client.called);
+    client.clock += 0.002;
+    testing_run_until(client.loop, &client.called);
+    assert_int_equal(client.error, 0);
+    assert_int_equal(family_of_stream(&client), AF_INET);
+    end_silence(&silence);
+    end_client(&client);
+}
+
+static void gives_up_a_silent_address_in_time(void **state)
+{
+    struct client client;
+    struct silence silence;
+
+    start_in_silence(&client, &silence, NULL);
+    client.clock += 9.99;
+    testing_spin(client.loop, 3);
+    assert_false(client.called);
+    client.clock += 0.02;
+    testing_spin(client.loop, 3);
+    assert_int_equal(client.error, -ETIMEDOUT);
+    assert_int_equal(client.calls, 1);
+    end_silence(&silence);
+    end_client(&client);
+}
+
+/* A name that is not resolved before release_names. */
+static void begin_slow_name(struct client *client, const struct tcpclient_options *options)
+{
+    begin_with_server(client, "127.0.0.1");
+    assert_int_equal(pipe(release_pipe), 0);
+    start_connect(client, "slow.test", options);
+    testing_spin(client->loop, 3);
+    assert_false(client->called);
+}
+
+static void release_names(void)
+{
+    assert_int_equal(write(release_pipe[1], "x", 1), 1);
+}
+
+static void close_release_pipe(void)
+{
+    close(release_pipe[0]);
+    close(release_pipe[1]);
+}
+
+/* tcpclient_test:test_connect_timeout */
+static void counts_the_time_that_the_name_takes(void **state)
+{
+    struct client client;
+
+    begin_slow_name(&client, &(struct tcpclient_options){ .timeout = 0.05 });
+    client.clock += 0.049;
+    testing_spin(client.loop, 3);
+    assert_false(client.called);
+    client.clock += 0.002;
+    testing_run_until(client.loop, &client.called);
+    assert_int_equal(client.error, -ETIMEDOUT);
+    release_names();
+    end_client(&client);
+    close_release_pipe();
+}
+
+static void leaves_the_connection_what_the_name_has_left_over(void **state)
+{
+    struct client client;
+    struct silence silence;
+
+    begin_client(&client);
+    begin_silence(&silence, "127.0.0.1", 0);
+    client.port = netutil_bound_port(silence.listener);
+    assert_int_equal(pipe(release_pipe), 0);
+    start_connect(&client, "slow.test", &(struct tcpclient_options){ .timeout = 1 });
+    faults_count_reset();
+    client.clock += 0.9;
+    testing_spin(client.loop, 3);
+    release_names();
+    while (faults_count("connect") == 0)
+        testing_spin(client.loop, 1);
+    client.clock += 0.09;
+    testing_spin(client.loop, 3);
+    assert_false(client.called);
+    client.clock += 0.02;
+    testing_spin(client.loop, 3);
+    assert_int_equal(client.calls, 1);
+    assert_int_equal(client.error, -ETIMEDOUT);
+    end_silence(&silence);
+    end_client(&client);
+    close_release_pipe();
+}
+
+/* Cancelling. */
+
+static void cancel_and_wait(struct client *client)
+{
+    tcpclient_cancel(client->loop, client->id);
+    assert_false(client->called);
+    tcpclient_cancel(client->loop, client->id);
+    testing_run_until(client->loop, &client->called);
+    assert_int_equal(client->error, -ECANCELED);
+    tcpclient_cancel(client->loop, client->id);
+    testing_spin(client->loop, 5);
+    assert_int_equal(client->calls, 1);
+}
+
+static void cancels_before_anything_happened(void **state)
+{
+    struct client client;
+
+    begin_with_server(&client, "127.0.0.1");
+    start_connect(&client, "127.0.0.1", NULL);
+    cancel_and_wait(&client);
+    end_client(&client);
+}
+
+static void cancels_while_the_name_is_looked_up(void **state)
+{
+    struct client client;
+
+    begin_slow_name(&client, NULL);
+    cancel_and_wait(&client);
+    release_names();
+    end_client(&client);
+    close_release_pipe();
+}
+
+static void cancels_while_connecting(void **state)
+{
+    struct client client;
+    struct silence silence;
+
+    start_in_silence(&client, &silence, NULL);
+    int fds = testing_count_fds();
+    tcpclient_cancel(client.loop, client.id);
+    assert_int_equal(testing_count_fds(), fds - 1); /* at once */
+    cancel_and_wait(&client);
+    end_silence(&silence);
+    end_client(&client);
+}
+
+/* Runs iteration by iteration up to the point where the connection stands and nobody was told. */
+static void run_until_connected(struct client *client)
+{
+    faults_count_reset();
+    for (int i = 0; faults_count("getsockopt") == 0; i++) {
+        assert_true(i < 1000);
+        testing_spin(client->loop, 1);
+    }
+    assert_false(client->called);
+}
+
+static void cancels_what_is_connected_and_not_told_yet(void **state)
+{
+    struct client client;
+
+    begin_with_server(&client, "127.0.0.1");
+    start_connect(&client, "127.0.0.1", NULL);
+    run_until_connected(&client);
+    cancel_and_wait(&client);
+    end_client(&client);
+}
+
+static void cancels_only_what_it_is_told_to(void **state)
+{
+    struct client client, other = { 0 };
+
+    begin_with_server(&client, "127.0.0.1");
+    start_connect(&client, "127.0.0.1", NULL);
+    uint64_t second = tcpclient_connect(client.loop, "127.0.0.1", client.port, NULL, on_connect, &other);
+    assert_int_not_equal(second, client.id);
+    tcpclient_cancel(client.loop, 0);
+    tcpclient_cancel(client.loop, second + 1000);
+    tcpclient_cancel(client.loop, second);
+    testing_run_until(client.loop, &other.called);
+    testing_run_until(client.loop, &client.called);
+    assert_int_equal(other.error, -ECANCELED);
+    assert_int_equal(client.error, 0);
+    end_client(&client);
+}
+
+static void on_connect_cancel(int error, struct iostream *stream, void *arg)
+{
+    struct client *client = arg;
+
+    tcpclient_cancel(client->loop, client->id); /* what is done already is fine */
+    on_connect(error, stream, arg);
+}
+
+static void may_be_cancelled_in_its_own_callback(void **state)
+{
+    struct client client;
+
+    begin_with_server(&client, "127.0.0.1");
+    client.id = tcpclient_connect(client.loop, "127.0.0.1", client.port, NULL, on_connect_cancel, &client);
+    testing_run_until(client.loop, &client.called);
+    assert_int_equal(client.error, 0);
+    assert_false(iostream_closed(client.stream));
+    end_client(&client);
+}
+
+static void close_loop_now(struct client *client)
+{
+    ioloop_close(client->loop, false);
+    client->loop = NULL;
+    assert_int_equal(client->calls, 1);
+    assert_int_equal(client->error, -ECANCELED);
+}
+
+static void ends_with_the_loop_at_each_stage(void **state)
+{
+    struct client client;
+    struct silence silence;
+
+    begin_with_server(&client, "127.0.0.1");
+    start_connect(&client, "127.0.0.1", NULL);
+    close_loop_now(&client);
+    begin_slow_name(&client, NULL);
+    close_loop_now(&client);
+    release_names();
+    close_release_pipe();
+    start_in_silence(&client, &silence, NULL);
+    close_loop_now(&client);
+    end_silence(&silence);
+    begin_with_server(&client, "127.0.0.1");
+    start_connect(&client, "127.0.0.1", NULL);
+    run_until_connected(&client);
+    close_loop_now(&client);
+}
+
+static void on_connect_close_loop(int error, struct iostream *stream, void *arg)
+{
+    struct client *client = arg;
+
+    ioloop_close(client->loop, false);
+    assert_int_equal(tcpclient_connect(client->loop, "127.0.0.1", client->port, NULL, on_connect, client), 0);
+    assert_int_equal(errno, EBADF);
+    on_connect(error, stream, arg);
+    client->stream = NULL; /* the loop's */
+}
+
+static void lets_its_callback_close_the_loop(void **state)
+{
+    struct client client;
+
+    begin_with_server(&client, "127.0.0.1");
+    client.id = tcpclient_connect(client.loop, "127.0.0.1", client.port, NULL, on_connect_close_loop, &client);
+    assert_int_equal(ioloop_start(client.loop), 0);
+    assert_int_equal(client.calls, 1);
+    assert_int_equal(client.error, 0);
+}
+
+static void ends_with_its_resolver(void **state)
+{
+    struct resolver *resolver = resolver_new(NULL);
+    struct client client;
+
+    begin_slow_name(&client, &(struct tcpclient_options){ .resolver = resolver });
+    resolver_close(resolver);
+    testing_run_until(client.loop, &client.called);
+    assert_int_equal(client.error, -ECANCELED);
+    release_names();
+    end_client(&client);
+    close_release_pipe();
+}
+
+static void asks_the_resolver_it_was_given(void **state)
+{
+    struct resolver *resolver = resolver_new(NULL);
+    struct client client;
+
+    assert_int_equal(resolver_add_override(resolver, "elsewhere.test", 0, AF_UNSPEC, "127.0.0.1", 0), 0);
+    begin_with_server(&client, "127.0.0.1");
+    assert_int_equal(connect_to(&client, "elsewhere.test", &(struct tcpclient_options){ .resolver = resolver }), 0);
+    resolver_close(resolver);
+    end_client(&client);
+}
+
+/* Transports from outside. */
+
+struct transport {
+    int writes, closes;
+};
+
+static ssize_t transport_read(void *context, int fd, void *buffer, size_t size)
+{
+    ssize_t count = recv(fd, buffer, size, 0);
+
+    return count < 0 ? -errno : count;
+}
+
+static ssize_t transport_write(void *context, int fd, const struct iovec *vector, int count)
+{
+    ssize_t sent = send(fd, vector->iov_base, vector->iov_len, MSG_NOSIGNAL);
+
+    ((struct transport *)context)->writes++;
+    return sent < 0 ? -errno : sent;
+}
+
+static void transport_close(void *context, int fd)
+{
+    ((struct transport *)context)->closes++;
+}
+
+static const struct iostream_transport plain = { .read = transport_read, .write = transport_write,
+                                                 .close = transport_close };
+
+static void gives_its_transport_to_the_winner_alone(void **state)
+{
+    struct transport transport = { 0 };
+    struct tcpclient_options options = { .stream = { .transport = &plain, .transport_context = &transport } };
+    struct client client;
+
+    begin_with_server(&client, "127.0.0.1");
+    assert_int_equal(connect_to(&client, "dual.test", &options), 0); /* ::1 refuses */
+    assert_int_equal(transport.closes, 0);
+    assert_int_equal(iostream_write(client.stream, "x", 1, NULL, NULL), 0);
+    assert_int_equal(transport.writes, 1);
+    end_client(&client);
+    assert_int_equal(transport.closes, 1);
+
+    transport = (struct transport){ 0 };
+    begin_client(&client);
+    int fd = bind_refusing(&client);
+    assert_int_equal(connect_to(&client, "127.0.0.1", &options), -ECONNREFUSED);
+    assert_int_equal(transport.closes, 0); /* still the caller's */
+    close(fd);
+    end_client(&client);
+}
+
+/* When calls fail. */
+
+static void connect_once(struct client *client, const char *host)
+{
+    client->called = false;
+    client->calls = 0;
+    client->id = tcpclient_connect(client->loop, host, client->port, NULL, on_connect, client);
+    if (client->id == 0)
+        return;
+    testing_run_until(client->loop, &client->called);
+    assert_int_equal(client->calls, 1);
+    if (client->stream != NULL)
+        iostream_close(client->stream);
+    client->stream = NULL;
+    testing_spin(client->loop, 4);
+}
+
+static void loses_nothing_when_a_call_fails(void **state)
+{
+    static const char *const calls[] = { "socket", "connect", "epoll_ctl", "getsockopt", "setsockopt", "accept4" };
+    struct client client;
+
+    begin_with_server(&client, "127.0.0.1");
+    connect_once(&client, "dual.test"); /* what is made once and kept */
+    int before = testing_count_fds();
+    long allocated = faults_allocated();
+    testing_begin_logs();
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        for (int nth = 1;; nth++) {
+            faults_system_call(calls[i], ENOBUFS, nth);
+            connect_once(&client, "dual.test");
+            bool hit = faults_hit();
+            client.clock += 2;
+            testing_spin(client.loop, 4);
+            assert_int_equal(testing_count_fds(), before);
+            assert_int_equal(faults_allocated(), allocated);
+            if (!hit)
+                break;
+        }
+    }
+    connect_once(&client, "127.0.0.1");
+    assert_int_equal(client.error, 0);
+    end_client(&client);
+}
+
+static void loses_nothing_when_memory_is_short(void **state)
+{
+    struct client client;
+
+    begin_with_server(&client, "127.0.0.1");
+    connect_once(&client, "dual.test");
+    int before = testing_count_fds();
+    long allocated = faults_allocated();
+    testing_begin_logs();
+    for (int nth = 1;; nth++) {
+        faults_allocation(nth, false);
+        connect_once(&client, "dual.test");
+        bool hit = faults_hit();
+        faults_end();
+        client.clock += 2;
+        testing_spin(client.loop, 4);
+        assert_int_equal(testing_count_fds(), before);
+        assert_int_equal(faults_allocated(), allocated);
+        if (!hit)
+            break;
+        assert_true(client.id == 0 || client.error <= 0);
+    }
+    connect_once(&client, "127.0.0.1");
+    assert_int_equal(client.error, 0);
+    end_client(&client);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(splits_addresses_of_one_family),
+    cmocka_unit_test(splits_addresses_by_the_family_of_the_first),
+    cmocka_unit_test(takes_the_first_address_that_connects),
+    cmocka_unit_test(fails_when_the_only_address_does),
+    cmocka_unit_test(goes_on_to_the_next_address_after_a_failure),
+    cmocka_unit_test(fails_with_the_last_error),
+    cmocka_unit_test(does_not_try_the_same_family_again_after_the_delay),
+    cmocka_unit_test(starts_the_other_family_as_soon_as_an_attempt_fails),
+    cmocka_unit_test(starts_the_other_family_after_the_delay),
+    cmocka_unit_test(lets_the_first_family_win_after_the_other_has_started),
+    cmocka_unit_test(fails_only_when_both_families_are_exhausted),
+    cmocka_unit_test(gives_up_at_the_deadline),
+    cmocka_unit_test(keeps_a_success_that_came_before_the_deadline),
+    cmocka_unit_test(gives_up_at_the_deadline_during_a_later_address),
+    cmocka_unit_test(tells_of_failure_before_the_deadline),
+    cmocka_unit_test(gives_up_both_families_at_the_deadline),
+    cmocka_unit_test(abandons_the_second_family_when_the_first_connects),
+    cmocka_unit_test(does_not_start_the_second_family_after_the_deadline),
+    cmocka_unit_test(passes_over_addresses_that_fail_at_once),
+    cmocka_unit_test(fails_when_all_addresses_fail_at_once),
+    cmocka_unit_test(abandons_all_when_it_is_stopped),
+    cmocka_unit_test(connects_without_memory_for_the_delay),
+    cmocka_unit_test(connects_over_ipv4),
+    cmocka_unit_test(connects_to_the_ipv4_address_of_a_name_with_both),
+    cmocka_unit_test(connects_over_ipv6),
+    cmocka_unit_test(connects_to_the_ipv6_address_of_a_name_with_both),
+    cmocka_unit_test(finds_a_server_that_is_on_ipv4_alone),
+    cmocka_unit_test(finds_a_server_that_is_on_ipv6_alone),
+    cmocka_unit_test(prefers_the_family_of_the_first_address),
+    cmocka_unit_test(tells_of_a_refused_connection),
+    cmocka_unit_test(tells_of_a_name_that_does_not_exist),
+    cmocka_unit_test(tells_of_a_source_address_that_is_not_its_own),
+    cmocka_unit_test(connects_from_a_source_address),
+    cmocka_unit_test(tells_of_a_source_port_that_is_not_to_be_had),
+    cmocka_unit_test(connects_from_a_source_port_on_loopback),
+    cmocka_unit_test(does_not_take_itself_for_a_server),
+    cmocka_unit_test(refuses_what_makes_no_sense),
+    cmocka_unit_test(turns_to_the_other_family_when_the_first_is_silent),
+    cmocka_unit_test(gives_up_a_silent_address_in_time),
+    cmocka_unit_test(counts_the_time_that_the_name_takes),
+    cmocka_unit_test(leaves_the_connection_what_the_name_has_left_over),
+    cmocka_unit_test(cancels_before_anything_happened),
+    cmocka_unit_test(cancels_while_the_name_is_looked_up),
+    cmocka_unit_test(cancels_while_connecting),
+    cmocka_unit_test(cancels_what_is_connected_and_not_told_yet),
+    cmocka_unit_test(cancels_only_what_it_is_told_to),
+    cmocka_unit_test(may_be_cancelled_in_its_own_callback),
+    cmocka_unit_test(ends_with_the_loop_at_each_stage),
+    cmocka_unit_test(lets_its_callback_close_the_loop),
+    cmocka_unit_test(ends_with_its_resolver),
+    cmocka_unit_test(asks_the_resolver_it_was_given),
+    cmocka_unit_test(gives_its_transport_to_the_winner_alone),
+    cmocka_unit_test(loses_nothing_when_a_call_fails),
+    cmocka_unit_test(loses_nothing_when_memory_is_short),
+};
+
+TESTING_MAIN(tests)
