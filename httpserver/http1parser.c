@@ -260,7 +260,7 @@ static int find_lines(struct head_parser *parser, size_t end)
                 status = judge_control(parser, here, end);
             } else {
                 if (here == parser->scan.line)
-                    return in_request_line(parser) ? refuse(parser, 400, "no request line") : (int)here + 2;
+                    return (int)here + 2;
                 status = note_line(parser, here);
                 marks &= marks - 1; /* so that what goes next is the LF, or nothing: it is in the next block */
             }
@@ -323,7 +323,7 @@ static int parse_target(struct head_parser *parser)
     size_t end = skip_class(parser->bytes, begin, CLASS_TARGET);
 
     request->target = slice_of(begin, end);
-    if (end == begin || parser->bytes[end] != ' ')
+    if (parser->bytes[end] != ' ')
         return refuse(parser, 400, parser->bytes[end] == '\r' ? "no HTTP version" : "forbidden byte in the target");
     if (request->target.length > parser->limits.target)
         return refuse(parser, 414, "target too long");
@@ -430,7 +430,8 @@ static int parse_authority_form(struct head_parser *parser)
     return is_host(parser, request->target, true) ? 0 : refuse(parser, 400, "CONNECT without host:port");
 }
 
-/* The forms of RFC 9112 3.2. CONNECT goes first, as "a:1" could pass for a scheme. */
+/* The forms of RFC 9112 3.2. CONNECT goes first, as "a:1" could pass for a scheme. An empty
+ * target is in none of them. */
 static int parse_form(struct head_parser *parser)
 {
     struct http1parser_request *request = parser->request;

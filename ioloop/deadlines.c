@@ -6,7 +6,7 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/loopmember.h"
 
-#define TICK_BITS   26
+#define TICK_BITS DEADLINE_TICK_BITS
 #define SLOTS       1024u /* 69 s; a deadline further away is met once a turn and stays */
 #define WORD_BITS   64u
 #define MAX_SECONDS 1e8   /* 3 years, so that ticks never come near half a turn of their 32 bits */
@@ -37,11 +37,6 @@ struct deadlines *deadlines_new(struct ioloop *loop)
 void deadlines_free(struct deadlines *deadlines)
 {
     ioalloc_free(deadlines);
-}
-
-uint32_t deadline_now(struct ioloop *loop)
-{
-    return (uint32_t)(loopmember_now(loop) >> TICK_BITS);
 }
 
 /* One tick more than it lasts: the one it was touched in had begun already. */

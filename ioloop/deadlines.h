@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "ioloop/ioloop.h"
+#include "ioloop/loopmember.h"
 
 struct deadline;
 struct deadlines;
@@ -34,7 +35,11 @@ int deadline_set(struct ioloop *loop, struct deadline *deadline, double seconds,
 void deadline_clear(struct deadline *deadline);
 
 /* The tick of this iteration. */
-uint32_t deadline_now(struct ioloop *loop);
+#define DEADLINE_TICK_BITS 26 /* of nanoseconds */
+static inline uint32_t deadline_now(struct ioloop *loop)
+{
+    return (uint32_t)(loopmember_now(loop) >> DEADLINE_TICK_BITS);
+}
 
 static inline void deadline_touch(struct deadline *deadline, uint32_t now)
 {

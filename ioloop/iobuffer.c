@@ -7,12 +7,14 @@
 
 #define SMALLEST 256u
 
-/* Twice as much each time, so that a byte is moved a constant number of times, whatever pieces it came in. */
+/* Room for at least as much as is moved, so that a byte is moved a constant number of times, whatever pieces it came
+ * in, also in a buffer that is read as fast as it grows. */
 static size_t grown_capacity(const struct iobuffer *buffer, size_t size)
 {
+    size_t length = iobuffer_length(buffer);
     size_t needed, capacity = buffer != NULL ? buffer->capacity : SMALLEST / 2;
 
-    if (__builtin_add_overflow(iobuffer_length(buffer), size, &needed) || needed > (size_t)-1 / 4)
+    if (__builtin_add_overflow(length, size > length ? size : length, &needed) || needed > (size_t)-1 / 4)
         return 0;
     while (capacity < needed)
         capacity *= 2;

@@ -35,12 +35,18 @@ struct handler {
     uint8_t claimed; /* by an object of the library */
 };
 
+/* What others may ask of a loop. */
+enum {
+    STOPPING = 1,
+    POSTED = 2,    /* posted is not empty */
+    SIGNALLED = 4, /* signals has something */
+};
+
 struct ioloop {
+    struct loopfront front; /* has to come first */
     struct poller *poller;
     struct handler *handlers;
     size_t handler_count;
-    int64_t now;
-    bool knows_now; /* now is of this iteration, and not from before it waited */
 
     struct looptask *tasks, **last_task;
     struct looptask *running_tasks;
@@ -49,8 +55,6 @@ struct ioloop {
     struct timeouts timeouts;
     struct deadlines *deadlines;
     struct loopmember *members;
-    char *scratch;
-    struct loopcork cork;
     void *spares; /* a list through their first bytes */
     unsigned spare_count;
 
@@ -63,10 +67,8 @@ struct ioloop {
     void *on_error_arg;
 
     /* From here on other threads and signal handlers take part. */
-    atomic_bool sleeping;  /* whoever turns this off wakes the poller */
-    atomic_bool stopping;
-    atomic_bool has_posted; /* posted is not empty */
-    atomic_bool signalled;  /* signals has something */
+    atomic_bool sleeping; /* whoever turns this off wakes the poller */
+    atomic_uint asked;    /* STOPPING, POSTED, SIGNALLED */
     atomic_bool closed;
     atomic_int holders;
     atomic_int wakers; /* signal handlers and stops that use the poller now */
@@ -119,8 +121,8 @@ static int64_t read_clock(struct ioloop *loop)
 
 static int64_t read_time(struct ioloop *loop)
 {
-    loop->knows_now = true;
-    return loop->now = read_clock(loop);
+    loop->front.knows_now = loop->running;
+    return loop->front.now = read_clock(loop);
 }
 
 double ioloop_time(struct ioloop *loop)
@@ -128,9 +130,9 @@ double ioloop_time(struct ioloop *loop)
     return (double)read_time(loop) / 1e9;
 }
 
-int64_t loopmember_now(struct ioloop *loop)
+int64_t loopmember_read_now(struct ioloop *loop)
 {
-    return loop->knows_now && loop->running ? loop->now : read_time(loop);
+    return read_time(loop);
 }
 
 /* A clock may start so far below 0 that the difference is more than there are nanoseconds. */
@@ -279,7 +281,9 @@ static void forget_others(struct ioloop *loop)
     else
         loop->posted = (struct taskqueue){ 0 }; /* one was just changing it; what it holds is lost */
     pthread_mutex_init(&loop->lock, NULL);
-    atomic_store(&loop->has_posted, loop->posted.count > 0);
+    atomic_fetch_and(&loop->asked, ~(unsigned)POSTED);
+    if (loop->posted.count > 0)
+        atomic_fetch_or(&loop->asked, POSTED);
     atomic_store(&loop->wakers, 0);
     atomic_store(&loop->sleeping, false);
 }
@@ -303,8 +307,8 @@ static void close_loop(struct ioloop *loop)
     taskqueue_free(&loop->taken);
     taskqueue_free(&loop->posted);
     ioalloc_free(loop->handlers);
-    ioalloc_free(loop->scratch);
-    ioalloc_free(loop->cork.bytes);
+    ioalloc_free(loop->front.scratch);
+    ioalloc_free(loop->front.cork.bytes);
     while (loop->spares != NULL)
         ioalloc_free(loopmember_take_spare(loop));
     if (current_loop == loop)
@@ -378,16 +382,9 @@ struct deadlines *loopmember_deadlines(struct ioloop *loop)
     return loop->deadlines;
 }
 
-char *loopmember_scratch(struct ioloop *loop)
+char *loopmember_new_scratch(struct ioloop *loop)
 {
-    if (loop->scratch == NULL)
-        loop->scratch = ioalloc(LOOPMEMBER_SCRATCH);
-    return loop->scratch;
-}
-
-struct loopcork *loopmember_cork(struct ioloop *loop)
-{
-    return &loop->cork;
+    return loop->front.scratch = ioalloc(LOOPMEMBER_SCRATCH);
 }
 
 void *loopmember_take_spare(struct ioloop *loop)
@@ -571,7 +568,7 @@ static int post(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
         error = -ENOMEM;
     else {
         if (loop->posted.count == 1)
-            atomic_store(&loop->has_posted, true);
+            atomic_fetch_or(&loop->asked, POSTED);
         wake(loop);
     }
     pthread_mutex_unlock(&loop->lock);
@@ -603,7 +600,7 @@ int ioloop_add_callback_from_signal(struct ioloop *loop, ioloop_callback_fn *cal
 
 void loopsignals_notify(struct ioloop *loop)
 {
-    atomic_store(&loop->signalled, true);
+    atomic_fetch_or(&loop->asked, SIGNALLED);
     wake_unlocked(loop);
 }
 
@@ -758,13 +755,13 @@ static void run_tasks(struct ioloop *loop)
 /* taken is empty: a turn runs all of it. */
 static void take_posted(struct ioloop *loop)
 {
-    if (!atomic_load_explicit(&loop->has_posted, memory_order_relaxed))
+    if (!(atomic_load_explicit(&loop->asked, memory_order_relaxed) & POSTED))
         return;
     pthread_mutex_lock(&loop->lock);
     struct taskqueue empty = loop->taken;
     loop->taken = loop->posted;
     loop->posted = empty;
-    atomic_store(&loop->has_posted, false);
+    atomic_fetch_and(&loop->asked, ~(unsigned)POSTED);
     pthread_mutex_unlock(&loop->lock);
 }
 
@@ -780,7 +777,7 @@ static void run_signals(struct ioloop *loop)
         due.callback(due.signal_number, due.arg);
         end_of_callback(loop, start, (void (*)(void))due.callback);
     }
-    atomic_store(&loop->signalled, true);
+    atomic_fetch_or(&loop->asked, SIGNALLED);
 }
 
 static void run_from_signals(struct ioloop *loop)
@@ -788,7 +785,7 @@ static void run_from_signals(struct ioloop *loop)
     ioloop_callback_fn *callback;
     void *arg;
 
-    atomic_store(&loop->signalled, false);
+    atomic_fetch_and(&loop->asked, ~(unsigned)SIGNALLED);
     run_signals(loop);
     for (unsigned i = 0; i < LOOPSIGNALS_RING && loopsignals_pop(&loop->signals, &callback, &arg); i++)
         call(loop, callback, arg);
@@ -805,7 +802,7 @@ static void run_callbacks(struct ioloop *loop, size_t own)
         struct taskqueue_entry entry = taskqueue_pop(&loop->taken);
         call(loop, entry.callback, entry.arg);
     }
-    if (atomic_load_explicit(&loop->signalled, memory_order_relaxed))
+    if (atomic_load_explicit(&loop->asked, memory_order_relaxed) & SIGNALLED)
         run_from_signals(loop);
 }
 
@@ -816,6 +813,15 @@ static void run_due_timeouts(struct ioloop *loop)
 
     while (timeouts_next_due(&loop->timeouts, &callback, &arg))
         call(loop, callback, arg);
+    loop->timeouts.due_count = 0;
+}
+
+static void call_handler_watched(struct ioloop *loop, struct handler handler, int fd, unsigned events)
+{
+    int64_t start = read_clock(loop);
+
+    handler.function(fd, events, handler.arg);
+    end_of_callback(loop, start, (void (*)(void))handler.function);
 }
 
 /* Calls the handlers of the descriptors in ready[0..count) and answers how many.
@@ -830,36 +836,37 @@ static int run_handlers(struct ioloop *loop, int count)
 
     for (int i = 0; i < count && process == forks; i++) {
         struct poller_event event = loop->ready[i];
-        struct handler *handler = find_handler(loop, event.fd);
+        struct handler *handler = &loop->handlers[event.fd]; /* the table never shrinks */
 
-        if (handler == NULL || handler->generation != event.generation)
+        if (handler->generation != event.generation)
             continue;
         unsigned events = event.events & (handler->events | IOLOOP_ERROR);
         if (events == 0)
             continue;
-        int64_t start = start_of_callback(loop);
-        ioloop_handler_fn *function = handler->function;
-        function(event.fd, events, handler->arg);
-        end_of_callback(loop, start, (void (*)(void))function);
         called++;
+        if (loop->slow_callback == 0)
+            handler->function(event.fd, events, handler->arg);
+        else
+            call_handler_watched(loop, *handler, event.fd, events);
     }
-    return loop->forks == forks ? called : -ESTALE;
+    return called;
 }
 
 static bool has_something_to_run(const struct ioloop *loop)
 {
-    return loop->tasks != &no_task || loop->callbacks.count > 0 || atomic_load(&loop->has_posted) ||
-           atomic_load(&loop->signalled) || atomic_load(&loop->stopping);
+    return loop->tasks != &no_task || loop->callbacks.count > 0 || atomic_load(&loop->asked) != 0;
 }
 
-/* How long the poller may wait, in nanoseconds. */
+/* How long the poller may wait, in nanoseconds; negative: without end. */
 static int64_t longest_wait(struct ioloop *loop)
 {
     if (has_something_to_run(loop))
         return 0;
+    if (loop->timeouts.heap_count == 0)
+        return -1;
     int64_t next = timeouts_next(&loop->timeouts);
     if (next == INT64_MAX)
-        return LONGEST_WAIT;
+        return -1;
     int64_t wait = nanoseconds_until(loop, next);
     return wait < LONGEST_WAIT ? wait : LONGEST_WAIT;
 }
@@ -870,36 +877,49 @@ static int wait_for_events(struct ioloop *loop, int64_t limit)
 {
     int64_t wait = limit == 0 ? 0 : longest_wait(loop);
 
-    if (limit >= 0 && wait > limit)
+    if (limit >= 0 && (wait < 0 || wait > limit))
         wait = limit;
     if (wait == 0)
         return poller_wait(loop->poller, loop->ready, READY_EVENTS, 0);
     atomic_store(&loop->sleeping, true);
-    if (has_something_to_run(loop))
+    if (atomic_load(&loop->asked) != 0)
         wait = 0;
     int count = poller_wait(loop->poller, loop->ready, READY_EVENTS, wait);
     atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed); /* seen late it costs one wake-up, no more */
     return count;
 }
 
-/* One turn, in Tornado's order; docs/architecture.md tells it step by step. */
-static int run_iteration(struct ioloop *loop, int64_t limit)
+static void collect_due_timeouts(struct ioloop *loop)
+{
+    if (timeouts_next(&loop->timeouts) != INT64_MAX)
+        timeouts_collect_due(&loop->timeouts, read_time(loop));
+}
+
+static void run_what_was_added(struct ioloop *loop)
 {
     size_t callbacks = loop->callbacks.count;
 
-    loop->knows_now = false;
-    if (timeouts_next(&loop->timeouts) != INT64_MAX)
-        timeouts_collect_due(&loop->timeouts, read_time(loop));
     take_posted(loop);
     run_tasks(loop);
     run_callbacks(loop, callbacks);
-    run_due_timeouts(loop);
-    if (atomic_load_explicit(&loop->stopping, memory_order_relaxed))
+}
+
+/* One turn, in Tornado's order; docs/architecture.md tells it step by step. */
+static int run_iteration(struct ioloop *loop, int64_t limit)
+{
+    loop->front.knows_now = false;
+    if (loop->timeouts.heap_count > 0)
+        collect_due_timeouts(loop);
+    if (has_something_to_run(loop))
+        run_what_was_added(loop);
+    if (loop->timeouts.due_count > 0)
+        run_due_timeouts(loop);
+    if (atomic_load_explicit(&loop->asked, memory_order_relaxed) & STOPPING)
         return 0;
     if (loop->forks != forks)
         return -ESTALE; /* a callback has forked, and this is the child */
     int count = wait_for_events(loop, limit);
-    loop->knows_now = false;
+    loop->front.knows_now = false;
     return count > 0 ? run_handlers(loop, count) : count;
 }
 
@@ -920,6 +940,7 @@ static int begin_running(struct ioloop *loop)
 static void end_running(struct ioloop *loop)
 {
     loop->running = false;
+    loop->front.knows_now = false;
     running_loop = NULL;
     if (loop->closing)
         close_loop(loop);
@@ -931,9 +952,9 @@ int ioloop_start(struct ioloop *loop)
 
     if (result < 0)
         return result;
-    while (!atomic_load_explicit(&loop->stopping, memory_order_relaxed) && result >= 0)
+    while (!(atomic_load_explicit(&loop->asked, memory_order_relaxed) & STOPPING) && result >= 0)
         result = run_iteration(loop, -1);
-    atomic_store(&loop->stopping, false);
+    atomic_fetch_and(&loop->asked, ~(unsigned)STOPPING);
     end_running(loop);
     return result < 0 ? result : 0;
 }
@@ -945,14 +966,14 @@ int ioloop_run_once(struct ioloop *loop, double timeout)
     if (result < 0)
         return result;
     result = run_iteration(loop, timeout < 0 ? -1 : to_nanoseconds(timeout));
-    atomic_store(&loop->stopping, false);
+    atomic_fetch_and(&loop->asked, ~(unsigned)STOPPING);
     end_running(loop);
     return result;
 }
 
 void ioloop_stop(struct ioloop *loop)
 {
-    atomic_store(&loop->stopping, true);
+    atomic_fetch_or(&loop->asked, STOPPING);
     wake_unlocked(loop);
 }
 

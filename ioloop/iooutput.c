@@ -27,8 +27,11 @@ void iooutput_free(struct iooutput *output)
 
 struct iooutput_segment *iooutput_new_segment(size_t room)
 {
-    struct iooutput_segment *segment = ioalloc(sizeof *segment + room);
+    struct iooutput_segment *segment = NULL;
+    size_t size;
 
+    if (!__builtin_add_overflow(sizeof *segment, room, &size))
+        segment = ioalloc(size);
     if (segment != NULL) {
         memset(segment, 0, sizeof *segment);
         segment->file = -1;

@@ -35,17 +35,8 @@ void loopmember_unwatch_fd(struct ioloop *loop, int fd);
 /* As ioloop_update_handler(READ) on a claimed descriptor, with POLLER_EXCLUSIVE: for listeners that processes share. */
 int loopmember_watch_exclusive(struct ioloop *loop, int fd);
 
-/* The time of this iteration in nanoseconds: read when first asked for after it began, and again after it waited.
- * While the loop does not run, the time of the call. */
-int64_t loopmember_now(struct ioloop *loop);
-
 /* The loop's wheel, made when first asked for; NULL: no memory. */
 struct deadlines *loopmember_deadlines(struct ioloop *loop);
-
-/* The buffer that all streams of a loop receive into, LOOPMEMBER_SCRATCH bytes; allocated when first asked for. Its
- * bytes are nobody's from the end of a handler on. NULL: no memory. */
-#define LOOPMEMBER_SCRATCH 65536u
-char *loopmember_scratch(struct ioloop *loop);
 
 /* What the one stream whose consumer runs now has written, until the consumer returns: it leaves in one call. */
 #define LOOPMEMBER_CORK 65536u
@@ -54,7 +45,46 @@ struct loopcork {
     size_t used;
     char *bytes; /* LOOPMEMBER_CORK of them; NULL until first needed */
 };
-struct loopcork *loopmember_cork(struct ioloop *loop);
+
+/* The part of a loop that the layers look at with every byte: its beginning. */
+struct loopfront {
+    int64_t now;    /* in nanoseconds */
+    bool knows_now; /* it was read in this iteration, since the loop has waited */
+    char *scratch;  /* see loopmember_scratch */
+    struct loopcork cork;
+};
+
+static inline struct loopfront *loopmember_front(struct ioloop *loop)
+{
+    return (struct loopfront *)loop;
+}
+
+/* The time of this iteration in nanoseconds: the clock is read when somebody first asks. */
+int64_t loopmember_read_now(struct ioloop *loop);
+
+static inline int64_t loopmember_now(struct ioloop *loop)
+{
+    struct loopfront *front = loopmember_front(loop);
+
+    return front->knows_now ? front->now : loopmember_read_now(loop);
+}
+
+static inline struct loopcork *loopmember_cork(struct ioloop *loop)
+{
+    return &loopmember_front(loop)->cork;
+}
+
+/* The buffer that all streams of a loop receive into, LOOPMEMBER_SCRATCH bytes. Its bytes are nobody's from the end of
+ * a handler on. NULL: no memory. */
+#define LOOPMEMBER_SCRATCH 65536u
+char *loopmember_new_scratch(struct ioloop *loop);
+
+static inline char *loopmember_scratch(struct ioloop *loop)
+{
+    char *scratch = loopmember_front(loop)->scratch;
+
+    return scratch != NULL ? scratch : loopmember_new_scratch(loop);
+}
 
 /* Blocks of LOOPMEMBER_SPARE bytes for what comes and goes with every read; the loop keeps a few. NULL: no memory. */
 #define LOOPMEMBER_SPARE 88u

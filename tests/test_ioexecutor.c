@@ -902,7 +902,7 @@ static void close_does_not_wait_for_memory(void **state)
 }
 
 /* One loop, two jobs, one of them cancelled: what was accepted is told once, whatever fails. */
-static void scenario(void)
+static void scenario(bool memory_comes_back)
 {
     struct probe probes[3] = { { .error = 1 }, { .error = 1 }, { .error = 1 } };
     bool accepted[3];
@@ -920,6 +920,8 @@ static void scenario(void)
         if (i == 2 && accepted[i])
             ioexecutor_cancel(executor, id);
     }
+    if (memory_comes_back)
+        faults_end();
     for (int i = 0; i < 3; i++) {
         if (accepted[i])
             testing_run_until(loop, &probes[i].done);
@@ -934,18 +936,30 @@ static void scenario(void)
 
 static void survives_any_allocation_that_fails(void **state)
 {
-    long before;
-    int nth = 0;
+    scenario(false);
+    long before = faults_allocated();
+    int nth = 1;
 
-    scenario();
-    before = faults_allocated();
-    do {
-        faults_allocation(++nth, false);
-        scenario();
-        faults_allocation(0, false);
+    for (bool hit = true; hit; nth++) {
+        faults_allocation(nth, false);
+        scenario(false);
+        hit = faults_hit();
+        faults_end();
         assert_int_equal(faults_allocated(), before);
-    } while (nth < 30);
-    faults_end();
+    }
+    assert_in_range(nth, 8, 100);
+}
+
+static void survives_a_lasting_want_of_memory(void **state)
+{
+    skip_under_thread_sanitizer();
+    long before = faults_allocated();
+
+    for (int nth = 1; nth < 20; nth++) {
+        faults_allocation(nth, true);
+        scenario(true);
+        assert_int_equal(faults_allocated(), before);
+    }
 }
 
 static void survives_any_call_that_fails(void **state)
@@ -962,12 +976,12 @@ static void survives_any_call_that_fails(void **state)
 
         do {
             faults_system_call(calls[i].name, calls[i].error, nth);
-            scenario();
+            scenario(false);
             assert_int_equal(faults_allocated(), before);
             assert_int_equal(testing_count_fds(), fds);
         } while (faults_hit() && nth++ < 10);
         faults_system_call_sticky("pthread_create", EAGAIN, (int)i + 1);
-        scenario();
+        scenario(false);
         faults_end();
     }
 }
@@ -1001,6 +1015,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_cannot_be_told_for_want_of_memory_is_told_later),
     cmocka_unit_test(close_does_not_wait_for_memory),
     cmocka_unit_test(survives_any_allocation_that_fails),
+    cmocka_unit_test(survives_a_lasting_want_of_memory),
     cmocka_unit_test(survives_any_call_that_fails),
 };
 

@@ -431,6 +431,18 @@ static void a_sigpipe_of_others_reaches_the_program(void **state)
     close(in);
 }
 
+/* As it is where SIGPIPE is ignored, and not even sent. */
+static void a_closed_pipe_without_a_signal_is_no_trouble(void **state)
+{
+    int fds[2];
+
+    assert_int_equal(kernel_pipe(fds), 0);
+    faults_system_call("write", EPIPE, 1);
+    assert_int_equal(kernel_write_pipe(fds[1], &(struct iovec){ "x", 1 }, 1), -EPIPE);
+    faults_end();
+    close_both(fds);
+}
+
 static void a_reset_socket_answers_errors_in_silence(void **state)
 {
     int fds[2];
@@ -557,6 +569,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_ignored_or_blocked_sigpipe_stays_so),
     cmocka_unit_test(a_sigpipe_that_waited_before_is_not_lost),
     cmocka_unit_test(a_sigpipe_of_others_reaches_the_program),
+    cmocka_unit_test(a_closed_pipe_without_a_signal_is_no_trouble),
     cmocka_unit_test(a_reset_socket_answers_errors_in_silence),
     cmocka_unit_test(a_file_is_sent_to_its_end),
     cmocka_unit_test(sending_a_file_stops_at_a_full_socket_and_survives_an_interrupt),

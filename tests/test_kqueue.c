@@ -136,6 +136,23 @@ static void room_for_one_event_shows_both_filters_in_turn(void **state)
     close_all(kq, fds);
 }
 
+static void room_for_one_event_loses_none_with_ev_clear(void **state)
+{
+    struct kevent event;
+    int kq = new_queue(), fds[2], reads = 0, writes = 0;
+
+    testing_socketpair(fds);
+    put(fds[1], "x");
+    assert_int_equal(watch(kq, fds[0], EVFILT_READ, EV_ADD | EV_CLEAR), 0);
+    assert_int_equal(watch(kq, fds[0], EVFILT_WRITE, EV_ADD | EV_CLEAR), 0);
+    for (int i = 0; i < 4 && wait_milliseconds(kq, &event, 1, 1) == 1; i++) {
+        reads += event.filter == EVFILT_READ;
+        writes += event.filter == EVFILT_WRITE;
+    }
+    assert_true(reads >= 1 && writes >= 1);
+    close_all(kq, fds);
+}
+
 static void adding_again_changes_udata_but_not_ev_clear(void **state)
 {
     int kq = new_queue(), fds[2], a, b;
@@ -275,21 +292,26 @@ static void a_closed_descriptor_leaves_no_filter(void **state)
 {
     int kq = new_queue(), fds[2], others[2];
 
-    testing_socketpair(fds);
-    put(fds[1], "x");
-    assert_int_equal(watch(kq, fds[0], EVFILT_READ, EV_ADD), 0);
-    assert_int_equal(watch(kq, fds[0], EVFILT_WRITE, EV_ADD), 0);
-    close(fds[0]);
-    close(fds[1]);
-    assert_silent(kq);
-    testing_socketpair(others);
-    assert_int_equal(others[0], fds[0]);
-    assert_int_equal(watch(kq, others[0], EVFILT_READ, EV_ENABLE), ENOENT);
-    assert_int_equal(watch(kq, others[0], EVFILT_READ, EV_ADD), 0);
-    assert_silent(kq);
-    put(others[1], "y");
-    assert_int_equal(next_event(kq).filter, EVFILT_READ);
-    close_all(kq, others);
+    for (int enable = 0; enable < 2; enable++) {
+        testing_socketpair(fds);
+        put(fds[1], "x");
+        assert_int_equal(watch(kq, fds[0], EVFILT_READ, EV_ADD), 0);
+        assert_int_equal(watch(kq, fds[0], EVFILT_WRITE, EV_ADD), 0);
+        close(fds[0]);
+        close(fds[1]);
+        assert_silent(kq);
+        testing_socketpair(others);
+        assert_int_equal(others[0], fds[0]);
+        if (enable)
+            assert_int_equal(watch(kq, others[0], EVFILT_READ, EV_ENABLE), ENOENT);
+        assert_int_equal(watch(kq, others[0], EVFILT_READ, EV_ADD), 0);
+        assert_silent(kq);
+        put(others[1], "y");
+        assert_int_equal(next_event(kq).filter, EVFILT_READ);
+        close(others[0]);
+        close(others[1]);
+    }
+    close(kq);
 }
 
 /* What the events of descriptors say. */
@@ -490,6 +512,13 @@ static void the_flags_of_a_user_event_are_the_programs(void **state)
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         assert_int_equal(change(kq, 1, EVFILT_USER, 0, steps[i].fflags, 0, NULL), 0);
         assert_int_equal(next_event(kq).fflags & NOTE_FFLAGSMASK, steps[i].expected);
+    }
+    assert_int_equal(change(kq, 1, EVFILT_USER, EV_DELETE, 0, 0, NULL), 0);
+
+    assert_int_equal(change(kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
+    for (unsigned bit = 1; bit <= 2; bit++) { /* a retrieved event takes its flags along */
+        assert_int_equal(change(kq, 1, EVFILT_USER, 0, NOTE_FFOR | NOTE_TRIGGER | bit, 0, NULL), 0);
+        assert_int_equal(next_event(kq).fflags & NOTE_FFLAGSMASK, bit);
     }
     close(kq);
 }
@@ -742,6 +771,7 @@ static void failures_below_are_answered_and_leave_nothing(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(read_and_write_are_filters_of_their_own),
     cmocka_unit_test(room_for_one_event_shows_both_filters_in_turn),
+    cmocka_unit_test(room_for_one_event_loses_none_with_ev_clear),
     cmocka_unit_test(adding_again_changes_udata_but_not_ev_clear),
     cmocka_unit_test(a_disabled_filter_is_silent_until_enabled),
     cmocka_unit_test(a_oneshot_filter_is_gone_after_its_event),

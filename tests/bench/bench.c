@@ -4,7 +4,7 @@
  *   calls    COUNT (default 1,000,000) callbacks, each of which asks for the next: in 1 chain, in 100
  *   timers   COUNT timers: started, stopped in random order; started again with a tenth of them standing; fired
  *   idle     COUNT times something comes from one of 10,000 connections with a timeout
- *   wakeups  COUNT callbacks from another thread in a burst; a twentieth of them one at a time
+ *   wakeups  COUNT callbacks from another thread in a burst; some of them one at a time
  *   pipes    rings of N socket pairs: a byte that comes out of one goes into the next, W times, A bytes at once
  *   version  the name and version of the library
  *
@@ -174,15 +174,15 @@ static void on_post(void *arg)
         bench_stop();
 }
 
-static void *post_burst(void *start)
-{
-    int posts = left;
+struct poster {
+    void (*post)(void);
+    int posts, cpu;
+    double start;
+};
 
-    measure_on_cpu(1);
-    *(double *)start = measure_time();
-    for (int i = 0; i < posts; i++)
-        bench_post(on_post, NULL);
-    return NULL;
+static void post(void)
+{
+    bench_post(on_post, NULL);
 }
 
 static void on_ping(void *arg)
@@ -192,40 +192,48 @@ static void on_ping(void *arg)
     on_post(arg);
 }
 
-static void *ping(void *start)
+static void post_and_wait(void)
 {
     char byte;
 
-    measure_on_cpu(1);
-    *(double *)start = measure_time();
-    for (int posts = left; posts > 0; posts--) {
-        bench_post(on_ping, NULL);
-        if (read(answers[0], &byte, 1) != 1)
-            measure_fail("read");
-    }
+    bench_post(on_ping, NULL);
+    if (read(answers[0], &byte, 1) != 1)
+        measure_fail("read");
+}
+
+static void *run_poster(void *arg)
+{
+    struct poster *poster = arg;
+
+    measure_on_cpu(poster->cpu);
+    poster->start = measure_time();
+    for (int i = 0; i < poster->posts; i++)
+        poster->post();
     return NULL;
 }
 
-static double run_against(void *(*body)(void *), int posts)
+/* Answers posts a second. */
+static double run_against(struct poster poster)
 {
     pthread_t thread;
-    double start;
 
-    left = posts;
-    if (pthread_create(&thread, NULL, body, &start) != 0)
+    left = poster.posts;
+    if (pthread_create(&thread, NULL, run_poster, &poster) != 0)
         measure_fail("pthread_create");
     bench_run();
     double end = measure_time();
     pthread_join(thread, NULL);
-    return posts / (end - start);
+    return poster.posts / (end - poster.start);
 }
 
+/* On two processors a ping is mostly the kernel's, and perhaps a host's, waking of a processor that sleeps. */
 static void wakeups(void)
 {
-    say("posts from a thread, burst", "M/s", run_against(post_burst, count) / 1e6);
     if (pipe(answers) < 0)
         measure_fail("pipe");
-    say("posts from a thread, ping-pong", "k/s", run_against(ping, count / 20) / 1e3);
+    say("posts, a burst", "M/s", run_against((struct poster){ post, count, 1, 0 }) / 1e6);
+    say("posts, ping-pong on one cpu", "k/s", run_against((struct poster){ post_and_wait, count / 20, 0, 0 }) / 1e3);
+    say("posts, ping-pong on two cpus", "k/s", run_against((struct poster){ post_and_wait, count / 50, 1, 0 }) / 1e3);
 }
 
 /* Pipes. */
