@@ -299,7 +299,8 @@ static enum http1parser_method known_method(const uint8_t *name, size_t length)
     return is_method(name, length, "TRACE") ? HTTP1PARSER_TRACE : HTTP1PARSER_OTHER;
 }
 
-/* method = token, RFC 9110 9.1. Which ones are served is not asked here. */
+/* method = token, RFC 9110 9.1. Which ones are served is not asked here. Where a second empty line came instead of a
+ * request line, that is none, at the first byte, and the CR there no token. */
 static int parse_method(struct head_parser *parser)
 {
     struct http1parser_request *request = parser->request;

@@ -9,8 +9,7 @@
  * grammar allows but two readers have been seen to understand differently (hence no folded lines, no second
  * Content-Length or one with leading zeros, no transfer coding but a single `chunked`, only CRLF ends a line).
  *
- * Errors: the HTTP status the message deserves, negative, and request->reason. The connection cannot be used further.
- */
+ * Errors: the HTTP status that the message deserves, negative, and request->reason. The connection is to be closed. */
 #ifndef HTTPSERVER_HTTP1PARSER_H
 #define HTTPSERVER_HTTP1PARSER_H
 

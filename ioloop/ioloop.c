@@ -813,7 +813,6 @@ static void run_due_timeouts(struct ioloop *loop)
 
     while (timeouts_next_due(&loop->timeouts, &callback, &arg))
         call(loop, callback, arg);
-    loop->timeouts.due_count = 0;
 }
 
 static void call_handler_watched(struct ioloop *loop, struct handler handler, int fd, unsigned events)
@@ -849,7 +848,7 @@ static int run_handlers(struct ioloop *loop, int count)
         else
             call_handler_watched(loop, *handler, event.fd, events);
     }
-    return called;
+    return loop->forks == forks ? called : -ESTALE;
 }
 
 static bool has_something_to_run(const struct ioloop *loop)
@@ -873,12 +872,8 @@ static int64_t longest_wait(struct ioloop *loop)
 
 /* Others that add something look at sleeping after they have added it; the loop looks at what was added after it has
  * set sleeping. So one of the two sees the other, and nothing is added unseen while the loop sleeps. */
-static int wait_for_events(struct ioloop *loop, int64_t limit)
+static inline int wait_for_events(struct ioloop *loop, int64_t wait)
 {
-    int64_t wait = limit == 0 ? 0 : longest_wait(loop);
-
-    if (limit >= 0 && (wait < 0 || wait > limit))
-        wait = limit;
     if (wait == 0)
         return poller_wait(loop->poller, loop->ready, READY_EVENTS, 0);
     atomic_store(&loop->sleeping, true);
@@ -889,36 +884,36 @@ static int wait_for_events(struct ioloop *loop, int64_t limit)
     return count;
 }
 
-static void collect_due_timeouts(struct ioloop *loop)
-{
-    if (timeouts_next(&loop->timeouts) != INT64_MAX)
-        timeouts_collect_due(&loop->timeouts, read_time(loop));
-}
-
-static void run_what_was_added(struct ioloop *loop)
+/* All that is due in this turn but the descriptors. Those callbacks run that were there when it began. */
+static void run_what_is_due(struct ioloop *loop)
 {
     size_t callbacks = loop->callbacks.count;
 
+    if (timeouts_next(&loop->timeouts) != INT64_MAX)
+        timeouts_collect_due(&loop->timeouts, read_time(loop));
     take_posted(loop);
     run_tasks(loop);
     run_callbacks(loop, callbacks);
+    run_due_timeouts(loop);
 }
 
 /* One turn, in Tornado's order; docs/architecture.md tells it step by step. */
-static int run_iteration(struct ioloop *loop, int64_t limit)
+static inline int run_iteration(struct ioloop *loop, int64_t limit)
 {
+    int64_t wait = -1;
+
     loop->front.knows_now = false;
-    if (loop->timeouts.heap_count > 0)
-        collect_due_timeouts(loop);
-    if (has_something_to_run(loop))
-        run_what_was_added(loop);
-    if (loop->timeouts.due_count > 0)
-        run_due_timeouts(loop);
-    if (atomic_load_explicit(&loop->asked, memory_order_relaxed) & STOPPING)
-        return 0;
+    if (loop->timeouts.heap_count > 0 || has_something_to_run(loop)) {
+        run_what_is_due(loop);
+        if (atomic_load_explicit(&loop->asked, memory_order_relaxed) & STOPPING)
+            return 0;
+        wait = longest_wait(loop);
+    }
     if (loop->forks != forks)
-        return -ESTALE; /* a callback has forked, and this is the child */
-    int count = wait_for_events(loop, limit);
+        return -ESTALE; /* a callback or a handler has forked, and this is the child */
+    if (limit >= 0 && (wait < 0 || wait > limit))
+        wait = limit;
+    int count = wait_for_events(loop, wait);
     loop->front.knows_now = false;
     return count > 0 ? run_handlers(loop, count) : count;
 }

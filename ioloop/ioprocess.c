@@ -185,9 +185,13 @@ static void end_workers(struct supervisor *supervisor, int signal_number)
     supervisor->ending = true;
     sigaddset(&supervisor->passed, signal_number);
     for (int i = 0; i < supervisor->count; i++) {
-        supervisor->workers[i].due = false;
-        if (supervisor->workers[i].pid != 0)
-            kill(supervisor->workers[i].pid, signal_number);
+        struct worker *worker = &supervisor->workers[i];
+
+        if (worker->due)
+            supervisor->failed = true; /* the last it did was to die */
+        worker->due = false;
+        if (worker->pid != 0)
+            kill(worker->pid, signal_number);
     }
 }
 

@@ -129,8 +129,7 @@ void iostreamlayer_fail(struct iostream *stream, int error)
         return;
     stream->is_closed = true;
     stream->error = error;
-    if (error == 0)
-        iostreamlayer_flush_corks(stream);
+    iostreamlayer_flush_corks(stream);
     ioloop_remove_handler(stream->loop, stream->fd);
     if (stream->extras != NULL)
         deadline_clear(&stream->extras->read_deadline);
@@ -232,9 +231,7 @@ static ssize_t transport_read(struct iostream *stream, void *buffer, size_t size
 
     if (stream->is_custom)
         return transport_of(stream)->read(context_of(stream), stream->fd, buffer, size);
-    do
-        count = stream->is_pipe ? read(stream->fd, buffer, size) : recv(stream->fd, buffer, size, 0);
-    while (count < 0 && errno == EINTR);
+    count = stream->is_pipe ? read(stream->fd, buffer, size) : recv(stream->fd, buffer, size, 0);
     return count < 0 ? -errno : count;
 }
 
@@ -247,19 +244,21 @@ size_t iostreamlayer_max_buffer(const struct iostream *stream)
 
 /* Shows the consumer what is unread, and the next one what the first left, until they take no more. Answers how much
  * was taken. This and end_consumer are the way into read callbacks. */
-static size_t feed(struct iostream *stream, const char *data, size_t length)
+static inline size_t feed(struct iostream *stream, const char *data, size_t length)
 {
     size_t taken = 0;
 
     iostreamlayer_begin_cork(stream);
     stream->is_feeding = true;
-    while (!stream->is_closed && stream->consumer != NULL && (taken < length || stream->takes_nothing)) {
+    do {
+        if (stream->consumer == NULL || stream->is_closed)
+            break;
         stream->is_fresh = false;
         size_t some = stream->consumer(stream, 0, data + taken, length - taken, stream->consumer_arg);
         taken += some;
         if (some == 0 && !stream->is_fresh)
             break;
-    }
+    } while (taken < length || stream->takes_nothing);
     stream->is_feeding = false;
     iostreamlayer_end_cork(stream);
     return taken;
@@ -329,11 +328,11 @@ static void feed_unread(struct iostream *stream)
 }
 
 /* Only what is left over after the consumer has seen it is copied. */
-static void feed_scratch(struct iostream *stream, const char *data, size_t length)
+static inline void feed_scratch(struct iostream *stream, const char *data, size_t length)
 {
     size_t taken = feed(stream, data, length);
 
-    if (!stream->is_closed && iobuffer_append(&stream->input, data + taken, length - taken) < 0)
+    if (taken < length && !stream->is_closed && iobuffer_append(&stream->input, data + taken, length - taken) < 0)
         iostreamlayer_fail(stream, -ENOMEM);
 }
 
@@ -404,6 +403,22 @@ static bool may_hide_bytes(const struct iostream *stream)
     return stream->is_custom && transport_of(stream)->buffers;
 }
 
+static bool is_over_limit(struct iostream *stream)
+{
+    if (iobuffer_length(stream->input) <= iostreamlayer_max_buffer(stream))
+        return false;
+    iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "descriptor %d: over max_buffer_size", stream->fd);
+    iostreamlayer_fail(stream, -ENOBUFS);
+    return true;
+}
+
+/* Interrupted is as good as empty: the poller will say again that there is something. */
+static void receive_nothing(struct iostream *stream, ssize_t result)
+{
+    if (result != -EAGAIN && result != -EWOULDBLOCK && result != -EINTR)
+        end_input(stream, result == 0 ? -ESHUTDOWN : (int)result);
+}
+
 /* A short receive has emptied the socket; asking again would only be told so. */
 static void receive(struct iostream *stream)
 {
@@ -411,19 +426,16 @@ static void receive(struct iostream *stream)
         size_t size;
         ssize_t count = receive_once(stream, &size);
 
-        if (stream->is_closed || count == -EAGAIN || count == -EWOULDBLOCK)
+        if (stream->is_closed)
             return;
         if (count <= 0) {
-            end_input(stream, count == 0 ? -ESHUTDOWN : (int)count);
+            receive_nothing(stream, count);
             return;
         }
-        if (stream->extras != NULL)
+        if (stream->extras != NULL && stream->extras->read_timeout > 0)
             deadline_touch(&stream->extras->read_deadline, deadline_now(stream->loop));
-        if (iobuffer_length(stream->input) > iostreamlayer_max_buffer(stream)) {
-            iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "descriptor %d: over max_buffer_size", stream->fd);
-            iostreamlayer_fail(stream, -ENOBUFS);
+        if (stream->input != NULL && is_over_limit(stream))
             return;
-        }
         if ((size_t)count < size && !may_hide_bytes(stream))
             return;
     }
@@ -481,6 +493,13 @@ static void go_on_with_connect(struct iostream *stream)
         connected(stream);
 }
 
+static inline bool is_usual(const struct iostream *stream)
+{
+    return stream->consumer != NULL && stream->input == NULL && stream->extras == NULL && stream->end == 0 &&
+           stream->interest == IOLOOP_READ && !stream->is_connecting && !stream->is_handshaking &&
+           !stream->is_custom && !stream->is_pipe && !stream->is_read_op;
+}
+
 /* ERROR, and nobody reads who would find out more. The peer's reset, or the reader's end of a pipe, closes. Otherwise
  * both sides have finished, and there may be bytes that nobody has asked for yet: since ERROR cannot be masked, the
  * kernel is to say no more until somebody does. */
@@ -500,33 +519,57 @@ static void handle_error(struct iostream *stream)
     }
 }
 
+static void receive_and_send(struct iostream *stream, unsigned events)
+{
+    bool had_reader = wants_input(stream);
+
+    if (stream->is_closed)
+        return;
+    if (had_reader && ((events & (IOLOOP_READ | IOLOOP_ERROR)) || stream->is_custom))
+        receive(stream);
+    else if (events & IOLOOP_READ)
+        set_interest(stream, stream->interest & ~IOLOOP_READ);
+    if (!stream->is_closed && stream->output != NULL && ((events & ~IOLOOP_READ) || stream->is_custom))
+        iostreamlayer_send_output(stream);
+    if (!stream->is_closed && (events & IOLOOP_ERROR) && !had_reader)
+        handle_error(stream);
+    else
+        iostreamlayer_update_interest(stream);
+}
+
+static void handle_other_events(struct iostream *stream, unsigned events)
+{
+    if (events & LOOPMEMBER_CLOSING) {
+        iostreamlayer_fail(stream, -ECANCELED);
+    } else if (stream->is_connecting) {
+        go_on_with_connect(stream);
+        iostreamlayer_update_interest(stream);
+    } else if (stream->is_handshaking) {
+        go_on_with_handshake(stream);
+        iostreamlayer_update_interest(stream);
+    } else {
+        receive_and_send(stream, events);
+    }
+}
+
+/* Nearly all there is: bytes for a plain socket with a consumer, nothing unread, and nothing of what few streams
+ * have. What follows does the same as receive, and leaves out what cannot be. */
 static void handle_events(int fd, unsigned events, void *arg)
 {
     struct iostream *stream = arg;
+    char *scratch = loopmember_front(stream->loop)->scratch;
 
-    if (events & LOOPMEMBER_CLOSING) {
-        iostreamlayer_fail(stream, -ECANCELED);
+    if (events != IOLOOP_READ || !is_usual(stream) || scratch == NULL) {
+        handle_other_events(stream, events);
         return;
     }
-    if (stream->is_connecting)
-        go_on_with_connect(stream);
-    else if (stream->is_handshaking)
-        go_on_with_handshake(stream);
-    else {
-        bool had_reader = wants_input(stream);
-
-        if (had_reader && ((events & (IOLOOP_READ | IOLOOP_ERROR)) || stream->is_custom))
-            receive(stream);
-        else if (events & IOLOOP_READ)
-            set_interest(stream, stream->interest & ~IOLOOP_READ);
-        if (!stream->is_closed && stream->output != NULL && ((events & ~IOLOOP_READ) || stream->is_custom))
-            iostreamlayer_send_output(stream);
-        if (!stream->is_closed && (events & IOLOOP_ERROR) && !had_reader) {
-            handle_error(stream);
-            return;
-        }
-    }
-    iostreamlayer_update_interest(stream);
+    ssize_t count = recv(fd, scratch, LOOPMEMBER_SCRATCH, 0);
+    if (count <= 0)
+        receive_nothing(stream, count < 0 ? -errno : 0);
+    else
+        feed_scratch(stream, scratch, (size_t)count);
+    if (count == LOOPMEMBER_SCRATCH || stream->consumer == NULL || stream->output != NULL)
+        receive_and_send(stream, 0);
 }
 
 /* What was put off to this iteration. */
@@ -543,7 +586,7 @@ static void run_stream(struct looptask *task)
         go_on_with_handshake(stream);
     if (!stream->is_closed)
         iostreamlayer_tell_written(stream);
-    if (!stream->is_closed && stream->is_fresh)
+    if (!stream->is_closed && stream->is_fresh && (stream->input != NULL || stream->takes_nothing))
         feed_unread(stream);
     if (!stream->is_closed && may_hide_bytes(stream) && !stream->is_handshaking && !stream->is_connecting)
         receive(stream);

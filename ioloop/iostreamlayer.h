@@ -9,6 +9,7 @@
 #include "ioloop/iobuffer.h"
 #include "ioloop/iooutput.h"
 #include "ioloop/iostream.h"
+#include "ioloop/loopmember.h"
 #include "ioloop/looptask.h"
 
 /* Whoever counts streams. gone is called when the descriptor has been closed, from wherever that happens; it must not
@@ -99,8 +100,26 @@ void iostreamlayer_update_interest(struct iostream *stream);
 void iostreamlayer_send_output(struct iostream *stream);
 
 /* Around consumers: what they write to their stream leaves at the end of the outermost pair. */
-void iostreamlayer_begin_cork(struct iostream *stream);
-void iostreamlayer_end_cork(struct iostream *stream);
+static inline void iostreamlayer_begin_cork(struct iostream *stream)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
+    if (cork->owner == NULL)
+        cork->owner = stream;
+}
+
+void iostreamlayer_flush_cork(struct iostream *stream);
+
+static inline void iostreamlayer_end_cork(struct iostream *stream)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
+    if (cork->owner == stream) {
+        if (cork->used > 0)
+            iostreamlayer_flush_cork(stream);
+        cork->owner = NULL;
+    }
+}
 
 /* Tries once to send what a cork holds back; for a stream that is about to close. */
 void iostreamlayer_flush_corks(struct iostream *stream);

@@ -62,7 +62,7 @@ ssize_t iostreamlayer_transport_write(struct iostream *stream, const struct iove
 
 static bool would_block(ssize_t result)
 {
-    return result == -EAGAIN || result == -EWOULDBLOCK;
+    return result == -EAGAIN || result == -EWOULDBLOCK || result == -EINTR;
 }
 
 static void fail_writing(struct iostream *stream, int error)
@@ -177,14 +177,6 @@ void iostreamlayer_send_output(struct iostream *stream)
 
 /* The cork. */
 
-void iostreamlayer_begin_cork(struct iostream *stream)
-{
-    struct loopcork *cork = loopmember_cork(stream->loop);
-
-    if (cork->owner == NULL)
-        cork->owner = stream;
-}
-
 /* So many bytes of what was in the cork, and of what came behind it, were sent. Answers how many were of the latter;
  * what is left in the cork goes before all that waits. */
 static ssize_t settle_cork(struct iostream *stream, struct loopcork *cork, size_t sent)
@@ -194,7 +186,7 @@ static ssize_t settle_cork(struct iostream *stream, struct loopcork *cork, size_
 
     if (used == 0)
         return (ssize_t)sent;
-    cork->used = 0;
+    loopcork_clear(cork);
     if (sent >= used) {
         if (stream->output != NULL) {
             iooutput_sent(stream->output, 0);
@@ -217,26 +209,26 @@ static ssize_t settle_cork(struct iostream *stream, struct loopcork *cork, size_
 static void flush_cork(struct iostream *stream, struct loopcork *cork)
 {
     struct iovec vector = { cork->bytes, cork->used };
-    ssize_t sent = iostreamlayer_transport_write(stream, &vector, 1, false);
+    ssize_t sent = stream->is_custom || stream->is_pipe ? iostreamlayer_transport_write(stream, &vector, 1, false)
+                                                        : kernel_send_bytes(stream->fd, cork->bytes, cork->used);
 
+    if (sent == (ssize_t)cork->used && stream->output == NULL) {
+        loopcork_clear(cork);
+        return;
+    }
     if (sent >= 0 || would_block(sent))
         sent = settle_cork(stream, cork, sent > 0 ? (size_t)sent : 0);
     if (sent < 0) {
-        cork->used = 0;
+        loopcork_clear(cork);
         fail_writing(stream, (int)sent);
     }
 }
 
-void iostreamlayer_end_cork(struct iostream *stream)
+void iostreamlayer_flush_cork(struct iostream *stream)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
 
-    if (cork->owner != stream)
-        return;
-    if (!stream->is_closed && cork->used > 0)
-        flush_cork(stream, cork);
-    cork->owner = NULL;
-    cork->used = 0;
+    flush_cork(stream, cork);
 }
 
 /* Once more before the end, so that an answer written and closed behind is an answer sent. */
@@ -246,14 +238,16 @@ void iostreamlayer_flush_corks(struct iostream *stream)
     struct iovec vector[VECTOR];
     int count = 0;
 
-    if (!may_send(stream))
-        return;
-    if (cork->owner == stream && cork->used > 0)
+    if (stream->error == 0 && may_send(stream) && cork->owner == stream && cork->used > 0)
         vector[count++] = (struct iovec){ cork->bytes, cork->used };
-    if (stream->output != NULL && (count > 0 || is_corked_by_program(stream)))
+    if (stream->error == 0 && may_send(stream) && stream->output != NULL && (count > 0 || is_corked_by_program(stream)))
         count += iooutput_gather(stream->output, vector + count, VECTOR - count);
     if (count > 0)
         (void)!iostreamlayer_transport_write(stream, vector, count, false);
+    if (cork->owner == stream) {
+        loopcork_clear(cork);
+        cork->owner = NULL;
+    }
 }
 
 void iostream_cork(struct iostream *stream)
@@ -325,17 +319,20 @@ static int put_in_cork(struct iostream *stream, struct loopcork *cork, const str
     for (int i = 0; i < count; i++) {
         memcpy(cork->bytes + cork->used, vector[i].iov_base, vector[i].iov_len);
         cork->used += vector[i].iov_len;
+        cork->room -= vector[i].iov_len;
     }
     return 0;
 }
 
 static bool fits_in_cork(struct loopcork *cork, size_t length)
 {
-    if (length > CORKED_AT_MOST || cork->used + length > LOOPMEMBER_CORK)
+    if (length > CORKED_AT_MOST)
         return false;
-    if (cork->bytes == NULL)
+    if (cork->bytes == NULL) {
         cork->bytes = ioalloc(LOOPMEMBER_CORK);
-    return cork->bytes != NULL;
+        cork->room = cork->bytes != NULL ? LOOPMEMBER_CORK : 0;
+    }
+    return length <= cork->room;
 }
 
 /* Sends what is in the cork and the vector behind it. Answers how many bytes of the vector went, or an error. */
@@ -352,7 +349,7 @@ static ssize_t send_behind_cork(struct iostream *stream, struct loopcork *cork, 
     memcpy(all + 1, vector, (size_t)count * sizeof *vector);
     ssize_t sent = iostreamlayer_transport_write(stream, all, count + 1, false);
     if (sent < 0 && !would_block(sent)) {
-        cork->used = 0;
+        loopcork_clear(cork);
         return sent;
     }
     return settle_cork(stream, cork, sent > 0 ? (size_t)sent : 0);
@@ -423,8 +420,24 @@ int iostream_writev(struct iostream *stream, const struct iovec *vector, int cou
     return error;
 }
 
+/* The shortest way of all: into the cork, behind which nothing waits, and nobody wants to be told. */
+static bool put_in_cork_quickly(struct iostream *stream, const void *data, size_t length)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
+    if (cork->owner != stream || length > CORKED_AT_MOST || length > cork->room || stream->output != NULL ||
+        stream->extras != NULL)
+        return false;
+    memcpy(cork->bytes + cork->used, data, length);
+    cork->used += length;
+    cork->room -= length;
+    return true;
+}
+
 int iostream_write(struct iostream *stream, const void *data, size_t length, iostream_write_fn *callback, void *arg)
 {
+    if (callback == NULL && length > 0 && put_in_cork_quickly(stream, data, length))
+        return 0;
     struct iovec vector = { (void *)data, length };
 
     return iostream_writev(stream, &vector, length > 0, callback, arg);
@@ -534,8 +547,11 @@ int iostream_shutdown(struct iostream *stream)
     if (stream->is_closed)
         return -EBADF;
     stream->shutdown_wanted = true;
-    if (cork->owner == stream && cork->used > 0)
-        flush_cork(stream, cork);
+    if (cork->owner == stream) {
+        if (cork->used > 0)
+            flush_cork(stream, cork);
+        cork->owner = NULL;
+    }
     if (!stream->is_closed)
         iostreamlayer_try_shutdown(stream);
     return 0;

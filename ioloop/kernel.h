@@ -19,6 +19,9 @@ int kernel_pipe(int fds[2]);
 /* Makes a descriptor from elsewhere non-blocking; a socket also free of SIGPIPE. Answers 1 for a socket, 0 for others. */
 int kernel_adopt(int fd);
 
+/* Sends to a socket, in one call: -EINTR is not retried. */
+ssize_t kernel_send_bytes(int fd, const void *data, size_t length);
+
 /* Sends to a socket; more: further bytes follow at once. */
 ssize_t kernel_send(int fd, const struct iovec *vector, int count, bool more);
 

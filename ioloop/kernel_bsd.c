@@ -124,6 +124,11 @@ int kernel_adopt(int fd)
 }
 
 /* None of these systems offers a program to hold a segment back for more; TCP_NOPUSH would cost two calls. */
+ssize_t kernel_send_bytes(int fd, const void *data, size_t length)
+{
+    return kernel_send(fd, &(struct iovec){ (void *)data, length }, 1, false);
+}
+
 ssize_t kernel_send(int fd, const struct iovec *vector, int count, bool more)
 {
 #ifdef __APPLE__

@@ -46,6 +46,13 @@ int kernel_adopt(int fd)
     return is_socket;
 }
 
+ssize_t kernel_send_bytes(int fd, const void *data, size_t length)
+{
+    ssize_t count = send(fd, data, length, MSG_NOSIGNAL);
+
+    return count < 0 ? -errno : count;
+}
+
 ssize_t kernel_send(int fd, const struct iovec *vector, int count, bool more)
 {
     int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);

@@ -41,10 +41,16 @@ struct deadlines *loopmember_deadlines(struct ioloop *loop);
 /* What the one stream whose consumer runs now has written, until the consumer returns: it leaves in one call. */
 #define LOOPMEMBER_CORK 65536u
 struct loopcork {
-    struct iostream *owner; /* NULL: no consumer runs */
-    size_t used;
-    char *bytes; /* LOOPMEMBER_CORK of them; NULL until first needed */
+    struct iostream *owner; /* NULL: no consumer runs, or its stream is closed or shut down */
+    size_t used, room;
+    char *bytes; /* LOOPMEMBER_CORK of them; NULL until first needed, and then there is no room */
 };
+
+static inline void loopcork_clear(struct loopcork *cork)
+{
+    cork->room += cork->used;
+    cork->used = 0;
+}
 
 /* The part of a loop that the layers look at with every byte: its beginning. */
 struct loopfront {

@@ -129,7 +129,7 @@ int poller_wait(struct poller *poller, struct poller_event *ready, int capacity,
     if (capacity > EVENTS_A_WAIT)
         capacity = EVENTS_A_WAIT;
     if (nanoseconds <= 0)
-        count = epoll_wait(poller->epoll, poller->events, capacity, nanoseconds < 0 ? -1 : 0);
+        count = epoll_wait(poller->epoll, poller->events, capacity, (int)(nanoseconds >> 63));
     else
         count = wait_nanoseconds(poller, capacity, nanoseconds);
     if (count < 0)
@@ -140,7 +140,7 @@ int poller_wait(struct poller *poller, struct poller_event *ready, int capacity,
             continue;
         ready[reported++] = (struct poller_event){
             .fd = (int)(uint32_t)event->data.u64,
-            .events = (event->events & IOLOOP_ERROR) != 0 ? event->events | IOLOOP_ERROR : event->events,
+            .events = event->events,
             .generation = (uint32_t)(event->data.u64 >> 32),
         };
     }

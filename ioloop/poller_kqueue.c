@@ -192,7 +192,7 @@ static int add_filters(const struct poller *poller, int fd, unsigned events, uin
 
 /* Registrations. */
 
-static int make_room(struct poller *poller, int fd)
+static int make_room_for_registration(struct poller *poller, int fd)
 {
     int count = poller->registration_count;
 
@@ -220,7 +220,8 @@ static bool is_in_kernel(const struct poller *poller, int fd, const struct regis
             change_filter(poller, fd, EVFILT_WRITE, flags, registration->generation) == 0);
 }
 
-/* POLLER_EXCLUSIVE: no kqueue knows it. Regular files and folders are refused as by epoll. */
+/* POLLER_EXCLUSIVE: no kqueue knows it. Regular files and folders are refused as by epoll. Writing to a pipe that
+ * nobody reads any more may be refused here, with -EPIPE or -EBADF, and is an event there. */
 int poller_add(struct poller *poller, int fd, unsigned events, uint32_t generation)
 {
     struct stat status;
@@ -229,7 +230,7 @@ int poller_add(struct poller *poller, int fd, unsigned events, uint32_t generati
         return -errno;
     if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))
         return -EPERM;
-    int error = make_room(poller, fd);
+    int error = make_room_for_registration(poller, fd);
     if (error < 0)
         return error;
     struct registration *registration = &poller->registrations[fd];
@@ -316,7 +317,8 @@ int poller_wait(struct poller *poller, struct poller_event *ready, int capacity,
 
     if (nanoseconds > a_year)
         nanoseconds = a_year;
-    timeout = (struct timespec){ .tv_sec = nanoseconds / 1000000000, .tv_nsec = (long)(nanoseconds % 1000000000) };
+    timeout = (struct timespec){ .tv_sec = (time_t)(nanoseconds / 1000000000),
+                                 .tv_nsec = (long)(nanoseconds % 1000000000) };
     if (capacity > EVENTS_A_WAIT)
         capacity = EVENTS_A_WAIT;
     int count = kevent(poller->kqueue, NULL, 0, poller->events, capacity, nanoseconds < 0 ? NULL : &timeout);

@@ -289,80 +289,81 @@ static void knows_the_forms_of_targets(void **state)
     }
 }
 
+enum { NONE = HTTP1PARSER_NO_BODY, LENGTH = HTTP1PARSER_LENGTH, CHUNKED = HTTP1PARSER_CHUNKED };
+enum { KEEP = 1, UPGRADE = 2, CONTINUE = 4, UNKNOWN = 8 };
+static const struct {
+    struct text text;
+    unsigned framing;
+    uint64_t length;
+    unsigned flags;
+} semantics[] = {
+    { TEXT(GET "\r\n"), NONE, 0, KEEP },
+    { TEXT("GET / HTTP/1.0\r\n\r\n"), NONE, 0, 0 },
+    /* A15: the method has no say. */
+    { TEXT(GET "Content-Length: 5\r\n\r\n"), LENGTH, 5, KEEP },
+    { TEXT("HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"), LENGTH, 5, KEEP },
+    { TEXT("FOO / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: chunked\r\n\r\n"), CHUNKED, 0, KEEP },
+    { TEXT(POST "\r\n"), NONE, 0, KEEP },
+    { TEXT(POST "Content-Length: 0\r\n\r\n"), LENGTH, 0, KEEP },
+    { TEXT(POST "CONTENT-LENGTH:\t42 \r\n\r\n"), LENGTH, 42, KEEP },
+    { TEXT(POST "Content-Length: 9999999999999999999\r\n\r\n"), LENGTH, 9999999999999999999u, KEEP },
+    { TEXT(POST "Transfer-Encoding: chunked\r\n\r\n"), CHUNKED, 0, KEEP },
+    { TEXT(POST "Transfer-Encoding:\t CHUNKed \t\r\n\r\n"), CHUNKED, 0, KEEP },
+    { TEXT("POST / HTTP/1.0\r\nContent-Length: 7\r\nConnection: keep-alive\r\n\r\n"), LENGTH, 7, KEEP },
+    /* A20 */
+    { TEXT(POST "Content_Length: 5\r\nTransfer_Encoding: chunked\r\n\r\n"), NONE, 0, KEEP },
+    { TEXT(POST "Content-Lengths: 5\r\nXContent-Length: 5\r\n\r\n"), NONE, 0, KEEP },
+    { TEXT(GET "Connection: close\r\n\r\n"), NONE, 0, 0 },
+    { TEXT(GET "Connection: CLOSE\r\n\r\n"), NONE, 0, 0 },
+    { TEXT(GET "Connection: x, ,close ,y\r\n\r\n"), NONE, 0, 0 },
+    { TEXT(GET "Connection: keep-alive, close\r\n\r\n"), NONE, 0, 0 },
+    { TEXT(GET "Connection: keep-alive\r\nConnection: close\r\n\r\n"), NONE, 0, 0 },
+    { TEXT(GET "Connection: closed, xclose, clos, clo-e\r\n\r\n"), NONE, 0, KEEP },
+    { TEXT(GET "Connection:\r\n\r\n"), NONE, 0, KEEP },
+    { TEXT(GET "Connections: close\r\n\r\n"), NONE, 0, KEEP },
+    { TEXT("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"), NONE, 0, KEEP },
+    { TEXT("GET / HTTP/1.0\r\nConnection: te,\tkeep-alive\t\r\n\r\n"), NONE, 0, KEEP },
+    { TEXT("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n"), NONE, 0, 0 },
+    { TEXT("GET / HTTP/1.0\r\nKeep-Alive: 5\r\n\r\n"), NONE, 0, 0 },
+    { TEXT(GET "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n"), NONE, 0, KEEP | UPGRADE },
+    { TEXT(GET "Connection: keep-alive, UPGRADE\r\nupgrade: websocket\r\n\r\n"), NONE, 0, KEEP | UPGRADE },
+    { TEXT(GET "Upgrade: a\r\nConnection: upgrade\r\nContent-Length: 0\r\n\r\n"), LENGTH, 0, KEEP | UPGRADE },
+    { TEXT(GET "Upgrade: websocket\r\n\r\n"), NONE, 0, KEEP },
+    { TEXT(GET "Connection: upgrade\r\n\r\n"), NONE, 0, KEEP },
+    { TEXT(GET "Upgrade: \r\nConnection: upgrade\r\n\r\n"), NONE, 0, KEEP },
+    /* A21 */
+    { TEXT("GET / HTTP/1.0\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"), NONE, 0, 0 },
+    { TEXT(POST "Upgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 1\r\n\r\n"), LENGTH, 1, KEEP },
+    { TEXT(POST "Upgrade: h2c\r\nConnection: Upgrade\r\nTransfer-Encoding: chunked\r\n\r\n"), CHUNKED, 0, KEEP },
+    /* A22 */
+    { TEXT(POST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"), LENGTH, 5, KEEP | CONTINUE },
+    { TEXT(POST "Expect: 100-Continue\r\nTransfer-Encoding: chunked\r\n\r\n"), CHUNKED, 0, KEEP | CONTINUE },
+    { TEXT(POST "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n"), LENGTH, 0, KEEP },
+    { TEXT(GET "Expect: 100-continue\r\n\r\n"), NONE, 0, KEEP },
+    { TEXT("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"), LENGTH, 5, 0 },
+    { TEXT(POST "Expect: x\r\nContent-Length: 5\r\n\r\n"), LENGTH, 5, KEEP | UNKNOWN },
+    { TEXT(POST "Expect: 100-continue, x\r\nContent-Length: 5\r\n\r\n"), LENGTH, 5, KEEP | UNKNOWN },
+    { TEXT(POST "Expect: 200-continue\r\n\r\n"), NONE, 0, KEEP | UNKNOWN },
+    { TEXT(POST "Expect: 100-continue\r\nExpect: x\r\nContent-Length: 5\r\n\r\n"), LENGTH, 5,
+      KEEP | CONTINUE | UNKNOWN },
+    { TEXT(GET "Expect:\r\n\r\n"), NONE, 0, KEEP | UNKNOWN },
+};
+
 static void decides_on_framing_and_connection(void **state)
 {
-    enum { NONE = HTTP1PARSER_NO_BODY, LENGTH = HTTP1PARSER_LENGTH, CHUNKED = HTTP1PARSER_CHUNKED };
-    enum { KEEP = 1, UPGRADE = 2, CONTINUE = 4, UNKNOWN = 8 };
-    static const struct {
-        struct text text;
-        unsigned framing;
-        uint64_t length;
-        unsigned flags;
-    } rows[] = {
-        { TEXT(GET "\r\n"), NONE, 0, KEEP },
-        { TEXT("GET / HTTP/1.0\r\n\r\n"), NONE, 0, 0 },
-        /* A15: the method has no say. */
-        { TEXT(GET "Content-Length: 5\r\n\r\n"), LENGTH, 5, KEEP },
-        { TEXT("HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"), LENGTH, 5, KEEP },
-        { TEXT("FOO / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: chunked\r\n\r\n"), CHUNKED, 0, KEEP },
-        { TEXT(POST "\r\n"), NONE, 0, KEEP },
-        { TEXT(POST "Content-Length: 0\r\n\r\n"), LENGTH, 0, KEEP },
-        { TEXT(POST "CONTENT-LENGTH:\t42 \r\n\r\n"), LENGTH, 42, KEEP },
-        { TEXT(POST "Content-Length: 9999999999999999999\r\n\r\n"), LENGTH, 9999999999999999999u, KEEP },
-        { TEXT(POST "Transfer-Encoding: chunked\r\n\r\n"), CHUNKED, 0, KEEP },
-        { TEXT(POST "Transfer-Encoding:\t CHUNKed \t\r\n\r\n"), CHUNKED, 0, KEEP },
-        { TEXT("POST / HTTP/1.0\r\nContent-Length: 7\r\nConnection: keep-alive\r\n\r\n"), LENGTH, 7, KEEP },
-        /* A20 */
-        { TEXT(POST "Content_Length: 5\r\nTransfer_Encoding: chunked\r\n\r\n"), NONE, 0, KEEP },
-        { TEXT(POST "Content-Lengths: 5\r\nXContent-Length: 5\r\n\r\n"), NONE, 0, KEEP },
-        { TEXT(GET "Connection: close\r\n\r\n"), NONE, 0, 0 },
-        { TEXT(GET "Connection: CLOSE\r\n\r\n"), NONE, 0, 0 },
-        { TEXT(GET "Connection: x, ,close ,y\r\n\r\n"), NONE, 0, 0 },
-        { TEXT(GET "Connection: keep-alive, close\r\n\r\n"), NONE, 0, 0 },
-        { TEXT(GET "Connection: keep-alive\r\nConnection: close\r\n\r\n"), NONE, 0, 0 },
-        { TEXT(GET "Connection: closed, xclose, clos, clo-e\r\n\r\n"), NONE, 0, KEEP },
-        { TEXT(GET "Connection:\r\n\r\n"), NONE, 0, KEEP },
-        { TEXT(GET "Connections: close\r\n\r\n"), NONE, 0, KEEP },
-        { TEXT("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"), NONE, 0, KEEP },
-        { TEXT("GET / HTTP/1.0\r\nConnection: te,\tkeep-alive\t\r\n\r\n"), NONE, 0, KEEP },
-        { TEXT("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n"), NONE, 0, 0 },
-        { TEXT("GET / HTTP/1.0\r\nKeep-Alive: 5\r\n\r\n"), NONE, 0, 0 },
-        { TEXT(GET "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n"), NONE, 0, KEEP | UPGRADE },
-        { TEXT(GET "Connection: keep-alive, UPGRADE\r\nupgrade: websocket\r\n\r\n"), NONE, 0, KEEP | UPGRADE },
-        { TEXT(GET "Upgrade: a\r\nConnection: upgrade\r\nContent-Length: 0\r\n\r\n"), LENGTH, 0, KEEP | UPGRADE },
-        { TEXT(GET "Upgrade: websocket\r\n\r\n"), NONE, 0, KEEP },
-        { TEXT(GET "Connection: upgrade\r\n\r\n"), NONE, 0, KEEP },
-        { TEXT(GET "Upgrade: \r\nConnection: upgrade\r\n\r\n"), NONE, 0, KEEP },
-        /* A21 */
-        { TEXT("GET / HTTP/1.0\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"), NONE, 0, 0 },
-        { TEXT(POST "Upgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 1\r\n\r\n"), LENGTH, 1, KEEP },
-        { TEXT(POST "Upgrade: h2c\r\nConnection: Upgrade\r\nTransfer-Encoding: chunked\r\n\r\n"), CHUNKED, 0, KEEP },
-        /* A22 */
-        { TEXT(POST "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"), LENGTH, 5, KEEP | CONTINUE },
-        { TEXT(POST "Expect: 100-Continue\r\nTransfer-Encoding: chunked\r\n\r\n"), CHUNKED, 0, KEEP | CONTINUE },
-        { TEXT(POST "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n"), LENGTH, 0, KEEP },
-        { TEXT(GET "Expect: 100-continue\r\n\r\n"), NONE, 0, KEEP },
-        { TEXT("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"), LENGTH, 5, 0 },
-        { TEXT(POST "Expect: x\r\nContent-Length: 5\r\n\r\n"), LENGTH, 5, KEEP | UNKNOWN },
-        { TEXT(POST "Expect: 100-continue, x\r\nContent-Length: 5\r\n\r\n"), LENGTH, 5, KEEP | UNKNOWN },
-        { TEXT(POST "Expect: 200-continue\r\n\r\n"), NONE, 0, KEEP | UNKNOWN },
-        { TEXT(POST "Expect: 100-continue\r\nExpect: x\r\nContent-Length: 5\r\n\r\n"), LENGTH, 5,
-          KEEP | CONTINUE | UNKNOWN },
-        { TEXT(GET "Expect:\r\n\r\n"), NONE, 0, KEEP | UNKNOWN },
-    };
     struct outcome outcome;
     const struct http1parser_request *request = &outcome.request;
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        parse_every_way(rows[i].text, NULL, &outcome);
-        assert_int_equal(outcome.result, rows[i].text.length);
+    for (size_t i = 0; i < COUNT(semantics); i++) {
+        parse_every_way(semantics[i].text, NULL, &outcome);
+        assert_int_equal(outcome.result, semantics[i].text.length);
         unsigned flags = (request->keep_alive ? KEEP : 0) | (request->upgrade ? UPGRADE : 0) |
                          (request->expect_continue ? CONTINUE : 0) | (request->expect_unknown ? UNKNOWN : 0);
-        if (request->framing != rows[i].framing || flags != rows[i].flags)
-            print_error("row %zu [%s]\n", i, rows[i].text.bytes);
-        assert_int_equal(request->framing, rows[i].framing);
-        assert_int_equal(request->content_length, rows[i].length);
-        assert_int_equal(flags, rows[i].flags);
+        if (request->framing != semantics[i].framing || flags != semantics[i].flags)
+            print_error("row %zu [%s]\n", i, semantics[i].text.bytes);
+        assert_int_equal(request->framing, semantics[i].framing);
+        assert_int_equal(request->content_length, semantics[i].length);
+        assert_int_equal(flags, semantics[i].flags);
     }
 }
 
@@ -687,6 +688,15 @@ static void refuses_malformed_request_lines(void **state)
         TEXT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
         TEXT("GET / HTTP/1.1\r\n"),
     };
+
+    for (size_t i = 0; i + 1 < COUNT(rows); i++)
+        assert_result(rows[i], -400);
+    assert_result(rows[COUNT(rows) - 1], 0);
+}
+
+/* RFC 9112 3.2 */
+static void refuses_targets_in_no_form(void **state)
+{
     static const char *const targets[] = {
         "a",
         "a/b",
@@ -724,9 +734,6 @@ static void refuses_malformed_request_lines(void **state)
     static const char *const connect_targets[] = { "/",    "*",   "a",     "a:",      ":1",   "http://a/",
                                                    "a:1/", "a:x", "u@a:1", "a:65536", "[::1]" };
 
-    for (size_t i = 0; i + 1 < COUNT(rows); i++)
-        assert_result(rows[i], -400);
-    assert_result(rows[COUNT(rows) - 1], 0);
     for (size_t i = 0; i < COUNT(targets); i++) {
         assert_value_result("GET ", targets[i], " HTTP/1.1\r\nHost: a\r\n\r\n", -400);
         assert_value_result("GET ", targets[i], " HTTP/1.0\r\n\r\n", -400);
@@ -1057,6 +1064,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(wants_exactly_one_host_that_is_the_targets),
     cmocka_unit_test(refuses_versions_other_than_1_0_and_1_1),
     cmocka_unit_test(refuses_malformed_request_lines),
+    cmocka_unit_test(refuses_targets_in_no_form),
     cmocka_unit_test(takes_the_right_bytes_in_each_place),
     cmocka_unit_test(does_not_care_about_the_locale),
     cmocka_unit_test(limits_the_target),

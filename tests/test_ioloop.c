@@ -1,76 +1,14 @@
-/* The loop: its life, its turns, its callbacks. Handlers, timeouts, threads, forks and failures have files of their
- * own, test_ioloop_*.c. */
+/* The loop: which one is current, its turns, its callbacks. The rest has files of its own, test_ioloop_*.c. */
 #include "ioloop/ioloop.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "ioloop/loopmember.h"
 #include "ioloop/looptask.h"
-#include "tests/support/faults.h"
-#include "tests/support/testing.h"
-
-static struct ioloop *loop;
-static double the_time;
-static char trace[256]; /* what ran, a letter each */
-static size_t traced;
-
-/* A loop whose clock stands still until a test moves the_time. */
-static void open_loop(void)
-{
-    assert_int_equal(faults_allocated(), 0);
-    the_time = 100;
-    traced = 0;
-    trace[0] = '\0';
-    loop = ioloop_new(&(struct ioloop_options){ .clock = testing_clock, .clock_arg = &the_time });
-    assert_non_null(loop);
-}
-
-static void close_loop(void)
-{
-    ioloop_close(loop, false);
-    assert_int_equal(faults_allocated(), 0);
-}
-
-static void note(void *arg)
-{
-    trace[traced++] = *(const char *)arg;
-    trace[traced] = '\0';
-}
-
-static void stop(void *arg)
-{
-    ioloop_stop(loop);
-}
-
-static void add_callback(ioloop_callback_fn *callback, void *arg)
-{
-    assert_int_equal(ioloop_add_callback(loop, callback, arg), 0);
-}
-
-static void call_later(double seconds, ioloop_callback_fn *callback, void *arg)
-{
-    assert_int_not_equal(ioloop_call_later(loop, seconds, callback, arg), 0);
-}
-
-/* A pipe with a byte in it. */
-static void open_ready_pipe(int fds[2])
-{
-    assert_int_equal(pipe(fds), 0);
-    assert_int_equal(write(fds[1], "x", 1), 1);
-}
-
-static void close_pipe(const int fds[2])
-{
-    close(fds[0]);
-    close(fds[1]);
-}
+#include "tests/support/tracedloop.h"
 
 /* Which loop is current. */
 
@@ -125,7 +63,7 @@ static struct ioloop *new_loop_wanting(enum ioloop_make_current wanted)
 /* ioloop_test:test_force_current */
 static void a_loop_that_must_be_current_fails_where_there_is_one(void **state)
 {
-    assert_int_equal(faults_allocated(), 0);
+    allocated = faults_allocated();
     loop = new_loop_wanting(IOLOOP_CURRENT_ALWAYS);
     assert_ptr_equal(ioloop_current(), loop);
     errno = 0;
@@ -170,7 +108,7 @@ static void clearing_no_current_loop_is_fine(void **state)
 
 static void asking_for_the_current_loop_makes_one(void **state)
 {
-    assert_int_equal(faults_allocated(), 0);
+    allocated = faults_allocated();
     assert_null(ioloop_current_if_any());
     loop = ioloop_current();
     assert_non_null(loop);
@@ -242,18 +180,13 @@ static void stopping_before_the_start_makes_it_return_at_once(void **state)
     close_loop();
 }
 
-static void on_ready(int fd, unsigned events, void *arg)
-{
-    note(arg);
-}
-
 static void a_stop_in_a_callback_skips_the_wait_of_that_turn(void **state)
 {
     int fds[2];
 
     open_loop();
     open_ready_pipe(fds);
-    assert_int_equal(ioloop_add_handler(loop, fds[0], on_ready, "h", IOLOOP_READ), 0);
+    add_handler(fds[0], note_event, "h", IOLOOP_READ);
     add_callback(stop, NULL);
     add_callback(note, "c");
     call_later(0, note, "t");
@@ -263,7 +196,7 @@ static void a_stop_in_a_callback_skips_the_wait_of_that_turn(void **state)
     assert_string_equal(trace, "cth");
     ioloop_remove_handler(loop, fds[0]);
     close_loop();
-    close_pipe(fds);
+    close_both(fds);
 }
 
 struct noting_task {
@@ -283,7 +216,7 @@ static void one_turn_has_its_order(void **state)
 
     open_loop();
     open_ready_pipe(fds);
-    assert_int_equal(ioloop_add_handler(loop, fds[0], on_ready, "5", IOLOOP_READ), 0);
+    add_handler(fds[0], note_event, "5", IOLOOP_READ);
     call_later(0, note, "4");
     assert_int_equal(ioloop_add_callback_from_signal(loop, note, "3"), 0);
     add_callback(note, "2");
@@ -292,7 +225,7 @@ static void one_turn_has_its_order(void **state)
     assert_string_equal(trace, "12345");
     ioloop_remove_handler(loop, fds[0]);
     close_loop();
-    close_pipe(fds);
+    close_both(fds);
 }
 
 static void note_and_do_it_again(void *arg)
@@ -308,14 +241,14 @@ static void callbacks_of_an_iteration_run_in_the_next(void **state)
 
     open_loop();
     open_ready_pipe(fds);
-    assert_int_equal(ioloop_add_handler(loop, fds[0], on_ready, "h", IOLOOP_READ), 0);
+    add_handler(fds[0], note_event, "h", IOLOOP_READ);
     add_callback(note_and_do_it_again, "a");
     add_callback(note_and_do_it_again, "b");
     testing_spin(loop, 3);
     assert_string_equal(trace, "abhabhabh");
     ioloop_remove_handler(loop, fds[0]);
     close_loop();
-    close_pipe(fds);
+    close_both(fds);
 }
 
 static void add_from_task(struct looptask *task)
@@ -380,7 +313,7 @@ static void run_once_answers_how_many_handlers_it_called(void **state)
     open_loop();
     for (int i = 0; i < 3; i++) {
         open_ready_pipe(fds[i]);
-        assert_int_equal(ioloop_add_handler(loop, fds[i][0], on_ready, "h", IOLOOP_READ), 0);
+        add_handler(fds[i][0], note_event, "h", IOLOOP_READ);
     }
     assert_int_equal(ioloop_run_once(loop, 0), 3);
     assert_int_equal(ioloop_run_once(loop, -1), 3);
@@ -393,7 +326,7 @@ static void run_once_answers_how_many_handlers_it_called(void **state)
     assert_int_equal(ioloop_run_once(loop, 1), 2);
     for (int i = 0; i < 3; i++) {
         ioloop_remove_handler(loop, fds[i][0]);
-        close_pipe(fds[i]);
+        close_both(fds[i]);
     }
     close_loop();
 }
@@ -429,7 +362,7 @@ static void another_loop_can_watch_for_handlers(void **state)
 
     open_loop();
     assert_int_equal(pipe(fds), 0);
-    assert_int_equal(ioloop_add_handler(loop, fds[0], on_ready, "h", IOLOOP_READ), 0);
+    add_handler(fds[0], note_event, "h", IOLOOP_READ);
     testing_spin(loop, 1);
     assert_false(is_readable(ioloop_fd(loop)));
     assert_int_equal(write(fds[1], "x", 1), 1);
@@ -440,7 +373,7 @@ static void another_loop_can_watch_for_handlers(void **state)
     ioloop_remove_handler(loop, fds[0]);
     assert_false(is_readable(ioloop_fd(loop)));
     close_loop();
-    close_pipe(fds);
+    close_both(fds);
 }
 
 static void the_next_timeout_says_how_long_another_loop_may_wait(void **state)
@@ -484,7 +417,7 @@ static void what_comes_while_another_loop_waits_wakes_it(void **state)
         else
             ioloop_stop(loop);
         assert_true(is_readable(ioloop_fd(loop)));
-        testing_spin(loop, 1);
+        testing_spin(loop, 2); /* the turn of a stop does not look at the descriptor */
     }
     assert_string_equal(trace, "cs");
     assert_true(ioloop_next_timeout(loop) < 0);
@@ -492,156 +425,9 @@ static void what_comes_while_another_loop_waits_wakes_it(void **state)
     close_loop();
 }
 
-/* Closing. */
-
-static void check_that_all_is_refused(int fd)
-{
-    assert_int_equal(ioloop_start(loop), -EBADF);
-    assert_int_equal(ioloop_run_once(loop, 0), -EBADF);
-    assert_int_equal(ioloop_add_callback(loop, note, "x"), -EBADF);
-    assert_int_equal(ioloop_add_handler(loop, fd, on_ready, "x", IOLOOP_READ), -EBADF);
-    assert_int_equal(ioloop_update_handler(loop, fd, IOLOOP_READ), -EBADF);
-    assert_int_equal(ioloop_add_signal(loop, 10, NULL, NULL), -EBADF);
-    errno = 0;
-    assert_int_equal(ioloop_call_later(loop, 0, note, "x"), 0);
-    assert_int_equal(errno, EBADF);
-    assert_int_equal(ioloop_call_at(loop, 0, note, "x"), 0);
-    assert_int_equal(errno, EBADF);
-    assert_int_equal(ioloop_reopen(loop), -EINVAL);
-    ioloop_remove_timeout(loop, 1);
-    ioloop_remove_signal(loop, 10);
-    ioloop_close(loop, true);
-}
-
-static void close_in_callback(void *arg)
-{
-    ioloop_close(loop, false);
-    check_that_all_is_refused(*(const int *)arg);
-    note("c");
-}
-
-static void closing_inside_a_callback_ends_the_loop_when_the_start_returns(void **state)
-{
-    int fds[2], before = testing_count_fds();
-
-    open_loop();
-    open_ready_pipe(fds);
-    assert_int_equal(ioloop_add_handler(loop, fds[0], on_ready, "h", IOLOOP_READ), 0);
-    add_callback(close_in_callback, &fds[0]);
-    add_callback(note, "d");
-    call_later(0, note, "t");
-    assert_int_equal(ioloop_start(loop), 0);
-    assert_string_equal(trace, "cdt");
-    assert_null(ioloop_current_if_any());
-    assert_int_equal(faults_allocated(), 0);
-    close_pipe(fds);
-    assert_int_equal(testing_count_fds(), before);
-}
-
-static void close_in_handler(int fd, unsigned events, void *arg)
-{
-    ioloop_close(loop, true);
-    ioloop_close(loop, false); /* the first one counts */
-    assert_int_not_equal(fcntl(fd, F_GETFD), -1); /* not yet */
-}
-
-static void closing_inside_a_handler_may_close_its_descriptor(void **state)
-{
-    int fds[2];
-
-    open_loop();
-    open_ready_pipe(fds);
-    assert_int_equal(ioloop_add_handler(loop, fds[0], close_in_handler, NULL, IOLOOP_READ), 0);
-    assert_int_equal(ioloop_run_once(loop, -1), 1);
-    assert_int_equal(faults_allocated(), 0);
-    assert_int_equal(fcntl(fds[0], F_GETFD), -1);
-    close(fds[1]);
-}
-
-/* ioloop_test:test_close_file_object */
-static void closing_can_close_the_descriptors_that_have_handlers(void **state)
-{
-    int fds[2], removed[2];
-
-    open_loop();
-    open_ready_pipe(fds);
-    open_ready_pipe(removed);
-    assert_int_equal(ioloop_add_handler(loop, fds[0], on_ready, "h", IOLOOP_READ), 0);
-    assert_int_equal(ioloop_add_handler(loop, removed[0], on_ready, "h", IOLOOP_READ), 0);
-    ioloop_remove_handler(loop, removed[0]);
-    ioloop_close(loop, true);
-    assert_int_equal(fcntl(fds[0], F_GETFD), -1);
-    assert_int_not_equal(fcntl(removed[0], F_GETFD), -1);
-    close(fds[1]);
-    close_pipe(removed);
-    assert_int_equal(faults_allocated(), 0);
-}
-
-static void closing_leaves_descriptors_open_unless_asked(void **state)
-{
-    int fds[2];
-
-    open_loop();
-    open_ready_pipe(fds);
-    assert_int_equal(ioloop_add_handler(loop, fds[0], on_ready, "h", IOLOOP_READ), 0);
-    add_callback(note, "c");
-    call_later(0, note, "t");
-    assert_int_equal(ioloop_add_callback_from_signal(loop, note, "s"), 0);
-    close_loop();
-    assert_string_equal(trace, "");
-    assert_int_not_equal(fcntl(fds[0], F_GETFD), -1);
-    close_pipe(fds);
-}
-
-static void close_other(void *arg)
-{
-    ioloop_close(arg, false);
-    assert_ptr_equal(ioloop_current(), loop);
-    note("o");
-}
-
-static void a_loop_may_be_closed_inside_a_callback_of_another(void **state)
-{
-    open_loop();
-    struct ioloop *other = ioloop_new(NULL);
-    add_callback(close_other, other);
-    add_callback(stop, NULL);
-    assert_int_equal(ioloop_start(loop), 0);
-    assert_string_equal(trace, "o");
-    close_loop();
-}
-
-static void a_held_loop_refuses_callbacks_after_it_is_closed(void **state)
-{
-    open_loop();
-    ioloop_hold(loop);
-    ioloop_hold(loop);
-    add_callback(note, "c");
-    ioloop_close(loop, false);
-    assert_int_equal(ioloop_add_callback(loop, note, "x"), -EBADF);
-    assert_int_equal(ioloop_add_callback_from_signal(loop, note, "x"), -EBADF);
-    ioloop_stop(loop);
-    ioloop_release(loop);
-    assert_int_equal(ioloop_add_callback(loop, note, "x"), -EBADF);
-    ioloop_release(loop);
-    assert_int_equal(faults_allocated(), 0);
-    assert_string_equal(trace, "");
-}
-
-static void a_hold_that_ends_before_the_close_frees_nothing(void **state)
-{
-    open_loop();
-    ioloop_hold(loop);
-    ioloop_release(loop);
-    add_callback(note, "c");
-    testing_spin(loop, 1);
-    assert_string_equal(trace, "c");
-    close_loop();
-}
-
 /* Errors. */
 
-static void fail(void *arg)
+static void say_failed(void *arg)
 {
     ioloop_callback_failed(loop, *(const int *)arg);
 }
@@ -651,7 +437,7 @@ static void a_callback_that_failed_is_logged_and_the_loop_goes_on(void **state)
 {
     open_loop();
     testing_begin_logs();
-    add_callback(fail, &(int){ -ECONNREFUSED });
+    add_callback(say_failed, &(int){ -ECONNREFUSED });
     add_callback(note, "a");
     testing_spin(loop, 1);
     assert_string_equal(trace, "a");
@@ -662,7 +448,7 @@ static void a_callback_that_failed_is_logged_and_the_loop_goes_on(void **state)
 
 static void spawn(void *arg)
 {
-    add_callback(fail, arg);
+    add_callback(say_failed, arg);
     note("s");
 }
 
@@ -694,12 +480,12 @@ static void the_program_may_be_told_of_callbacks_that_failed(void **state)
     open_loop();
     testing_begin_logs();
     ioloop_set_error_callback(loop, on_error, &error);
-    add_callback(fail, &(int){ -EPROTO });
+    add_callback(say_failed, &(int){ -EPROTO });
     testing_spin(loop, 1);
     assert_int_equal(error, -EPROTO);
     assert_int_equal(testing_logs(NULL), 0);
     ioloop_set_error_callback(loop, NULL, NULL);
-    add_callback(fail, &(int){ -EPROTO });
+    add_callback(say_failed, &(int){ -EPROTO });
     testing_spin(loop, 1);
     assert_int_equal(testing_logs("protocol error"), 1);
     close_loop();
@@ -726,13 +512,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(another_loop_can_watch_for_handlers),
     cmocka_unit_test(the_next_timeout_says_how_long_another_loop_may_wait),
     cmocka_unit_test(what_comes_while_another_loop_waits_wakes_it),
-    cmocka_unit_test(closing_inside_a_callback_ends_the_loop_when_the_start_returns),
-    cmocka_unit_test(closing_inside_a_handler_may_close_its_descriptor),
-    cmocka_unit_test(closing_can_close_the_descriptors_that_have_handlers),
-    cmocka_unit_test(closing_leaves_descriptors_open_unless_asked),
-    cmocka_unit_test(a_loop_may_be_closed_inside_a_callback_of_another),
-    cmocka_unit_test(a_held_loop_refuses_callbacks_after_it_is_closed),
-    cmocka_unit_test(a_hold_that_ends_before_the_close_frees_nothing),
     cmocka_unit_test(a_callback_that_failed_is_logged_and_the_loop_goes_on),
     cmocka_unit_test(what_a_callback_spawned_fails_without_it),
     cmocka_unit_test(the_program_may_be_told_of_callbacks_that_failed),

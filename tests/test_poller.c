@@ -63,6 +63,13 @@ static unsigned wait_for(struct poller *poller, int fd)
     }
 }
 
+static int is_readable(int fd)
+{
+    struct pollfd entry = { .fd = fd, .events = POLLIN };
+
+    return poll(&entry, 1, 1);
+}
+
 static void put(int fd, const char *text)
 {
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
@@ -154,6 +161,11 @@ static void without_interest_only_errors_are_reported(void **state)
     assert_int_equal(wait_for(poller, fds[0]), IOLOOP_NONE);
     put(fds[1], "y");
     assert_int_equal(wait_for(poller, fds[0]), IOLOOP_NONE);
+    poller_remove(poller, fds[0], IOLOOP_NONE);
+    assert_int_equal(poller_add(poller, fds[0], IOLOOP_NONE, 1), 0);
+    assert_int_equal(is_readable(poller_fd(poller)), 0); /* nor is anybody woken for it */
+    assert_int_equal(poller_add(poller, fds[0], IOLOOP_NONE, 1), -EEXIST);
+    assert_int_equal(is_readable(poller_fd(poller)), 0);
     reset(fds[0], fds[1]);
     assert_int_equal(wait_for(poller, fds[0]), IOLOOP_ERROR);
     close(fds[0]);
@@ -759,13 +771,6 @@ static void the_longest_of_waits_are_possible(void **state)
         pthread_join(thread, NULL);
     }
     poller_free(poller);
-}
-
-static int is_readable(int fd)
-{
-    struct pollfd entry = { .fd = fd, .events = POLLIN };
-
-    return poll(&entry, 1, 1);
 }
 
 static void the_queue_itself_is_readable_when_there_is_something(void **state)

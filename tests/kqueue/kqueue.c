@@ -31,7 +31,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { MAX_QUEUES = 65536, MAX_OTHERS = 16, MAX_READY = 256 };
+enum { MAX_QUEUES = 65536, MAX_OTHERS = 16, MAX_READY = 512 };
 
 /* What an event of epoll belongs to: the upper half of its data, with the descriptor in the lower. */
 enum kind { DESCRIPTOR, TIMER, USERS };
@@ -356,8 +356,10 @@ static void report_filter(struct queue *queue, int fd, int which, uint32_t ready
     event->data = data;
     event->flags |= end ? EV_EOF : 0;
     event->fflags = error && descriptor->is_socket ? ECONNRESET : 0;
-    if ((filter->flags & EV_ONESHOT) != 0)
-        change_descriptor(queue, &(struct kevent){ .ident = filter->ident, .filter = filter->type, .flags = EV_DELETE });
+    if ((filter->flags & EV_ONESHOT) != 0) {
+        struct kevent change = { .ident = filter->ident, .filter = filter->type, .flags = EV_DELETE };
+        change_descriptor(queue, &change);
+    }
 }
 
 static void report_descriptor(struct queue *queue, int fd, uint32_t ready, struct output *output)

@@ -16,6 +16,7 @@
 
 static bool is_running;
 static int orders;
+static size_t io_size; /* bytes a call; 0: any */
 
 /* Outcomes. */
 
@@ -186,6 +187,7 @@ void streampair_open_unwatched(struct streampair *pair, enum streampair_kind kin
                                           : iostream_new_pipe(pair->loop, fds[0], options);
     assert_non_null(pair->stream);
     pair->peer = fds[1];
+    faults_short_io(io_size);
 }
 
 void streampair_open(struct streampair *pair, enum streampair_kind kind, const struct iostream_options *options)
@@ -352,4 +354,49 @@ uint64_t streampair_fill(struct streampair *pair)
         place += sizeof bytes;
     }
     return place;
+}
+
+/* Running tests. */
+
+struct sized_test {
+    const struct CMUnitTest *test;
+    size_t size;
+    char name[160];
+};
+
+static void run_sized(void **state)
+{
+    const struct sized_test *sized = *state;
+
+    io_size = sized->size;
+    sized->test->test_func(state);
+}
+
+static struct CMUnitTest make_sized(struct sized_test *sized, const struct CMUnitTest *test, size_t size)
+{
+    *sized = (struct sized_test){ .test = test, .size = size };
+    snprintf(sized->name, sizeof sized->name, size != 0 ? "%s, %zu at a time" : "%s", test->name, size);
+    return (struct CMUnitTest){ .name = sized->name, .test_func = run_sized, .initial_state = sized };
+}
+
+int streampair_main(const char *group, const struct CMUnitTest *at_all_sizes, size_t all_count,
+                    const struct CMUnitTest *once, size_t once_count)
+{
+    static const size_t sizes[] = { 0, 1, 3 };
+    size_t count = 0, total = 3 * all_count + once_count;
+    struct CMUnitTest *tests = calloc(total, sizeof *tests);
+    struct sized_test *sized = calloc(total, sizeof *sized);
+
+    if (tests == NULL || sized == NULL)
+        return 2;
+    for (size_t i = 0; i < all_count; i++) {
+        for (size_t size = 0; size < 3; size++, count++)
+            tests[count] = make_sized(&sized[count], &at_all_sizes[i], sizes[size]);
+    }
+    for (size_t i = 0; i < once_count; i++, count++)
+        tests[count] = make_sized(&sized[count], &once[i], 0);
+    int result = testing_run(group, tests, total);
+    free(sized);
+    free(tests);
+    return result;
 }

@@ -111,4 +111,17 @@ bool streampair_is_pattern(const void *bytes, uint64_t place, size_t length);
 /* A file without a name, with the pattern in it. */
 int streampair_file(uint64_t length);
 
+/* The main of a program of tests: the first list runs three times, with reads and writes of any size, of 1 and of 3
+ * bytes a call from streampair_open to streampair_close; the second once. */
+#define STREAMPAIR_MAIN(at_all_sizes, once)                                                                       \
+    int main(void)                                                                                                \
+    {                                                                                                             \
+        return streampair_main(__FILE__, at_all_sizes, sizeof at_all_sizes / sizeof *at_all_sizes, once,          \
+                               sizeof once / sizeof *once);                                                       \
+    }
+
+struct CMUnitTest;
+int streampair_main(const char *group, const struct CMUnitTest *at_all_sizes, size_t all_count,
+                    const struct CMUnitTest *once, size_t once_count);
+
 #endif
