@@ -30,9 +30,10 @@ struct handler {
     ioloop_handler_fn *function; /* NULL: none */
     void *arg;
     uint32_t generation;
-    uint16_t events;
-    uint8_t watched; /* the kernel knows it */
-    uint8_t claimed; /* by an object of the library */
+    uint16_t events; /* what the kernel was asked for */
+    uint8_t told;    /* what the handler is told: of that what it asked for, and ERROR */
+    bool watched : 1; /* the kernel knows it */
+    bool claimed : 1; /* by an object of the library */
 };
 
 /* What others may ask of a loop. */
@@ -436,6 +437,12 @@ static int make_room_for(struct ioloop *loop, int fd)
     return 0;
 }
 
+static void set_events(struct handler *handler, unsigned events)
+{
+    handler->events = (uint16_t)events;
+    handler->told = (uint8_t)((events & (IOLOOP_READ | IOLOOP_WRITE)) | IOLOOP_ERROR);
+}
+
 static int put_handler(struct ioloop *loop, int fd, ioloop_handler_fn *function, void *arg, struct handler **result)
 {
     int error = check_usable(loop);
@@ -449,7 +456,7 @@ static int put_handler(struct ioloop *loop, int fd, ioloop_handler_fn *function,
     struct handler *handler = *result = &loop->handlers[fd];
     if (handler->function != NULL)
         return -EEXIST;
-    *handler = (struct handler){ function, arg, handler->generation + 1, 0, false, false };
+    *handler = (struct handler){ .function = function, .arg = arg, .generation = handler->generation + 1 };
     return 0;
 }
 
@@ -460,7 +467,7 @@ int ioloop_add_handler(struct ioloop *loop, int fd, ioloop_handler_fn *function,
 
     if (error < 0)
         return error;
-    handler->events = (uint16_t)(events & (IOLOOP_READ | IOLOOP_WRITE));
+    set_events(handler, events & (IOLOOP_READ | IOLOOP_WRITE));
     error = poller_add(loop->poller, fd, handler->events, handler->generation);
     handler->watched = error == 0;
     if (error < 0)
@@ -507,7 +514,7 @@ static int watch(struct ioloop *loop, int fd, unsigned events)
     if (error < 0)
         return error;
     handler->watched = true;
-    handler->events = (uint16_t)events;
+    set_events(handler, events);
     return 0;
 }
 
@@ -815,7 +822,7 @@ static void run_due_timeouts(struct ioloop *loop)
         call(loop, callback, arg);
 }
 
-static void call_handler_watched(struct ioloop *loop, struct handler handler, int fd, unsigned events)
+static void __attribute__((noinline)) call_handler_watched(struct ioloop *loop, struct handler handler, int fd, unsigned events)
 {
     int64_t start = read_clock(loop);
 
@@ -828,7 +835,7 @@ static void call_handler_watched(struct ioloop *loop, struct handler handler, in
  * A handler may remove any handler, close any descriptor, and open new ones that get the number of one just closed. So
  * an event counts only for the registration it was fetched for: same descriptor, same generation. One that returns
  * in a child of fork() leaves the rest to the parent. */
-static int run_handlers(struct ioloop *loop, int count)
+static inline __attribute__((always_inline)) int run_handlers(struct ioloop *loop, int count)
 {
     unsigned process = forks;
     int called = 0;
@@ -839,7 +846,7 @@ static int run_handlers(struct ioloop *loop, int count)
 
         if (handler->generation != event.generation)
             continue;
-        unsigned events = event.events & (handler->events | IOLOOP_ERROR);
+        unsigned events = event.events & handler->told;
         if (events == 0)
             continue;
         called++;
@@ -857,7 +864,7 @@ static bool has_something_to_run(const struct ioloop *loop)
 }
 
 /* How long the poller may wait, in nanoseconds; negative: without end. */
-static int64_t longest_wait(struct ioloop *loop)
+static int64_t __attribute__((noinline)) longest_wait(struct ioloop *loop)
 {
     if (has_something_to_run(loop))
         return 0;
@@ -884,8 +891,10 @@ static inline int wait_for_events(struct ioloop *loop, int64_t wait)
     return count;
 }
 
+/* The functions that are not inlined keep the turn of a busy loop, which calls none of them, short. */
+
 /* All that is due in this turn but the descriptors. Those callbacks run that were there when it began. */
-static void run_what_is_due(struct ioloop *loop)
+static void __attribute__((noinline)) run_what_is_due(struct ioloop *loop)
 {
     size_t callbacks = loop->callbacks.count;
 
@@ -898,7 +907,7 @@ static void run_what_is_due(struct ioloop *loop)
 }
 
 /* One turn, in Tornado's order; docs/architecture.md tells it step by step. */
-static inline int run_iteration(struct ioloop *loop, int64_t limit)
+static inline __attribute__((always_inline)) int run_iteration(struct ioloop *loop, int64_t limit)
 {
     int64_t wait = -1;
 

@@ -23,7 +23,7 @@
 IOAPI_BEGIN
 
 /* What a handler waits for, and what it is told. ERROR (the descriptor failed, or both sides have hung up) is told
- * whether it was asked for or not. */
+ * whether it was asked for or not; it is more than one bit, so test events & IOLOOP_ERROR. */
 #define IOLOOP_NONE  0x000u
 #define IOLOOP_READ  0x001u
 #define IOLOOP_WRITE 0x004u

@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/select.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,11 +21,9 @@
 
 #define MAX_RESTARTS 100
 
-/* The first three are passed on, the last ends the wait for them. */
 static const int supervised[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
 
 #define SUPERVISED (sizeof supervised / sizeof *supervised)
-#define PASSED_ON  (SUPERVISED - 1)
 
 struct worker {
     pid_t pid; /* 0: does not run */
@@ -40,16 +38,15 @@ struct supervisor {
     bool failed;         /* exits with 1 */
     bool told;           /* that a worker cannot be started */
     int error;           /* why the last one could not */
-    sigset_t passed;     /* signals that the workers were sent */
+    sigset_t wanted;     /* signals to wait for: those supervised that were not ignored */
+    sigset_t passed;     /* that the workers were sent */
     sigset_t mask;       /* as it was before, */
     struct sigaction actions[SUPERVISED]; /* and as they were */
 };
 
 static int task_id = -1;
 
-/* What the signal handlers leave, and for which thread. */
-static volatile sig_atomic_t raised[PASSED_ON];
-static pthread_t supervising_thread;
+static _Atomic(pthread_t) supervising_thread;
 
 int ioprocess_cpu_count(void)
 {
@@ -65,40 +62,35 @@ int ioprocess_task_id(void)
 
 /* Signals. */
 
-/* Another thread may be the one that gets it; what it leaves has to end the wait of this one. */
-static void note_signal(int signal_number)
+/* Another thread of the process got it. This one has it blocked, and finds it in its wait. */
+static void hand_over_signal(int signal_number)
 {
     int saved = errno;
 
-    for (size_t i = 0; i < PASSED_ON; i++) {
-        if (supervised[i] == signal_number)
-            raised[i] = 1;
-    }
-    if (!pthread_equal(pthread_self(), supervising_thread))
-        pthread_kill(supervising_thread, signal_number);
+    pthread_kill(supervising_thread, signal_number);
     errno = saved;
 }
 
-/* The signals stay blocked except inside wait_for_signal: so none gets lost between a look at what they left and the
- * wait. SIGCHLD needs a handler, or some systems forget it while it is blocked. What is ignored (nohup) stays so. */
+/* The signals stay blocked in this thread, which takes them one by one when it waits: so none can come between a look
+ * and the wait. SIGCHLD needs a handler also because some systems forget a signal that would be ignored. What the
+ * program itself ignores (nohup) stays ignored. */
 static void take_signals(struct supervisor *supervisor)
 {
-    struct sigaction action = { .sa_handler = note_signal, .sa_flags = SA_NOCLDSTOP };
-    sigset_t blocked;
+    struct sigaction action = { .sa_handler = hand_over_signal, .sa_flags = SA_NOCLDSTOP | SA_RESTART };
 
-    for (size_t i = 0; i < PASSED_ON; i++)
-        raised[i] = 0;
     supervising_thread = pthread_self();
-    sigemptyset(&blocked);
+    sigemptyset(&supervisor->wanted);
     sigemptyset(&supervisor->passed);
-    for (size_t i = 0; i < SUPERVISED; i++)
-        sigaddset(&blocked, supervised[i]);
-    pthread_sigmask(SIG_BLOCK, &blocked, &supervisor->mask);
-    sigemptyset(&action.sa_mask); /* one wait lets in all that are there */
+    sigfillset(&action.sa_mask);
     for (size_t i = 0; i < SUPERVISED; i++) {
-        sigaction(supervised[i], &action, &supervisor->actions[i]);
-        if (i < PASSED_ON && supervisor->actions[i].sa_handler == SIG_IGN)
-            sigaction(supervised[i], &supervisor->actions[i], NULL);
+        sigaction(supervised[i], NULL, &supervisor->actions[i]);
+        if (supervisor->actions[i].sa_handler != SIG_IGN || supervised[i] == SIGCHLD)
+            sigaddset(&supervisor->wanted, supervised[i]);
+    }
+    pthread_sigmask(SIG_BLOCK, &supervisor->wanted, &supervisor->mask);
+    for (size_t i = 0; i < SUPERVISED; i++) {
+        if (sigismember(&supervisor->wanted, supervised[i]) == 1)
+            sigaction(supervised[i], &action, NULL);
     }
 }
 
@@ -119,16 +111,32 @@ static bool is_any_due(const struct supervisor *supervisor)
     return false;
 }
 
-/* A second at most when a worker could not be started: then that is tried again. Signals that the program had blocked
- * are let in all the same. */
-static void wait_for_signal(const struct supervisor *supervisor)
+static bool is_any_pending(const struct supervisor *supervisor)
+{
+    sigset_t pending;
+
+    sigpending(&pending);
+    for (size_t i = 0; i < SUPERVISED; i++) {
+        if (sigismember(&supervisor->wanted, supervised[i]) == 1 && sigismember(&pending, supervised[i]) == 1)
+            return true;
+    }
+    return false;
+}
+
+/* The number of the signal; 0 when a worker could not be started and a second later none has come. Of several the one
+ * with the lowest number, so that what makes workers end is seen before their end is. */
+static int wait_for_signal(const struct supervisor *supervisor)
 {
     const struct timespec second = { .tv_sec = 1 };
-    sigset_t mask = supervisor->mask;
+    int signal_number = 0;
 
-    for (size_t i = 0; i < SUPERVISED; i++)
-        sigdelset(&mask, supervised[i]);
-    pselect(0, NULL, NULL, NULL, is_any_due(supervisor) ? &second : NULL, &mask);
+    if (is_any_due(supervisor)) {
+        nanosleep(&second, NULL);
+        if (!is_any_pending(supervisor))
+            return 0;
+    }
+    sigwait(&supervisor->wanted, &signal_number);
+    return signal_number;
 }
 
 /* Workers. */
@@ -195,16 +203,6 @@ static void end_workers(struct supervisor *supervisor, int signal_number)
     }
 }
 
-static void pass_on_signals(struct supervisor *supervisor)
-{
-    for (size_t i = 0; i < PASSED_ON; i++) {
-        if (raised[i]) {
-            raised[i] = 0;
-            end_workers(supervisor, supervised[i]);
-        }
-    }
-}
-
 /* Supervision. */
 
 static void log_death(int id, pid_t pid, int status, const char *what_now)
@@ -264,13 +262,14 @@ static void log_shortage(struct supervisor *supervisor)
     supervisor->told = short_of_processes;
 }
 
-/* Returns in a worker. Signals are looked at before the deaths that they cause. */
+/* Returns in a worker. */
 static void supervise(struct supervisor *supervisor)
 {
     while (count_running(supervisor) > 0 || is_any_due(supervisor)) {
         log_shortage(supervisor);
-        wait_for_signal(supervisor);
-        pass_on_signals(supervisor);
+        int signal_number = wait_for_signal(supervisor);
+        if (signal_number != 0 && signal_number != SIGCHLD)
+            end_workers(supervisor, signal_number);
         reap(supervisor);
         if (start_due_workers(supervisor))
             return;

@@ -244,7 +244,7 @@ size_t iostreamlayer_max_buffer(const struct iostream *stream)
 
 /* Shows the consumer what is unread, and the next one what the first left, until they take no more. Answers how much
  * was taken. This and end_consumer are the way into read callbacks. */
-static inline size_t feed(struct iostream *stream, const char *data, size_t length)
+static size_t feed(struct iostream *stream, const char *data, size_t length)
 {
     size_t taken = 0;
 
@@ -328,7 +328,7 @@ static void feed_unread(struct iostream *stream)
 }
 
 /* Only what is left over after the consumer has seen it is copied. */
-static inline void feed_scratch(struct iostream *stream, const char *data, size_t length)
+static void feed_scratch(struct iostream *stream, const char *data, size_t length)
 {
     size_t taken = feed(stream, data, length);
 
@@ -413,7 +413,7 @@ static bool is_over_limit(struct iostream *stream)
 }
 
 /* Interrupted is as good as empty: the poller will say again that there is something. */
-static void receive_nothing(struct iostream *stream, ssize_t result)
+static void __attribute__((noinline)) receive_nothing(struct iostream *stream, ssize_t result)
 {
     if (result != -EAGAIN && result != -EWOULDBLOCK && result != -EINTR)
         end_input(stream, result == 0 ? -ESHUTDOWN : (int)result);
@@ -537,7 +537,7 @@ static void receive_and_send(struct iostream *stream, unsigned events)
         iostreamlayer_update_interest(stream);
 }
 
-static void handle_other_events(struct iostream *stream, unsigned events)
+static void __attribute__((noinline)) handle_other_events(struct iostream *stream, unsigned events)
 {
     if (events & LOOPMEMBER_CLOSING) {
         iostreamlayer_fail(stream, -ECANCELED);
@@ -552,22 +552,41 @@ static void handle_other_events(struct iostream *stream, unsigned events)
     }
 }
 
+/* The consumer did not take all at once. */
+static void __attribute__((noinline)) feed_rest(struct iostream *stream, const char *data, size_t length, bool some)
+{
+    size_t taken = 0;
+
+    if (some || stream->is_fresh)
+        taken = feed(stream, data, length);
+    if (taken < length && !stream->is_closed && iobuffer_append(&stream->input, data + taken, length - taken) < 0)
+        iostreamlayer_fail(stream, -ENOMEM);
+}
+
 /* Nearly all there is: bytes for a plain socket with a consumer, nothing unread, and nothing of what few streams
  * have. What follows does the same as receive, and leaves out what cannot be. */
 static void handle_events(int fd, unsigned events, void *arg)
 {
     struct iostream *stream = arg;
-    char *scratch = loopmember_front(stream->loop)->scratch;
+    struct loopfront *front = loopmember_front(stream->loop);
 
-    if (events != IOLOOP_READ || !is_usual(stream) || scratch == NULL) {
+    if (events != IOLOOP_READ || !is_usual(stream) || front->scratch == NULL) {
         handle_other_events(stream, events);
         return;
     }
-    ssize_t count = recv(fd, scratch, LOOPMEMBER_SCRATCH, 0);
-    if (count <= 0)
+    ssize_t count = recv(fd, front->scratch, LOOPMEMBER_SCRATCH, 0);
+    if (count > 0) {
+        front->cork.owner = stream;
+        stream->is_feeding = true;
+        stream->is_fresh = false;
+        size_t taken = stream->consumer(stream, 0, front->scratch, (size_t)count, stream->consumer_arg);
+        if (taken < (size_t)count)
+            feed_rest(stream, front->scratch + taken, (size_t)count - taken, taken > 0);
+        stream->is_feeding = false;
+        iostreamlayer_end_cork(stream);
+    } else {
         receive_nothing(stream, count < 0 ? -errno : 0);
-    else
-        feed_scratch(stream, scratch, (size_t)count);
+    }
     if (count == LOOPMEMBER_SCRATCH || stream->consumer == NULL || stream->output != NULL)
         receive_and_send(stream, 0);
 }

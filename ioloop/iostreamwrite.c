@@ -83,7 +83,8 @@ static bool is_corked_by_program(const struct iostream *stream)
     return stream->extras != NULL && stream->extras->corks > 0;
 }
 
-/* Where sendfile does not lead, the next bytes of the file become a segment of memory. Answers 0 or an error. */
+/* Where sendfile does not lead (pipes, transports from outside, and files and sockets of some kinds: EINVAL), the next
+ * bytes of the file become a segment of memory. Answers 0 or an error. */
 static ssize_t load_file_chunk(struct iostream *stream)
 {
     struct iooutput_segment *file = stream->output->first;
@@ -123,20 +124,21 @@ static ssize_t send_once(struct iostream *stream, bool *full)
     ssize_t sent;
     size_t size = 0;
 
-    if (count == 0 && (stream->is_custom || stream->is_pipe)) {
+    if (count == 0) {
+        sent = stream->is_custom || stream->is_pipe ? -EINVAL : send_file(stream);
+        if (sent != -EINVAL) {
+            *full = would_block(sent);
+            return *full ? 0 : sent;
+        }
         sent = load_file_chunk(stream);
         if (sent < 0)
             return sent;
         count = iooutput_gather(output, vector, VECTOR);
     }
-    if (count == 0) {
-        sent = send_file(stream);
-    } else {
-        for (int i = 0; i < count; i++)
-            size += vector[i].iov_len;
-        sent = iostreamlayer_transport_write(stream, vector, count, size < output->pending);
-    }
-    *full = would_block(sent) || (size > 0 && sent >= 0 && (size_t)sent < size);
+    for (int i = 0; i < count; i++)
+        size += vector[i].iov_len;
+    sent = iostreamlayer_transport_write(stream, vector, count, size < output->pending);
+    *full = would_block(sent) || (sent >= 0 && (size_t)sent < size);
     return would_block(sent) ? 0 : sent;
 }
 
@@ -206,16 +208,9 @@ static ssize_t settle_cork(struct iostream *stream, struct loopcork *cork, size_
     return 0;
 }
 
-static void flush_cork(struct iostream *stream, struct loopcork *cork)
+/* What the kernel did with the cork. */
+static void settle_flush(struct iostream *stream, struct loopcork *cork, ssize_t sent)
 {
-    struct iovec vector = { cork->bytes, cork->used };
-    ssize_t sent = stream->is_custom || stream->is_pipe ? iostreamlayer_transport_write(stream, &vector, 1, false)
-                                                        : kernel_send_bytes(stream->fd, cork->bytes, cork->used);
-
-    if (sent == (ssize_t)cork->used && stream->output == NULL) {
-        loopcork_clear(cork);
-        return;
-    }
     if (sent >= 0 || would_block(sent))
         sent = settle_cork(stream, cork, sent > 0 ? (size_t)sent : 0);
     if (sent < 0) {
@@ -227,8 +222,16 @@ static void flush_cork(struct iostream *stream, struct loopcork *cork)
 void iostreamlayer_flush_cork(struct iostream *stream)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
+    ssize_t sent;
 
-    flush_cork(stream, cork);
+    if (stream->is_custom || stream->is_pipe)
+        sent = iostreamlayer_transport_write(stream, &(struct iovec){ cork->bytes, cork->used }, 1, false);
+    else
+        sent = kernel_send_bytes(stream->fd, cork->bytes, cork->used);
+    if (sent == (ssize_t)cork->used && stream->output == NULL)
+        loopcork_clear(cork);
+    else
+        settle_flush(stream, cork, sent);
 }
 
 /* Once more before the end, so that an answer written and closed behind is an answer sent. */
@@ -421,16 +424,17 @@ int iostream_writev(struct iostream *stream, const struct iovec *vector, int cou
 }
 
 /* The shortest way of all: into the cork, behind which nothing waits, and nobody wants to be told. */
-static bool put_in_cork_quickly(struct iostream *stream, const void *data, size_t length)
+static inline bool put_in_cork_quickly(struct iostream *stream, const void *data, size_t length)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
 
     if (cork->owner != stream || length > CORKED_AT_MOST || length > cork->room || stream->output != NULL ||
         stream->extras != NULL)
         return false;
-    memcpy(cork->bytes + cork->used, data, length);
+    char *place = cork->bytes + cork->used;
     cork->used += length;
     cork->room -= length;
+    memcpy(place, data, length);
     return true;
 }
 
@@ -455,7 +459,7 @@ static int write_segment(struct iostream *stream, struct iooutput_segment *segme
     bool was_empty = stream->output->pending == 0;
     iooutput_append(stream->output, segment);
     if (cork->owner == stream && cork->used > 0)
-        flush_cork(stream, cork);
+        iostreamlayer_flush_cork(stream);
     if (!stream->is_closed && was_empty && may_send(stream))
         iostreamlayer_send_output(stream);
     else
@@ -549,7 +553,7 @@ int iostream_shutdown(struct iostream *stream)
     stream->shutdown_wanted = true;
     if (cork->owner == stream) {
         if (cork->used > 0)
-            flush_cork(stream, cork);
+            iostreamlayer_flush_cork(stream);
         cork->owner = NULL;
     }
     if (!stream->is_closed)

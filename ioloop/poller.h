@@ -15,9 +15,10 @@ struct poller;
 /* Wakes one of several processes that wait for the same descriptor, where the kernel can. For poller_add only. */
 #define POLLER_EXCLUSIVE 0x1000u
 
+/* In the order, and with nothing between, that lets poller_epoll.c receive straight into them. */
 struct poller_event {
-    int fd;
-    unsigned events;
+    uint32_t events;
+    int32_t fd;
     uint32_t generation;
 };
 

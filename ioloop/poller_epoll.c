@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -12,7 +13,10 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/ioloop.h"
 
-enum { EVENTS_A_WAIT = 512 };
+enum {
+    EVENTS_A_WAIT = 512,
+    EVENTS_TRANSLATED = sizeof(struct epoll_event) == sizeof(struct poller_event) ? 1 : EVENTS_A_WAIT,
+};
 
 /* What the wake-up is registered with. Its low half is a descriptor of -1, so no generation can make a registration
  * look like it. */
@@ -25,7 +29,7 @@ struct poller {
     int epoll;
     int eventfd;            /* counts wake-ups; nobody reads it */
     bool milliseconds_only; /* the kernel has no epoll_pwait2 */
-    struct epoll_event events[EVENTS_A_WAIT];
+    struct epoll_event events[EVENTS_TRANSLATED];
 };
 
 /* The eventfd is edge-triggered: each write to it is an event once, and there is nothing to read. */
@@ -107,44 +111,78 @@ static int to_milliseconds(int64_t nanoseconds)
 
 /* epoll_wait with nanoseconds, from Linux 5.11. Called by its number: a libc that has the function may still run on
  * a kernel, or in a sandbox, that has not. */
-static int wait_nanoseconds(struct poller *poller, int capacity, int64_t nanoseconds)
+static int __attribute__((noinline)) wait_nanoseconds(struct poller *poller, struct epoll_event *events, int capacity, int64_t nanoseconds)
 {
 #ifdef SYS_epoll_pwait2
     if (!poller->milliseconds_only) {
         struct { int64_t seconds, nanoseconds; } timeout = { nanoseconds / 1000000000, nanoseconds % 1000000000 };
-        long count = syscall(SYS_epoll_pwait2, poller->epoll, poller->events, capacity, &timeout, NULL, 0);
+        long count = syscall(SYS_epoll_pwait2, poller->epoll, events, capacity, &timeout, NULL, 0);
 
         if (count >= 0 || (errno != ENOSYS && errno != EPERM))
             return (int)count;
         poller->milliseconds_only = true;
     }
 #endif
-    return epoll_wait(poller->epoll, poller->events, capacity, to_milliseconds(nanoseconds));
+    return epoll_wait(poller->epoll, events, capacity, to_milliseconds(nanoseconds));
+}
+
+/* Where an event of the kernel's is laid out as one of ours (x86, where it is packed), it is one. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && defined __x86_64__
+_Static_assert(sizeof(struct poller_event) == sizeof(struct epoll_event) &&
+                   offsetof(struct poller_event, events) == offsetof(struct epoll_event, events) &&
+                   offsetof(struct poller_event, fd) == offsetof(struct epoll_event, data),
+               "data.u64 is generation << 32 | fd");
+
+static inline struct epoll_event *place_for(struct poller *poller, struct poller_event *ready)
+{
+    return (struct epoll_event *)ready;
+}
+
+static inline void translate(const struct poller *poller, struct poller_event *ready, int count)
+{
+}
+#else
+static struct epoll_event *place_for(struct poller *poller, struct poller_event *ready)
+{
+    return poller->events;
+}
+
+static void translate(const struct poller *poller, struct poller_event *ready, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const struct epoll_event *event = &poller->events[i];
+        ready[i] = (struct poller_event){ event->events, (int32_t)event->data.u64, (uint32_t)(event->data.u64 >> 32) };
+    }
+}
+#endif
+
+/* The wake-up is nobody's event. There is one at most. */
+static int leave_out_wake_up(struct poller_event *ready, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (ready[i].fd == -1) {
+            ready[i] = ready[count - 1];
+            return count - 1;
+        }
+    }
+    return count;
 }
 
 int poller_wait(struct poller *poller, struct poller_event *ready, int capacity, int64_t nanoseconds)
 {
-    int count, reported = 0;
+    struct epoll_event *events = place_for(poller, ready);
+    int count;
 
     if (capacity > EVENTS_A_WAIT)
         capacity = EVENTS_A_WAIT;
     if (nanoseconds <= 0)
-        count = epoll_wait(poller->epoll, poller->events, capacity, (int)(nanoseconds >> 63));
+        count = epoll_wait(poller->epoll, events, capacity, (int)(nanoseconds >> 63));
     else
-        count = wait_nanoseconds(poller, capacity, nanoseconds);
-    if (count < 0)
-        return errno == EINTR ? 0 : -errno;
-
-    for (const struct epoll_event *event = poller->events; event < poller->events + count; event++) {
-        if (event->data.u64 == WAKE_UP)
-            continue;
-        ready[reported++] = (struct poller_event){
-            .fd = (int)(uint32_t)event->data.u64,
-            .events = event->events,
-            .generation = (uint32_t)(event->data.u64 >> 32),
-        };
-    }
-    return reported;
+        count = wait_nanoseconds(poller, events, capacity, nanoseconds);
+    if (count <= 0)
+        return count == 0 || errno == EINTR ? 0 : -errno;
+    translate(poller, ready, count);
+    return leave_out_wake_up(ready, count);
 }
 
 /* Full (EAGAIN) after 2^64 - 2 wake-ups; a signal handler must find its errno as it was. */

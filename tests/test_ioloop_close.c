@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@ static void check_that_all_is_refused(int fd)
     assert_int_equal(ioloop_add_callback(loop, note, "x"), -EBADF);
     assert_int_equal(ioloop_add_handler(loop, fd, note_event, "x", IOLOOP_READ), -EBADF);
     assert_int_equal(ioloop_update_handler(loop, fd, IOLOOP_READ), -EBADF);
-    assert_int_equal(ioloop_add_signal(loop, 10, NULL, NULL), -EBADF);
+    assert_int_equal(ioloop_add_signal(loop, SIGUSR1, NULL, NULL), -EBADF);
     errno = 0;
     assert_int_equal(ioloop_call_later(loop, 0, note, "x"), 0);
     assert_int_equal(errno, EBADF);
@@ -27,7 +28,7 @@ static void check_that_all_is_refused(int fd)
     assert_int_equal(errno, EBADF);
     assert_int_equal(ioloop_reopen(loop), -EINVAL);
     ioloop_remove_timeout(loop, 1);
-    ioloop_remove_signal(loop, 10);
+    ioloop_remove_signal(loop, SIGUSR1);
     ioloop_close(loop, true);
 }
 

@@ -43,8 +43,8 @@ static int64_t nanoseconds_now(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* The events of the one descriptor that has any, IOLOOP_NONE when a moment passes without. It may be woken for nothing
- * a few times, but must not spin. */
+/* The events of the one descriptor that has any, IOLOOP_NONE when a moment passes without. Either bit of ERROR counts as
+ * ERROR. The wait may be woken for nothing a few times, but must not spin. */
 static unsigned wait_for(struct poller *poller, int fd)
 {
     struct poller_event ready[8];
@@ -56,7 +56,7 @@ static unsigned wait_for(struct poller *poller, int fd)
         assert_in_range(count, 0, 1);
         if (count == 1) {
             assert_int_equal(ready[0].fd, fd);
-            return ready[0].events;
+            return (ready[0].events & IOLOOP_ERROR) != 0 ? ready[0].events | IOLOOP_ERROR : ready[0].events;
         }
         if (nanoseconds_now() >= end)
             return IOLOOP_NONE;

@@ -939,6 +939,17 @@ static void listens_with_reuse_port_after_the_fork(void **state)
     assert_all_workers_answer(start_process(fork_and_listen));
 }
 
+static int gates[2][2]; /* where each of two workers waits when it was held up */
+
+static void hold_up(int signal_number, void *arg)
+{
+    char byte;
+
+    report(0);
+    while (read(gates[ioprocess_task_id()][0], &byte, 1) < 0)
+        continue;
+}
+
 static void serve_with_two_workers(void)
 {
     struct ioloop *loop = ioloop_new(NULL);
@@ -946,39 +957,57 @@ static void serve_with_two_workers(void)
     int port = tcpserver_bind(server, 0, &ipv4);
 
     iolog_set_level(IOLOG_ERROR); /* that a worker was killed is no news */
-    if (port > 0 && tcpserver_start(server, 2, 0) == 0)
+    if (port > 0 && tcpserver_start(server, 2, 0) == 0 && ioloop_add_signal(loop, SIGUSR1, hold_up, NULL) == 0)
         run_worker(loop, port);
+}
+
+enum { QUEUED = 50 };
+
+/* So many connections come while both workers are busy; then one of them is killed. Answers how many were served. */
+static int serve_after_a_kill(struct report workers[2], int victim, int port)
+{
+    int clients[QUEUED], answered = 0;
+    char digit;
+
+    for (int i = 0; i < 2; i++) {
+        kill(workers[i].pid, SIGUSR1);
+        read_report();
+    }
+    for (int i = 0; i < QUEUED; i++)
+        clients[i] = connect_port(port);
+    kill(workers[victim].pid, SIGKILL);
+    assert_int_equal(write(gates[!victim][1], "x", 1), 1);
+    for (int i = 0; i < QUEUED; i++) {
+        assert_int_equal(poll(&(struct pollfd){ clients[i], POLLIN, 0 }, 1, 5000), 1);
+        answered += recv(clients[i], &digit, 1, 0) == 1;
+        close(clients[i]);
+    }
+    workers[victim] = read_report(); /* started again */
+    return answered;
 }
 
 /* hostile.md H2: one listener for all, so its queue belongs to none of them. */
 static void loses_no_queued_connection_with_a_worker_that_is_killed(void **state)
 {
-    enum { QUEUED = 50 };
     struct report workers[2];
-    int clients[QUEUED], answered = 0;
-    char digit;
 
     begin_processes();
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pipe2(gates[i], O_CLOEXEC), 0);
     pid_t supervisor = start_process(serve_with_two_workers);
-    workers[0] = read_report();
-    workers[1] = read_report();
-    for (int round = 0; round < 3; round++) {
-        kill(workers[0].pid, SIGSTOP);
-        kill(workers[1].pid, SIGSTOP);
-        for (int i = 0; i < QUEUED; i++)
-            clients[i] = connect_port(workers[0].port);
-        kill(workers[round % 2].pid, SIGKILL);
-        kill(workers[(round + 1) % 2].pid, SIGCONT);
-        for (int i = 0; i < QUEUED; i++) {
-            assert_int_equal(poll(&(struct pollfd){ clients[i], POLLIN, 0 }, 1, 5000), 1);
-            answered += recv(clients[i], &digit, 1, 0) == 1;
-            close(clients[i]);
-        }
-        workers[round % 2] = read_report(); /* started again */
+    for (int i = 0; i < 2; i++) {
+        struct report entry = read_report();
+        workers[entry.id] = entry;
     }
-    assert_int_equal(answered, 3 * QUEUED);
+    int port = workers[0].port;
+    for (int round = 0; round < 4; round++)
+        assert_int_equal(serve_after_a_kill(workers, round % 2, port), QUEUED);
     kill(supervisor, SIGTERM);
     assert_int_equal(end_process(supervisor), 0);
+    for (int i = 0; i < 2; i++) {
+        close(gates[i][0]);
+        close(gates[i][1]);
+    }
 }
 
 /* Running out of descriptors. */

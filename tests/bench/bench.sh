@@ -93,6 +93,7 @@ server_of()
 
 start_server()
 {
+    rm -f "$work/traced"
     mkfifo "$work/printed" || exit 1
     "$@" > "$work/printed" 2> "$work/server" &
     server=$!
@@ -106,10 +107,11 @@ start_server()
     return 1
 }
 
+# What traces a server ends with it.
 stop_server()
 {
     [ -n "$server" ] || return 0
-    kill "$server" 2> /dev/null
+    kill "$(cat "$work/traced" 2> /dev/null || echo "$server")" 2> /dev/null
     wait "$server" 2> /dev/null
     server=
     exec 3<&-
@@ -208,16 +210,15 @@ run_server()
     messages=$1
     shift
     start_server "$@" || return 1
-    "$bench/load_echo" -c 1 -s 64 -n "$messages" "$port" > "$work/figures" || complain "$*: the load failed"
-    [ -s "$work/pid" ] && kill "$(cat "$work/pid")"
-    [ -s "$work/pid" ] && wait "$server" && server=
+    "$bench/load_echo" -c 1 -s 64 -n "$messages" "$port" > "$work/figures"
+    status=$?
     stop_server
+    return $status
 }
 
 # libc is kept from instructions that repeat themselves: callgrind counts each time.
 count_instructions()
 {
-    : > "$work/pid"
     run_server "$1" env GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=1000000000 \
         valgrind --tool=callgrind --callgrind-out-file="$work/callgrind" $2 || return 1
     sed -n 's/^summary: *//p' "$work/callgrind" | head -n 1
@@ -226,7 +227,7 @@ count_instructions()
 # Leaves a line for each system call: its name and how often it was called.
 count_calls()
 {
-    run_server "$1" strace -c -f -o "$work/calls" sh -c "echo \$\$ > '$work/pid'; exec $2" || return 1
+    run_server "$1" strace -c -f -o "$work/calls" sh -c "echo \$\$ > '$work/traced'; exec $2" || return 1
     awk '$NF != "total" && $4 ~ /^[0-9]+$/ { print $NF, $4 }' "$work/calls"
 }
 
@@ -234,11 +235,14 @@ measure_instructions()
 {
     for loop in $loops echo_server; do
         progress "instructions of $loop"
-        few=$(count_instructions $FEW "$(server_of "$loop")") && many=$(count_instructions $MANY "$(server_of "$loop")") ||
-            continue
-        printf 'user instructions\ta message\t%s\n' \
-            "$(awk "BEGIN { print ($many - $few) / ($MANY - $FEW) }")" > "$work/figures"
-        keep exact "$loop"
+        if few=$(count_instructions $FEW "$(server_of "$loop")") &&
+            many=$(count_instructions $MANY "$(server_of "$loop")"); then
+            awk -v few="$few" -v many="$many" -v messages=$((MANY - FEW)) -v OFS="$tab" \
+                'BEGIN { print "user instructions", "a message", (many - few) / messages }' > "$work/figures"
+            keep exact "$loop"
+        else
+            complain "instructions of $loop failed"
+        fi
     done
 }
 
@@ -246,15 +250,21 @@ measure_calls()
 {
     for loop in $loops echo_server; do
         progress "system calls of $loop"
-        count_calls $FEW "$(server_of "$loop")" > "$work/few" && count_calls $MANY "$(server_of "$loop")" > "$work/many" ||
-            continue
-        awk -v messages=$((MANY - FEW)) -v OFS="$tab" '
-            FNR == NR { few[$1] = $2; next }
-            { sum += rate = ($2 - few[$1]) / messages
-              if (rate >= 0.005)
-                  print "system call " $1, "a message", rate }
-            END { print "system calls", "a message", sum }' "$work/few" "$work/many" > "$work/figures"
-        keep exact "$loop"
+        if count_calls $FEW "$(server_of "$loop")" > "$work/few" &&
+            count_calls $MANY "$(server_of "$loop")" > "$work/many"; then
+            awk -v messages=$((MANY - FEW)) -v OFS="$tab" '
+                FNR == NR { few[$1] = $2; next }
+                { sum += rate = ($2 - few[$1]) / messages
+                  if (rate >= 0.005)
+                      which = which sprintf(", %s %.2f", $1, rate) }
+                END { print "system calls", "a message", sum
+                      print substr(which, 3) > "/dev/stderr" }' "$work/few" "$work/many" \
+                > "$work/figures" 2> "$work/which"
+            keep exact "$loop"
+            printf '%-12s %s\n' "$loop" "$(cat "$work/which")" >> "$work/calls_of_all"
+        else
+            complain "system calls of $loop failed"
+        fi
     done
 }
 
@@ -280,7 +290,7 @@ describe()
     for loop in $loops; do
         "$bench/bench_$loop" version
     done
-    echo "Medians of $ROUNDS rounds; below them the least and the greatest. /limit, /best peer: ioloop's figure divided by theirs."
+    echo "Medians of $ROUNDS rounds, below them the least and the greatest. /limit, /best peer: ioloop's figure by theirs."
 }
 
 measure()
@@ -310,6 +320,7 @@ show()
 examples/echo_server (handlers alone). Server on one processor, load on another"
     table memory "Memory of a connection that is silent, with $CONNECTIONS of them: heap is all that the library holds"
     table exact "TCP echo of 64 B, one connection: what the server does for a message"
+    [ -s "$work/calls_of_all" ] && cat "$work/calls_of_all"
 }
 
 names=$*

@@ -1,0 +1,524 @@
+/* Timeouts of a loop: when they come, in which order, and that removed ones do not. */
+#include "ioloop/ioloop.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ioloop/looptask.h"
+#include "tests/support/tracedloop.h"
+
+static uint64_t call_at(double when, ioloop_callback_fn *callback, void *arg)
+{
+    uint64_t id = ioloop_call_at(loop, when, callback, arg);
+
+    assert_int_not_equal(id, 0);
+    return id;
+}
+
+static void advance(double seconds)
+{
+    the_time += seconds;
+    testing_spin(loop, 1);
+}
+
+/* When. */
+
+/* ioloop_test:test_call_later_return, ioloop_test:test_call_at_return, ioloop_test:test_add_timeout_return */
+static void a_timeout_has_an_id_that_is_not_0(void **state)
+{
+    uint64_t ids[4];
+
+    open_loop();
+    ids[0] = call_later(1, note, "a");
+    ids[1] = call_at(1, note, "b");
+    ids[2] = call_later(1, note, "c");
+    ioloop_remove_timeout(loop, ids[2]);
+    ids[3] = call_later(1, note, "d");
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < i; j++)
+            assert_true(ids[i] != ids[j]);
+    }
+    close_loop();
+}
+
+static void comes_when_its_time_has_come_and_once(void **state)
+{
+    open_loop();
+    call_later(1.5, note, "a");
+    call_at(102, note, "b");
+    testing_spin(loop, 2);
+    advance(1.4999);
+    assert_string_equal(trace, "");
+    advance(0.0001);
+    assert_string_equal(trace, "a");
+    advance(0.4);
+    assert_string_equal(trace, "a");
+    advance(0.1);
+    assert_string_equal(trace, "ab");
+    advance(3600);
+    assert_string_equal(trace, "ab");
+    close_loop();
+}
+
+/* ioloop_test:test_add_timeout_timedelta */
+static void a_microsecond_is_a_delay_too(void **state)
+{
+    loop = ioloop_new(NULL);
+    double start = ioloop_time(loop);
+    call_later(1e-6, stop, NULL);
+    assert_int_equal(ioloop_start(loop), 0);
+    assert_true(ioloop_time(loop) - start >= 1e-6);
+    assert_true(ioloop_time(loop) - start < 2);
+    ioloop_close(loop, false);
+}
+
+static void a_nanosecond_is_waited_for(void **state)
+{
+    open_loop();
+    the_time = 0;
+    call_later(1e-9, note, "a");
+    call_later(1e-10, note, "b"); /* less than there is: the next iteration */
+    testing_spin(loop, 1);
+    assert_string_equal(trace, "b");
+    advance(1e-9);
+    assert_string_equal(trace, "ba");
+    close_loop();
+}
+
+static void what_is_not_a_number_is_refused(void **state)
+{
+    open_loop();
+    errno = 0;
+    assert_int_equal(ioloop_call_later(loop, NAN, note, "x"), 0);
+    assert_int_equal(errno, EINVAL);
+    errno = 0;
+    assert_int_equal(ioloop_call_at(loop, NAN, note, "x"), 0);
+    assert_int_equal(errno, EINVAL);
+    testing_spin(loop, 2);
+    assert_string_equal(trace, "");
+    close_loop();
+}
+
+static void a_negative_delay_and_a_time_that_has_passed_are_due(void **state)
+{
+    open_loop();
+    call_later(0, note, "a");
+    call_later(-1, note, "b");
+    call_at(-5, note, "c");
+    call_later(-INFINITY, note, "d");
+    call_later(-1e18, note, "e");
+    call_at(-1e300, note, "f");
+    call_at(-INFINITY, note, "g");
+    call_later((double)INT64_MIN, note, "h");
+    call_at((double)INT64_MIN / 1e9, note, "i");
+    assert_true(ioloop_next_timeout(loop) == 0);
+    testing_spin(loop, 1);
+    assert_string_equal(trace, "fgidehcba");
+    close_loop();
+}
+
+static void infinite_and_very_long_delays_never_end(void **state)
+{
+    static const double nevers[] = { INFINITY, 1e18, 1e300, 9.3e9, (double)INT64_MAX, (double)INT64_MAX / 1e9 };
+
+    open_loop();
+    for (size_t i = 0; i < sizeof nevers / sizeof *nevers; i++) {
+        call_later(nevers[i], note, "x");
+        ioloop_remove_timeout(loop, call_at(nevers[i], note, "x"));
+        call_at(nevers[i], note, "x");
+    }
+    assert_true(ioloop_next_timeout(loop) < 0);
+    testing_spin(loop, 2);
+    advance(9.1e9); /* 288 years */
+    call_later(9.1e9, note, "x");
+    testing_spin(loop, 2);
+    assert_string_equal(trace, "");
+    call_later(1, note, "a");
+    assert_float_equal(ioloop_next_timeout(loop), 1, 1e-3);
+    advance(2);
+    assert_string_equal(trace, "a");
+    close_loop();
+}
+
+static void a_clock_may_start_anywhere(void **state)
+{
+    static const double starts[] = { -9e9, -1e9, -1, 0, 1e9, 9e9 };
+
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        open_loop();
+        the_time = starts[i];
+        call_at(9.19e9, note, "z");
+        call_later(8e9, note, "z");
+        assert_true(ioloop_next_timeout(loop) > 0);
+        call_later(5, note, "a");
+        assert_float_equal(ioloop_next_timeout(loop), 5, 1e-3);
+        assert_float_equal(ioloop_time(loop), starts[i], 1e-3);
+        assert_int_equal(ioloop_run_once(loop, 1e-9), 0);
+        advance(6);
+        assert_string_equal(trace, "a");
+        close_loop();
+    }
+}
+
+static void a_clock_that_jumps_hours_lets_all_come_that_is_due(void **state)
+{
+    open_loop();
+    call_later(7200, note, "c");
+    call_later(3600, note, "b");
+    call_later(1, note, "a");
+    call_later(86400, note, "d");
+    advance(10000);
+    assert_string_equal(trace, "abc");
+    testing_spin(loop, 3);
+    assert_string_equal(trace, "abc");
+    close_loop();
+}
+
+/* Order. */
+
+static char record[8];
+static int recorded;
+
+static void record_number(void *arg)
+{
+    record[recorded++] = *(const char *)arg;
+}
+
+/* ioloop_test:test_timeout_with_arguments */
+static void equal_times_come_in_the_order_they_were_made(void **state)
+{
+    static char numbers[] = { 1, 2, 3, 4 };
+
+    open_loop();
+    recorded = 0;
+    call_at(100, record_number, &numbers[0]);
+    call_later(0, record_number, &numbers[1]);
+    call_at(100, record_number, &numbers[2]);
+    call_later(0, record_number, &numbers[3]);
+    testing_spin(loop, 1);
+    assert_int_equal(recorded, 4);
+    assert_memory_equal(record, numbers, 4);
+    close_loop();
+}
+
+static void add_passed_ones(void *arg)
+{
+    note(arg);
+    call_at(0, note, "p");
+    call_later(-5, note, "q");
+}
+
+/* Whether a timeout or a callback of the turn adds them. */
+static void what_a_turn_adds_does_not_come_in_that_turn(void **state)
+{
+    open_loop();
+    call_later(0, add_passed_ones, "t");
+    call_later(0, note, "u");
+    testing_spin(loop, 1);
+    assert_string_equal(trace, "tu");
+    testing_spin(loop, 1);
+    assert_string_equal(trace, "tupq");
+    add_callback(add_passed_ones, "c");
+    call_later(0, note, "v");
+    testing_spin(loop, 1);
+    assert_string_equal(trace, "tupqcv");
+    testing_spin(loop, 1);
+    assert_string_equal(trace, "tupqcvpq");
+    close_loop();
+}
+
+static void count_up(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void more_than_fit_a_turn_come_in_the_next_ones(void **state)
+{
+    int count = 0;
+
+    open_loop();
+    for (int i = 0; i < 5000; i++)
+        call_later(0, count_up, &count);
+    testing_spin(loop, 1);
+    assert_in_range(count, 1, 5000);
+    for (int i = 0; i < 20 && count < 5000; i++) {
+        assert_true(ioloop_next_timeout(loop) == 0);
+        testing_spin(loop, 1);
+    }
+    assert_int_equal(count, 5000);
+    assert_true(ioloop_next_timeout(loop) < 0);
+    close_loop();
+}
+
+/* Removing. */
+
+/* ioloop_test:test_remove_timeout_after_fire */
+static void removing_one_that_has_come_is_fine(void **state)
+{
+    open_loop();
+    uint64_t id = call_later(0, note, "a");
+    testing_spin(loop, 1);
+    ioloop_remove_timeout(loop, id);
+    uint64_t next = call_later(0, note, "b"); /* in the place of the other */
+    ioloop_remove_timeout(loop, id);
+    ioloop_remove_timeout(loop, 0);
+    ioloop_remove_timeout(loop, UINT64_MAX);
+    testing_spin(loop, 1);
+    assert_string_equal(trace, "ab");
+    ioloop_remove_timeout(loop, next);
+    close_loop();
+}
+
+static void removed_ones_do_not_come(void **state)
+{
+    open_loop();
+    uint64_t id = call_later(1, note, "a");
+    call_later(2, note, "b");
+    ioloop_remove_timeout(loop, id);
+    ioloop_remove_timeout(loop, id);
+    assert_float_equal(ioloop_next_timeout(loop), 2, 1e-9); /* nor does the loop wait for them */
+    advance(5);
+    assert_string_equal(trace, "b");
+    close_loop();
+}
+
+/* ioloop_test:test_remove_timeout_cleanup */
+static void thousands_that_are_removed_at_once_take_no_room(void **state)
+{
+    open_loop();
+    for (int i = 0; i < 2000; i++)
+        ioloop_remove_timeout(loop, call_later(3600, note, "x"));
+    size_t bytes = faults_allocated_bytes();
+    for (int i = 0; i < 20000; i++)
+        ioloop_remove_timeout(loop, call_later(3600, note, "x"));
+    assert_int_equal(faults_allocated_bytes(), bytes);
+    call_later(0, note, "a");
+    testing_spin(loop, 2);
+    assert_string_equal(trace, "a");
+    close_loop();
+}
+
+static uint64_t ids[1000];
+
+static void remove_the_others(void *arg)
+{
+    note("r");
+    for (int i = 0; i < 1000; i++)
+        ioloop_remove_timeout(loop, ids[i]);
+}
+
+/* ioloop_test:test_remove_timeout_from_timeout */
+static void one_can_remove_another_that_is_due_too(void **state)
+{
+    open_loop();
+    call_later(0, remove_the_others, NULL);
+    ids[0] = call_later(0, note, "x");
+    testing_spin(loop, 2);
+    assert_string_equal(trace, "r");
+    close_loop();
+}
+
+static void one_of_a_thousand_can_remove_all_others(void **state)
+{
+    open_loop();
+    for (int i = 0; i < 1000; i++)
+        ids[i] = call_later(0, remove_the_others, NULL);
+    testing_spin(loop, 3);
+    assert_string_equal(trace, "r");
+    assert_true(ioloop_next_timeout(loop) < 0);
+    close_loop();
+}
+
+static void remove_and_add(void *arg)
+{
+    note("r");
+    ioloop_remove_timeout(loop, ids[0]);
+    ids[1] = call_later(-1, note, "n");
+    ioloop_remove_timeout(loop, ids[0]); /* whose place the new one may have */
+}
+
+static void a_new_one_in_the_place_of_a_removed_one_waits_its_turn(void **state)
+{
+    open_loop();
+    call_later(0, remove_and_add, NULL);
+    ids[0] = call_later(0, note, "x");
+    testing_spin(loop, 1);
+    assert_string_equal(trace, "r");
+    testing_spin(loop, 1);
+    assert_string_equal(trace, "rn");
+    close_loop();
+}
+
+/* With a clock that goes. */
+
+struct expected {
+    double when;
+    bool early, came;
+};
+
+static void check_the_time(void *arg)
+{
+    struct expected *expected = arg;
+
+    expected->came = true;
+    expected->early = ioloop_time(loop) < expected->when;
+    ioloop_stop(loop); /* this turn does not wait for more */
+}
+
+static void open_timed_loop(void)
+{
+    loop = ioloop_new(NULL);
+    assert_non_null(loop);
+}
+
+/* A wait that ends too early, and is waited for again in milliseconds or less, would take many turns. */
+static void short_waits_do_not_spin(void **state)
+{
+    int turns = 0;
+
+    open_timed_loop();
+    for (int i = 0; i < 100; i++) {
+        struct expected expected = { .when = ioloop_time(loop) + 0.0003 };
+        for (call_later(0.0003, check_the_time, &expected); !expected.came; turns++)
+            assert_int_equal(ioloop_run_once(loop, -1), 0);
+        assert_false(expected.early);
+    }
+    assert_in_range(turns, 100, 220); /* two for each: the one that waits, and the one that finds it due */
+    ioloop_close(loop, false);
+}
+
+static void none_comes_early(void **state)
+{
+    static struct expected expected[300];
+    bool done = false;
+
+    open_timed_loop();
+    srandom(3);
+    for (int i = 0; i < 300; i++) {
+        double delay = (double)(random() % 20000000) / 1e9;
+        expected[i] = (struct expected){ .when = ioloop_time(loop) + delay };
+        if (i % 2 == 0)
+            call_at(expected[i].when, check_the_time, &expected[i]);
+        else
+            call_later(delay, check_the_time, &expected[i]);
+    }
+    while (!done) {
+        assert_true(ioloop_run_once(loop, -1) >= 0);
+        done = true;
+        for (int i = 0; i < 300; i++)
+            done = done && expected[i].came;
+    }
+    for (int i = 0; i < 300; i++)
+        assert_false(expected[i].early);
+    ioloop_close(loop, false);
+}
+
+/* Slow callbacks. */
+
+static void take_long(void *arg)
+{
+    the_time += *(const double *)arg;
+}
+
+static void take_long_in_handler(int fd, unsigned events, void *arg)
+{
+    take_long(arg);
+    ioloop_remove_handler(loop, fd);
+}
+
+static void take_long_in_signal(int signal_number, void *arg)
+{
+    take_long(arg);
+}
+
+static void take_long_in_task(struct looptask *task)
+{
+    the_time += 2;
+}
+
+static void open_watched_loop(double slow_callback)
+{
+    the_time = 100;
+    loop = ioloop_new(&(struct ioloop_options){
+        .clock = testing_clock, .clock_arg = &the_time, .slow_callback = slow_callback });
+    assert_non_null(loop);
+    testing_begin_logs();
+}
+
+static int logs_naming(void (*function)(void))
+{
+    char address[64];
+
+    snprintf(address, sizeof address, "for 2.000 s: %p", (void *)(uintptr_t)function);
+    return testing_logs(address);
+}
+
+static void a_slow_callback_of_any_kind_is_told_by_its_address(void **state)
+{
+    static double seconds = 2;
+    struct looptask task = { .run = take_long_in_task };
+    int fds[2];
+
+    open_watched_loop(0.5);
+    open_ready_pipe(fds);
+    add_handler(fds[0], take_long_in_handler, &seconds, IOLOOP_READ);
+    assert_int_equal(ioloop_add_signal(loop, SIGUSR1, take_long_in_signal, &seconds), 0);
+    call_later(0, take_long, &seconds);
+    add_callback(take_long, &seconds);
+    assert_int_equal(ioloop_add_callback_from_signal(loop, take_long, &seconds), 0);
+    looptask_add(loop, &task);
+    raise(SIGUSR1);
+    testing_spin(loop, 1);
+    assert_int_equal(logs_naming((void (*)(void))take_long), 3);
+    assert_int_equal(logs_naming((void (*)(void))take_long_in_handler), 1);
+    assert_int_equal(logs_naming((void (*)(void))take_long_in_signal), 1);
+    assert_int_equal(logs_naming((void (*)(void))take_long_in_task), 1);
+    assert_int_equal(testing_logs("W "), 6);
+    ioloop_close(loop, false);
+    close_both(fds);
+}
+
+static void a_callback_that_is_not_slow_is_not_told(void **state)
+{
+    static const double thresholds[] = { 0, -1, NAN, INFINITY, 2, 3 };
+    static double seconds = 2;
+
+    for (size_t i = 0; i < sizeof thresholds / sizeof *thresholds; i++) {
+        open_watched_loop(thresholds[i]);
+        add_callback(take_long, &seconds);
+        call_later(0, take_long, &seconds);
+        testing_spin(loop, 2);
+        assert_int_equal(testing_logs(NULL), 0);
+        ioloop_close(loop, false);
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_timeout_has_an_id_that_is_not_0),
+    cmocka_unit_test(comes_when_its_time_has_come_and_once),
+    cmocka_unit_test(a_microsecond_is_a_delay_too),
+    cmocka_unit_test(a_nanosecond_is_waited_for),
+    cmocka_unit_test(what_is_not_a_number_is_refused),
+    cmocka_unit_test(a_negative_delay_and_a_time_that_has_passed_are_due),
+    cmocka_unit_test(infinite_and_very_long_delays_never_end),
+    cmocka_unit_test(a_clock_may_start_anywhere),
+    cmocka_unit_test(a_clock_that_jumps_hours_lets_all_come_that_is_due),
+    cmocka_unit_test(equal_times_come_in_the_order_they_were_made),
+    cmocka_unit_test(what_a_turn_adds_does_not_come_in_that_turn),
+    cmocka_unit_test(more_than_fit_a_turn_come_in_the_next_ones),
+    cmocka_unit_test(removing_one_that_has_come_is_fine),
+    cmocka_unit_test(removed_ones_do_not_come),
+    cmocka_unit_test(thousands_that_are_removed_at_once_take_no_room),
+    cmocka_unit_test(one_can_remove_another_that_is_due_too),
+    cmocka_unit_test(one_of_a_thousand_can_remove_all_others),
+    cmocka_unit_test(a_new_one_in_the_place_of_a_removed_one_waits_its_turn),
+    cmocka_unit_test(short_waits_do_not_spin),
+    cmocka_unit_test(none_comes_early),
+    cmocka_unit_test(a_slow_callback_of_any_kind_is_told_by_its_address),
+    cmocka_unit_test(a_callback_that_is_not_slow_is_not_told),
+};
+
+TESTING_MAIN(tests)
