@@ -573,9 +573,9 @@ static int post(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
         error = -EBADF;
     else if (!taskqueue_push(&loop->posted, callback, arg))
         error = -ENOMEM;
-    else {
-        if (loop->posted.count == 1)
-            atomic_fetch_or(&loop->asked, POSTED);
+    else if (loop->posted.count == 1) {
+        /* Who adds to a queue that is not empty finds that done. */
+        atomic_fetch_or(&loop->asked, POSTED);
         wake(loop);
     }
     pthread_mutex_unlock(&loop->lock);

@@ -14,12 +14,13 @@ void timeouts_free(struct timeouts *timeouts)
     *timeouts = (struct timeouts){ 0 };
 }
 
-/* Order numbers wrap around; those of equal deadlines are never half a turn apart. */
+/* Order numbers wrap around; those of equal deadlines are never half a turn apart. Without branches, which nobody could
+ * predict. */
 static inline bool earlier(const struct timeouts_node *a, const struct timeouts_node *b)
 {
-    if (a->deadline != b->deadline)
-        return a->deadline < b->deadline;
-    return (int32_t)(a->order - b->order) < 0;
+    bool older = (int32_t)(a->order - b->order) < 0;
+
+    return (a->deadline < b->deadline) | ((a->deadline == b->deadline) & older);
 }
 
 static inline bool is_live(const struct timeouts *timeouts, const struct timeouts_node *node)
@@ -40,15 +41,19 @@ static void sift_up(struct timeouts_node *heap, uint32_t i, struct timeouts_node
     heap[i] = node;
 }
 
-static uint32_t earliest_child(const struct timeouts_node *heap, uint32_t first, uint32_t count)
+static inline uint32_t earlier_of(const struct timeouts_node *heap, uint32_t a, uint32_t b)
 {
-    uint32_t end = count - first < 4 ? count : first + 4;
+    return earlier(&heap[b], &heap[a]) ? b : a;
+}
+
+static inline uint32_t earliest_child(const struct timeouts_node *heap, uint32_t first, uint32_t count)
+{
     uint32_t best = first;
 
-    for (uint32_t child = first + 1; child < end; child++) {
-        if (earlier(&heap[child], &heap[best]))
-            best = child;
-    }
+    if (count - first >= 4)
+        return earlier_of(heap, earlier_of(heap, first, first + 1), earlier_of(heap, first + 2, first + 3));
+    for (uint32_t child = first + 1; child < count; child++)
+        best = earlier_of(heap, best, child);
     return best;
 }
 
@@ -65,12 +70,22 @@ static void sift_down(struct timeouts_node *heap, uint32_t count, uint32_t i, st
     heap[i] = node;
 }
 
+/* The hole that the first leaves goes down to a leaf, where the last is put and goes up from: that one belongs near the
+ * leaves, and this way it is not compared with at every step. */
 static void pop(struct timeouts *timeouts)
 {
-    uint32_t count = --timeouts->heap_count;
+    struct timeouts_node *heap = timeouts->heap;
+    uint32_t count = --timeouts->heap_count, hole = 0;
 
-    if (count > 0)
-        sift_down(timeouts->heap, count, 0, timeouts->heap[count]);
+    if (count == 0)
+        return;
+    for (uint32_t first; (first = 4 * hole + 1) < count;) {
+        uint32_t child = earliest_child(heap, first, count);
+
+        heap[hole] = heap[child];
+        hole = child;
+    }
+    sift_up(heap, hole, heap[count]);
 }
 
 /* Builds the heap anew from the nodes that are live. */

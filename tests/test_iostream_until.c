@@ -243,6 +243,7 @@ static void has_a_limit_when_none_is_given(void **state)
         size_t length = 65535 + (size_t)over;
         char *bytes = malloc(length);
 
+        testing_begin_logs();
         memset(bytes, 'a', length);
         streampair_open(&pair, STREAMPAIR_UNIX, NULL);
         accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &part));
@@ -360,6 +361,7 @@ static void does_not_take_nothing_for_a_match(void **state)
     struct outcome part = { 0 };
     regex_t regex = compiled("x*");
 
+    testing_begin_logs();
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
     accepted(iostream_read_until_regex(pair.stream, &regex, 3, outcome_read, &part));
     streampair_spin(&pair, 5);

@@ -13,7 +13,7 @@
 /* The ring. */
 
 static struct loopsignals signals;
-static int things[8 * 1000000];
+static int things[8 * 100000];
 
 static void nothing(void *arg)
 {
@@ -64,7 +64,7 @@ static void the_ring_goes_on_when_its_numbers_wrap_around(void **state)
     }
 }
 
-#if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
+#ifdef TRACEDLOOP_IS_SLOW
 enum { PUSHES = 10000 };
 #else
 enum { PUSHES = 100000 };
@@ -122,15 +122,20 @@ static void leave_a_note(int signal_number)
         refused++;
 }
 
+static void raise_one(void *arg)
+{
+    raise(SIGUSR1);
+}
+
 /* ioloop_test:test_add_callback_from_signal */
 static void a_signal_handler_can_add_callbacks(void **state)
 {
     open_loop();
     struct sigaction previous = handle(SIGUSR1, leave_a_note);
-    raise(SIGUSR1); /* before the loop runs, */
+    raise(SIGUSR1); /* before the loop runs, and while it does */
     testing_spin(loop, 1);
     assert_string_equal(trace, "1");
-    add_callback((ioloop_callback_fn *)raise, (void *)(intptr_t)SIGUSR1);
+    add_callback(raise_one, NULL);
     testing_spin(loop, 2);
     assert_string_equal(trace, "11");
     sigaction(SIGUSR1, &previous, NULL);
@@ -146,6 +151,9 @@ static void leave_notes_around_another_signal(int signal_number)
 
 static void handlers_that_interrupt_each_other_keep_their_order(void **state)
 {
+#ifdef TRACEDLOOP_SIGNALS_ARE_LATE
+    skip();
+#endif
     open_loop();
     struct sigaction first = handle(SIGUSR1, leave_notes_around_another_signal);
     struct sigaction second = handle(SIGUSR2, leave_a_note);
@@ -327,7 +335,9 @@ static void check_disposition(int signal_number, void (*handler)(int), int flags
     assert_int_equal(sigaction(signal_number, NULL, &action), 0);
     assert_true(action.sa_handler == handler);
     assert_int_equal(action.sa_flags & (SA_NODEFER | SA_RESTART), flags);
+#ifndef TRACEDLOOP_SIGNALS_ARE_LATE
     assert_int_equal(sigismember(&action.sa_mask, SIGUSR2), flags != 0);
+#endif
 }
 
 static void the_end_restores_what_was_there_before(void **state)

@@ -956,6 +956,8 @@ static void serve_with_two_workers(void)
     struct tcpserver *server = tcpserver_new(loop, answer_with_id, NULL, NULL);
     int port = tcpserver_bind(server, 0, &ipv4);
 
+    close(gates[0][1]);
+    close(gates[1][1]);
     iolog_set_level(IOLOG_ERROR); /* that a worker was killed is no news */
     if (port > 0 && tcpserver_start(server, 2, 0) == 0 && ioloop_add_signal(loop, SIGUSR1, hold_up, NULL) == 0)
         run_worker(loop, port);

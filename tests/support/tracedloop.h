@@ -15,6 +15,21 @@
 #include "tests/support/faults.h"
 #include "tests/support/testing.h"
 
+/* Sanitizers make everything slow, and the one for threads delivers signals late. */
+#if defined __SANITIZE_THREAD__
+#define TRACEDLOOP_SIGNALS_ARE_LATE
+#elif defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define TRACEDLOOP_SIGNALS_ARE_LATE
+#endif
+#if __has_feature(address_sanitizer)
+#define TRACEDLOOP_IS_SLOW
+#endif
+#endif
+#if defined TRACEDLOOP_SIGNALS_ARE_LATE || defined __SANITIZE_ADDRESS__
+#define TRACEDLOOP_IS_SLOW
+#endif
+
 static struct ioloop *loop;
 static double the_time;
 static char trace[4096];

@@ -1,0 +1,720 @@
+/* What is behind all reads: the consumer, what it leaves, cancelling, timeouts, limits, and how much is received. */
+#include "ioloop/iostream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "ioloop/ioloop.h"
+#include "tests/support/faults.h"
+#include "tests/support/streampair.h"
+#include "tests/support/testing.h"
+
+#define accepted(call) assert_int_equal(call, 0)
+
+/* A consumer that is told how much to take each time, and notes what it was shown. */
+struct taker {
+    struct outcome shown; /* all that it was shown, one after another */
+    size_t take;
+    int errors;
+    struct taker *next; /* takes its place, */
+    bool stop;          /* or nobody */
+};
+
+static size_t take(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    struct taker *taker = arg;
+
+    assert_non_null(data);
+    outcome_read(stream, error, data, length, &taker->shown);
+    taker->errors += error != 0;
+    if (taker->next != NULL)
+        accepted(iostream_set_consumer(stream, take, taker->next));
+    else if (taker->stop)
+        accepted(iostream_set_consumer(stream, NULL, NULL));
+    return length < taker->take ? length : taker->take;
+}
+
+static void shows_a_consumer_all_that_is_unread(void **state)
+{
+    struct streampair pair;
+    struct taker taker = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_set_consumer(pair.stream, take, &taker));
+    assert_true(iostream_reading(pair.stream));
+    streampair_put(&pair, "abc");
+    streampair_run(&pair, &taker.shown);
+    streampair_spin(&pair, 5);
+    assert_outcome(taker.shown, 0, "abc");
+    streampair_put(&pair, "de");
+    streampair_spin(&pair, 5);
+    assert_string_equal(taker.shown.data, "abcabcde");
+    assert_int_equal(taker.shown.calls, 2);
+    taker.take = 2;
+    streampair_put(&pair, "f");
+    streampair_spin(&pair, 5);
+    /* As long as it takes some, it is shown the rest. */
+    assert_string_equal(taker.shown.data, "abcabcdeabcdefcdefef");
+    streampair_close(&pair);
+}
+
+static void tells_a_consumer_once_how_it_ended_and_what_is_left(void **state)
+{
+    struct streampair pair;
+    struct taker taker = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_set_consumer(pair.stream, take, &taker));
+    streampair_put(&pair, "abc");
+    streampair_spin(&pair, 5);
+    taker.shown = (struct outcome){ 0 };
+    streampair_hang_up(&pair);
+    streampair_run(&pair, &pair.closed);
+    assert_outcome(taker.shown, -ESHUTDOWN, "abc");
+    assert_int_equal(taker.errors, 1);
+    assert_true(taker.shown.order < pair.closed.order);
+    streampair_close(&pair);
+}
+
+static void shows_the_next_consumer_what_the_first_left(void **state)
+{
+    struct streampair pair;
+    struct taker third = { .take = 100 }, second = { .next = &third }, first = { .take = 2, .next = &second };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_set_consumer(pair.stream, take, &first));
+    streampair_put(&pair, "abcd");
+    streampair_run(&pair, &third.shown);
+    assert_outcome(first.shown, 0, "abcd");
+    assert_outcome(second.shown, 0, "cd");
+    assert_outcome(third.shown, 0, "cd");
+    streampair_close(&pair);
+}
+
+static void keeps_what_a_consumer_left_that_stopped(void **state)
+{
+    struct streampair pair;
+    struct taker stopped = { .take = 1, .stop = true }, taker = { .take = 100 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_set_consumer(pair.stream, take, &stopped));
+    streampair_put(&pair, "abc");
+    streampair_run(&pair, &stopped.shown);
+    assert_false(iostream_reading(pair.stream));
+    streampair_put(&pair, "de");
+    streampair_spin(&pair, 5);
+    assert_outcome(stopped.shown, 0, "abc");
+    accepted(iostream_set_consumer(pair.stream, take, &taker));
+    assert_int_equal(taker.shown.calls, 0);
+    streampair_spin(&pair, 5);
+    assert_string_equal(taker.shown.data, "bcde");
+    streampair_close(&pair);
+}
+
+static void refuses_a_read_beside_a_consumer(void **state)
+{
+    struct streampair pair;
+    struct taker taker = { .take = 100 };
+    struct outcome part = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_set_consumer(pair.stream, take, &taker));
+    assert_int_equal(iostream_read_bytes(pair.stream, 1, outcome_read, &part), -EALREADY);
+    accepted(iostream_set_consumer(pair.stream, NULL, NULL));
+    accepted(iostream_read_bytes(pair.stream, 1, outcome_read, &part));
+    streampair_put(&pair, "a");
+    streampair_run(&pair, &part);
+    assert_outcome(part, 0, "a");
+    assert_int_equal(taker.shown.calls, 0);
+    streampair_close(&pair);
+}
+
+/* What a consumer took before it closed the stream is not shown again with the end. */
+static size_t take_two_and_close(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    outcome_read(stream, error, data, length, arg);
+    if (error == 0)
+        iostream_close(stream);
+    return error == 0 ? 2 : 0;
+}
+
+static void does_not_show_a_byte_again_that_was_taken(void **state)
+{
+    for (int unread_before = 0; unread_before < 2; unread_before++) {
+        struct streampair pair;
+        struct outcome first = { 0 }, shown = { 0 };
+
+        streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+        if (unread_before) {
+            accepted(iostream_read_bytes(pair.stream, 1, outcome_read, &first));
+            streampair_put(&pair, "xabcd");
+            streampair_run(&pair, &first);
+        } else {
+            streampair_put(&pair, "abcd");
+        }
+        accepted(iostream_set_consumer(pair.stream, take_two_and_close, &shown));
+        streampair_run(&pair, &pair.closed);
+        assert_string_equal(shown.data, "abcd");
+        assert_int_equal(shown.calls, 2);
+        assert_int_equal(shown.error, -ECANCELED);
+        streampair_close(&pair);
+    }
+}
+
+static void close_in_piece(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    outcome_piece(stream, error, data, length, arg);
+    iostream_close(stream);
+}
+
+static void does_not_stream_a_byte_again_after_closing(void **state)
+{
+    struct streampair pair;
+    struct outcome first = { 0 }, pieces = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_read_bytes(pair.stream, 1, outcome_read, &first));
+    streampair_put(&pair, "xabcd");
+    streampair_run(&pair, &first);
+    accepted(iostream_read_bytes_streaming(pair.stream, 10, close_in_piece, &pieces));
+    streampair_run(&pair, &pair.closed);
+    assert_outcome(pieces, -ECANCELED, "abcd");
+    assert_int_equal(pieces.pieces, 1);
+    streampair_close(&pair);
+}
+
+/* Callbacks never run inside the call. */
+
+static bool is_inside;
+
+static void check_inside(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    assert_false(is_inside);
+    outcome_read(stream, error, data, length, arg);
+}
+
+static void check_inside_end(struct iostream *stream, int error, void *arg)
+{
+    check_inside(stream, error, NULL, 0, arg);
+}
+
+static void check_inside_release(void *data, void *arg)
+{
+    check_inside(NULL, 0, NULL, 0, arg);
+}
+
+struct insider {
+    struct outcome first, line, written, empty, owned, released, closed;
+};
+
+/* All that could be told at once: the read is served from what is unread, the writes go through. */
+static void ask_for_everything(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    struct insider *insider = arg;
+
+    check_inside(stream, error, data, length, &insider->first);
+    is_inside = true;
+    accepted(iostream_read_until(stream, "\n", 0, check_inside, &insider->line));
+    accepted(iostream_write(stream, "a", 1, check_inside_end, &insider->written));
+    accepted(iostream_write(stream, "", 0, check_inside_end, &insider->empty));
+    accepted(iostream_write_owned(stream, (char[]){ "b" }, 1, check_inside_release, &insider->released,
+                                  check_inside_end, &insider->owned));
+    iostream_set_close_callback(stream, check_inside_end, &insider->closed);
+    iostream_close(stream);
+    is_inside = false;
+}
+
+static void calls_back_from_the_loop_only(void **state)
+{
+    struct streampair pair;
+    struct insider insider = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_read_bytes(pair.stream, 1, ask_for_everything, &insider));
+    streampair_put(&pair, "xline\n");
+    streampair_run(&pair, &insider.closed);
+    pair.closed.done = true;
+    assert_ended(insider.line, -ECANCELED);
+    assert_int_equal(insider.written.calls, 1);
+    assert_int_equal(insider.empty.calls, 1);
+    assert_int_equal(insider.owned.calls, 1);
+    assert_int_equal(insider.released.calls, 1);
+    assert_true(insider.line.order < insider.closed.order);
+    assert_true(insider.owned.order < insider.closed.order);
+    streampair_close(&pair);
+}
+
+/* A read that is served from what is unread begins the next one, many times over: on no more than one stack frame. */
+struct repeater {
+    struct outcome all;
+    char *deepest;
+    size_t depth;
+};
+
+static void read_again(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    struct repeater *repeater = arg;
+    char here;
+
+    outcome_read(stream, error, data, length, &repeater->all);
+    repeater->all.done = repeater->all.calls == 10000;
+    if (repeater->deepest == NULL)
+        repeater->deepest = &here;
+    size_t depth = (size_t)llabs((intptr_t)(uintptr_t)&here - (intptr_t)(uintptr_t)repeater->deepest);
+    repeater->depth = depth > repeater->depth ? depth : repeater->depth;
+    if (!repeater->all.done)
+        accepted(iostream_read_bytes(stream, 1, read_again, arg));
+}
+
+/* iostream_test:test_small_reads_from_large_buffer */
+static void reads_again_and_again_in_no_more_stack_and_memory(void **state)
+{
+    struct streampair pair;
+    struct repeater repeater = { 0 };
+    char bytes[10000];
+
+    memset(bytes, 'a', sizeof bytes);
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_read_bytes(pair.stream, 1, read_again, &repeater));
+    streampair_put_bytes(&pair, bytes, sizeof bytes);
+    long before = faults_allocations();
+    faults_count_reset();
+    streampair_run(&pair, &repeater.all);
+    assert_int_equal(repeater.all.length, 10000);
+    assert_in_range(repeater.depth, 0, 1000);
+    assert_in_range(faults_allocations() - before, 0, 3);
+    assert_in_range(faults_count("recv"), 1, 2);
+    streampair_close(&pair);
+}
+
+/* iostream_test:test_small_read_untils_from_large_buffer */
+static void reads_many_lines_from_one_packet_with_few_receives(void **state)
+{
+    struct streampair pair;
+    char line[] = "a line of 20 bytes \n", *bytes = malloc(20 * 3000);
+
+    for (int i = 0; i < 3000; i++)
+        memcpy(bytes + 20 * i, line, 20);
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    streampair_put_bytes(&pair, bytes, 20 * 3000);
+    faults_count_reset();
+    for (int i = 0; i < 3000; i++) {
+        struct outcome part = { 0 };
+        accepted(iostream_read_until(pair.stream, "\n", 4096, outcome_read, &part));
+        streampair_run(&pair, &part);
+        assert_outcome(part, 0, "a line of 20 bytes \n");
+        assert_in_range(faults_allocated_bytes(), 0, 600000);
+    }
+    assert_in_range(faults_count("recv"), 1, 5);
+    free(bytes);
+    streampair_close(&pair);
+}
+
+/* Cancelling. */
+
+static void cancels_a_read_and_keeps_its_bytes(void **state)
+{
+    struct streampair pair;
+    struct outcome cancelled = { 0 }, part = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    iostream_cancel_read(pair.stream);
+    accepted(iostream_read_bytes(pair.stream, 10, outcome_read, &cancelled));
+    streampair_put(&pair, "abc");
+    streampair_spin(&pair, 10);
+    iostream_cancel_read(pair.stream);
+    iostream_cancel_read(pair.stream);
+    assert_int_equal(cancelled.calls, 0);
+    assert_int_equal(iostream_read_bytes(pair.stream, 3, outcome_read, &part), -EALREADY);
+    streampair_spin(&pair, 1);
+    assert_outcome(cancelled, -ECANCELED, "");
+    accepted(iostream_read_bytes(pair.stream, 3, outcome_read, &part));
+    streampair_run(&pair, &part);
+    assert_outcome(part, 0, "abc");
+    assert_int_equal(pair.closed.calls, 0);
+    streampair_close(&pair);
+}
+
+static void cancels_a_read_into_memory_and_keeps_its_bytes(void **state)
+{
+    struct streampair pair;
+    struct outcome line = { 0 }, cancelled = { 0 }, part = { 0 };
+    char memory[10];
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &line));
+    streampair_put(&pair, "\nab");
+    streampair_run(&pair, &line);
+    accepted(iostream_read_into(pair.stream, memory, 10, outcome_read, &cancelled));
+    streampair_spin(&pair, 10);
+    streampair_put(&pair, "cd");
+    streampair_spin(&pair, 10);
+    iostream_cancel_read(pair.stream);
+    memset(memory, 'x', sizeof memory);
+    streampair_run(&pair, &cancelled);
+    assert_outcome(cancelled, -ECANCELED, "");
+    accepted(iostream_read_bytes(pair.stream, 4, outcome_read, &part));
+    streampair_run(&pair, &part);
+    assert_outcome(part, 0, "abcd");
+    streampair_close(&pair);
+}
+
+static void cancel_in_piece(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    outcome_piece(stream, error, data, length, arg);
+    if (length > 0)
+        iostream_cancel_read(stream);
+}
+
+static void cancels_a_streaming_read_from_inside(void **state)
+{
+    struct streampair pair;
+    struct outcome cancelled = { 0 }, part = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_read_until_close_streaming(pair.stream, cancel_in_piece, &cancelled));
+    streampair_put(&pair, "a");
+    streampair_run(&pair, &cancelled);
+    assert_outcome(cancelled, -ECANCELED, "a");
+    accepted(iostream_read_bytes(pair.stream, 1, outcome_read, &part));
+    streampair_put(&pair, "b");
+    streampair_run(&pair, &part);
+    assert_outcome(part, 0, "b");
+    streampair_close(&pair);
+}
+
+/* Time. */
+
+static void times_out_when_nothing_comes(void **state)
+{
+    struct streampair pair;
+    struct outcome part = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_set_read_timeout(pair.stream, 10));
+    accepted(iostream_read_bytes(pair.stream, 100, outcome_read, &part));
+    for (int i = 0; i < 5; i++) {
+        pair.now += 9.9;
+        streampair_spin(&pair, 2);
+        streampair_put(&pair, "abc"); /* the ten seconds start again */
+        streampair_spin(&pair, 4);
+    }
+    assert_int_equal(part.calls, 0);
+    pair.now += 9.99;
+    streampair_spin(&pair, 3);
+    assert_int_equal(part.calls, 0);
+    pair.now += 0.09;
+    streampair_spin(&pair, 3);
+    assert_outcome(part, -ETIMEDOUT, "");
+    assert_ended(pair.closed, -ETIMEDOUT);
+    streampair_close(&pair);
+}
+
+static void does_not_time_out_without_a_read(void **state)
+{
+    struct streampair pair;
+    struct outcome part = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_set_read_timeout(pair.stream, 10));
+    for (int i = 0; i < 10; i++) {
+        pair.now += 9;
+        streampair_spin(&pair, 2);
+    }
+    accepted(iostream_read_bytes(pair.stream, 1, outcome_read, &part));
+    pair.now += 9.99; /* counted from here */
+    streampair_spin(&pair, 2);
+    assert_int_equal(part.calls, 0);
+    pair.now += 0.09;
+    streampair_spin(&pair, 3);
+    assert_outcome(part, -ETIMEDOUT, "");
+    streampair_close(&pair);
+}
+
+static void takes_back_a_timeout(void **state)
+{
+    struct streampair pair;
+    struct outcome part = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_set_read_timeout(pair.stream, 10));
+    accepted(iostream_read_bytes(pair.stream, 1, outcome_read, &part));
+    accepted(iostream_set_read_timeout(pair.stream, 0));
+    pair.now += 1000;
+    streampair_spin(&pair, 5);
+    assert_int_equal(part.calls, 0);
+    accepted(iostream_set_read_timeout(pair.stream, 10));
+    pair.now += 9.99;
+    streampair_spin(&pair, 5);
+    assert_int_equal(part.calls, 0);
+    iostream_close(pair.stream);
+    assert_int_equal(iostream_set_read_timeout(pair.stream, 1), -EBADF);
+    streampair_close(&pair);
+}
+
+/* Limits of what is unread. */
+
+static void closes_over_max_buffer_size(void **state)
+{
+    for (int over = 0; over < 2; over++) {
+        struct streampair pair;
+        struct outcome part = { 0 };
+        char bytes[1001] = { 0 };
+
+        testing_begin_logs();
+        streampair_open(&pair, STREAMPAIR_UNIX, &(struct iostream_options){ .max_buffer_size = 1000 });
+        accepted(iostream_read_until(pair.stream, "\n", 5000, outcome_read, &part));
+        streampair_put_bytes(&pair, bytes, 1000 + (size_t)over);
+        streampair_spin(&pair, 1200);
+        assert_int_equal(pair.closed.calls, over);
+        if (over) {
+            assert_outcome(part, -ENOBUFS, "");
+            assert_ended(pair.closed, -ENOBUFS);
+            assert_int_equal(testing_logs("E "), 1);
+        }
+        streampair_close(&pair);
+    }
+}
+
+/* A peer that sends ahead is held back, not cut off. */
+static void serves_small_reads_whatever_the_peer_sends_ahead(void **state)
+{
+    struct streampair pair;
+    char bytes[200];
+    uint64_t sent = 0, got = 0;
+
+    streampair_open(&pair, STREAMPAIR_UNIX, &(struct iostream_options){ .max_buffer_size = 100 });
+    while (got < 5000) {
+        struct outcome part = { .in_pattern = true, .place = got };
+        while (sent < got + 150) {
+            streampair_pattern(bytes, sent, 50);
+            streampair_put_bytes(&pair, bytes, 50);
+            sent += 50;
+        }
+        streampair_spin(&pair, 2);
+        accepted(iostream_read_bytes(pair.stream, 10, outcome_read, &part));
+        streampair_run(&pair, &part);
+        assert_ended(part, 0);
+        got += 10;
+    }
+    assert_int_equal(pair.closed.calls, 0);
+    streampair_close(&pair);
+}
+
+static void reads_until_close_as_much_as_may_be_buffered(void **state)
+{
+    struct streampair pair;
+    struct outcome all = { .in_pattern = true };
+    char bytes[1000];
+
+    streampair_pattern(bytes, 0, sizeof bytes);
+    streampair_open(&pair, STREAMPAIR_UNIX, &(struct iostream_options){ .max_buffer_size = 1000 });
+    accepted(iostream_read_until_close(pair.stream, 0, outcome_read, &all));
+    streampair_put_bytes(&pair, bytes, sizeof bytes);
+    streampair_hang_up(&pair);
+    streampair_run(&pair, &pair.closed);
+    assert_ended(all, 0);
+    assert_int_equal(all.length, 1000);
+    streampair_close(&pair);
+}
+
+/* iostream_test:test_flow_control */
+static void holds_back_a_peer_that_nobody_reads_from(void **state)
+{
+    struct streampair pair;
+    struct outcome all = { .in_pattern = true };
+    char *bytes = malloc(16 << 20);
+
+    streampair_pattern(bytes, 0, 16 << 20);
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    streampair_open_other(&pair, NULL);
+    accepted(iostream_write(pair.other, bytes, 16 << 20, NULL, NULL));
+    streampair_spin(&pair, 50);
+    uint64_t pending = iostream_pending(pair.other);
+    assert_true(pending > 15 << 20);
+    faults_count_reset();
+    assert_true(faults_allocated_bytes() < 18 << 20);
+    int handlers = 0;
+    for (int i = 0; i < 50; i++)
+        handlers += ioloop_run_once(pair.loop, 0.002);
+    assert_int_equal(handlers, 0);
+    assert_int_equal(faults_count("recv"), 0);
+    assert_int_equal(iostream_pending(pair.other), pending);
+    accepted(iostream_read_bytes(pair.stream, 16 << 20, outcome_read, &all));
+    streampair_run(&pair, &all);
+    assert_ended(all, 0);
+    assert_int_equal(all.length, 16 << 20);
+    free(bytes);
+    streampair_close(&pair);
+}
+
+/* Memory follows what has come, not what was announced. */
+static void allocates_for_what_came_only(void **state)
+{
+    struct streampair pair;
+    struct outcome all = { 0 };
+    char bytes[5000] = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    size_t before = faults_allocated_bytes();
+    accepted(iostream_read_bytes(pair.stream, 16 << 20, outcome_read, &all));
+    streampair_put_bytes(&pair, bytes, sizeof bytes);
+    streampair_spin(&pair, 3);
+    assert_in_range(faults_allocated_bytes() - before, 5000, 65536 + 40000);
+    assert_int_equal(all.calls, 0);
+    streampair_close(&pair);
+}
+
+static void owns_no_buffer_while_it_waits(void **state)
+{
+    struct streampair pair;
+    struct outcome line = { 0 }, next = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &line));
+    streampair_put(&pair, "a\n");
+    streampair_run(&pair, &line);
+    accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &next));
+    streampair_spin(&pair, 2);
+    long idle = faults_allocated();
+    for (int i = 0; i < 100; i++) {
+        next = (struct outcome){ 0 };
+        streampair_put(&pair, "b");
+        streampair_spin(&pair, 2);
+        assert_int_equal(faults_allocated(), idle + 1);
+        streampair_put(&pair, "\n");
+        streampair_run(&pair, &next);
+        accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &next));
+        streampair_spin(&pair, 1);
+        assert_int_equal(faults_allocated(), idle);
+    }
+    streampair_close(&pair);
+}
+
+/* Shares. */
+
+enum { OTHERS = 10 };
+
+static size_t take_all(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    ++*(int *)arg;
+    return length;
+}
+
+static void lets_no_greedy_stream_starve_the_others(void **state)
+{
+    struct streampair pair, others[OTHERS];
+    int greedy = 0, honest[OTHERS] = { 0 };
+    char *bytes = calloc(1, 1 << 20);
+    int size = 4 << 20;
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    assert_int_equal(setsockopt(pair.peer, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+    accepted(iostream_set_consumer(pair.stream, take_all, &greedy));
+    for (int i = 0; i < OTHERS; i++) {
+        int fds[2];
+        testing_socketpair(fds);
+        others[i] = (struct streampair){ .peer = fds[1], .stream = iostream_new(pair.loop, fds[0], NULL) };
+        accepted(iostream_set_consumer(others[i].stream, take_all, &honest[i]));
+    }
+    for (int turn = 1; turn <= 50; turn++) {
+        while (send(pair.peer, bytes, 1 << 20, MSG_DONTWAIT) > 0)
+            continue;
+        for (int i = 0; i < OTHERS; i++)
+            streampair_put(&others[i], "x");
+        faults_count_reset();
+        streampair_spin(&pair, 1);
+        for (int i = 0; i < OTHERS; i++)
+            assert_int_equal(honest[i], turn);
+        assert_in_range(faults_count("recv"), OTHERS + 1, OTHERS + 4);
+    }
+    for (int i = 0; i < OTHERS; i++) {
+        iostream_close(others[i].stream);
+        streampair_hang_up(&others[i]);
+    }
+    free(bytes);
+    streampair_close(&pair);
+}
+
+/* The rest is what the loop costs. */
+struct echo {
+    struct outcome read;
+    int count;
+};
+
+static size_t echo(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    if (error == 0)
+        assert_int_equal(iostream_write(stream, data, length, NULL, NULL), 0);
+    ++*(int *)arg;
+    return length;
+}
+
+static void answer_line(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    if (error == 0) {
+        accepted(iostream_write(stream, data, length, NULL, NULL));
+        accepted(iostream_read_until(stream, "\n", 0, answer_line, arg));
+    }
+    ++*(int *)arg;
+}
+
+static void costs_one_receive_and_one_send_a_message(void **state)
+{
+    for (int by_lines = 0; by_lines < 2; by_lines++) {
+        struct streampair pair;
+        int messages = 0;
+
+        streampair_open(&pair, STREAMPAIR_TCP, NULL);
+        accepted(by_lines ? iostream_read_until(pair.stream, "\n", 0, answer_line, &messages)
+                          : iostream_set_consumer(pair.stream, echo, &messages));
+        streampair_put(&pair, "warm\n");
+        streampair_expect(&pair, "warm\n");
+        long allocations = faults_allocations();
+        faults_count_reset();
+        for (int i = 0; i < 100; i++) {
+            streampair_put(&pair, "message\n");
+            streampair_expect(&pair, "message\n");
+        }
+        assert_int_equal(messages, 101);
+        assert_int_equal(faults_count("recv"), 100);
+        assert_int_equal(faults_count("send") + faults_count("sendmsg"), 100);
+        assert_int_equal(faults_count("epoll_ctl"), 0);
+        assert_int_equal(faults_allocations(), allocations);
+        streampair_close(&pair);
+    }
+}
+
+static const struct CMUnitTest at_all_sizes[] = {
+    cmocka_unit_test(keeps_what_a_consumer_left_that_stopped),
+    cmocka_unit_test(refuses_a_read_beside_a_consumer),
+    cmocka_unit_test(cancels_a_read_and_keeps_its_bytes),
+    cmocka_unit_test(cancels_a_read_into_memory_and_keeps_its_bytes),
+    cmocka_unit_test(cancels_a_streaming_read_from_inside),
+    cmocka_unit_test(times_out_when_nothing_comes),
+    cmocka_unit_test(closes_over_max_buffer_size),
+    cmocka_unit_test(serves_small_reads_whatever_the_peer_sends_ahead),
+    cmocka_unit_test(reads_until_close_as_much_as_may_be_buffered),
+};
+
+static const struct CMUnitTest once[] = {
+    cmocka_unit_test(shows_a_consumer_all_that_is_unread),
+    cmocka_unit_test(tells_a_consumer_once_how_it_ended_and_what_is_left),
+    cmocka_unit_test(shows_the_next_consumer_what_the_first_left),
+    cmocka_unit_test(does_not_show_a_byte_again_that_was_taken),
+    cmocka_unit_test(does_not_stream_a_byte_again_after_closing),
+    cmocka_unit_test(calls_back_from_the_loop_only),
+    cmocka_unit_test(reads_again_and_again_in_no_more_stack_and_memory),
+    cmocka_unit_test(reads_many_lines_from_one_packet_with_few_receives),
+    cmocka_unit_test(does_not_time_out_without_a_read),
+    cmocka_unit_test(takes_back_a_timeout),
+    cmocka_unit_test(holds_back_a_peer_that_nobody_reads_from),
+    cmocka_unit_test(allocates_for_what_came_only),
+    cmocka_unit_test(owns_no_buffer_while_it_waits),
+    cmocka_unit_test(lets_no_greedy_stream_starve_the_others),
+    cmocka_unit_test(costs_one_receive_and_one_send_a_message),
+};
+
+STREAMPAIR_MAIN(at_all_sizes, once)
