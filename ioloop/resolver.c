@@ -407,7 +407,7 @@ static struct query *new_query(struct ioloop *loop, const char *host, int port, 
     return query;
 }
 
-/* A literal needs no timeout; asking for one shows whether the loop is closing. */
+/* A literal needs no timeout, its task comes first; but asking for one shows whether the loop is closing. */
 static int start_query(struct query *query, struct resolver *resolver, double timeout)
 {
     query->timeout = ioloop_call_later(query->loop, timeout, on_query_timeout, query);
@@ -415,7 +415,6 @@ static int start_query(struct query *query, struct resolver *resolver, double ti
         return -errno;
     int error = read_literal(query);
     if (error != NOT_A_LITERAL) {
-        ioloop_remove_timeout(query->loop, query->timeout);
         tell_soon(query, error);
         return 0;
     }

@@ -45,8 +45,8 @@ void bench_unwatch(void *watch);
 /* Runs the callback on the loop's thread. */
 void bench_post(bench_fn *callback, void *arg);
 
-/* A timeout of a connection that nothing has come from for so long, and the news that something has come. seconds is the
- * same for all, and grows a little: the loop does not run meanwhile, and its clock may stand still. */
+/* A timeout of a connection that nothing has come from for so long, and the news that something has come. seconds is
+ * the same for all, and grows a little: the loop does not run meanwhile, and its clock may stand still. */
 void bench_idle_init(void *idle, double seconds);
 void bench_idle_touch(void *idle, double seconds);
 

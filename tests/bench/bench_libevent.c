@@ -1,5 +1,5 @@
-/* bench.h on libevent. call_soon is a timeout of no time: an event made active by hand would be cheaper, but runs in the
- * same turn, and a chain of them would keep the loop from its descriptors. */
+/* bench.h on libevent. call_soon is a timeout of no time: an event made active by hand would be cheaper, but runs in
+ * the same turn, and a chain of them would keep the loop from its descriptors. */
 #include "bench.h"
 
 #include <event2/event.h>

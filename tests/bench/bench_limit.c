@@ -1,5 +1,5 @@
-/* bench.h on the kernel and nothing else: epoll, an eventfd, a heap of timers, a queue. What is left out is what makes a
- * library: no handler may be removed while another one runs, nothing is checked, nothing can fail. */
+/* bench.h on the kernel and nothing else: epoll, an eventfd, a heap of timers, a queue. What is left out is what makes
+ * a library: no handler may be removed while another one runs, nothing is checked, nothing can fail. */
 #include "bench.h"
 
 #include <stdbool.h>

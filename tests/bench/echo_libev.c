@@ -38,8 +38,8 @@ static void keep_rest(struct ev_loop *loop, struct connection *connection, const
 static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 {
     struct connection *connection = watcher->data;
-    ssize_t sent = send(watcher->fd, connection->rest + connection->sent, connection->length - connection->sent,
-                        MSG_NOSIGNAL);
+    ssize_t sent =
+        send(watcher->fd, connection->rest + connection->sent, connection->length - connection->sent, MSG_NOSIGNAL);
 
     (void)events;
     if (sent < 0 && errno != EAGAIN) {

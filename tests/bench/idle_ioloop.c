@@ -98,9 +98,8 @@ int main(int argc, char **argv)
     struct tcpserver_options options = { .max_connections = (size_t)expected + 1 };
     struct ioloop *loop = ioloop_current();
     struct tcpserver *server = loop != NULL ? tcpserver_new(loop, handle_stream, NULL, &options) : NULL;
-    int port = server != NULL
-                   ? tcpserver_listen(server, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" })
-                   : -1;
+    int port =
+        server != NULL ? tcpserver_listen(server, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" }) : -1;
     if (port < 0) {
         fprintf(stderr, "%s: %s\n", argv[0], ioloop_strerror(port));
         return 1;

@@ -71,7 +71,7 @@ static double latency(double part)
     int class = 0;
 
     while (class < POWERS * CLASSES - 1 && (before += latencies[class]) <= rank)
-        class++;
+        class ++;
     int power = class < CLASSES ? 0 : class / CLASSES - 1;
     return (double)((uint64_t)(class - power * CLASSES) << power) / 1e3;
 }
@@ -119,7 +119,8 @@ static double server_resident(void)
 
 static int open_connection(void)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)port),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -142,8 +143,8 @@ static void go_on_sending(struct connection *connection)
     bool waited = connection->waits;
 
     while (connection->sent < size) {
-        ssize_t count = send(connection->fd, message + connection->sent, size - connection->sent,
-                             MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t count =
+            send(connection->fd, message + connection->sent, size - connection->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (count < 0 && errno != EAGAIN)
             measure_fail("send");
         if (count < 0)
@@ -294,7 +295,8 @@ static bool parse_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
     if (!parse_options(argc, argv)) {
-        fprintf(stderr, "usage: %s [-c CONNECTIONS] [-s SIZE] [-n MESSAGES | -d SECONDS | -i] [-p PID] PORT\n", argv[0]);
+        fprintf(stderr, "usage: %s [-c CONNECTIONS] [-s SIZE] [-n MESSAGES | -d SECONDS | -i] [-p PID] PORT\n",
+                argv[0]);
         return 2;
     }
     measure_on_cpu(1);

@@ -1,5 +1,5 @@
-/* on_cpu N PROGRAM [ARGUMENT...]: runs a program on the N-th processor alone (on any, if there are not so many), with as
- * many descriptors as it may have. */
+/* on_cpu N PROGRAM [ARGUMENT...]: runs a program on the N-th processor alone (on any, if there are not so many), with
+ * as many descriptors as it may have. */
 #include <unistd.h>
 
 #include "measure.h"
