@@ -165,6 +165,7 @@ static void look_at_slots(void *arg)
     }
     if ((int32_t)(now - deadlines->done) > 0)
         deadlines->done = now;
-    if (arm(deadlines) < 0)
-        ioloop_callback_failed(deadlines->loop, -ENOMEM); /* armed again by the next deadline that is set */
+    int error = arm(deadlines);
+    if (error < 0 && error != -EBADF) /* an expiry may have closed the loop */
+        ioloop_callback_failed(deadlines->loop, error); /* armed again by the next deadline that is set */
 }

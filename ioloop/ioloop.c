@@ -51,8 +51,9 @@ struct ioloop {
 
     struct looptask *tasks, **last_task;
     struct looptask *running_tasks;
-    struct taskqueue callbacks; /* added by this thread while the loop ran */
-    struct taskqueue taken;     /* posted ones, on their way to being run */
+    struct taskqueue callbacks; /* added by this thread while the loop runs */
+    struct taskqueue due;       /* those of this turn */
+    struct taskqueue taken;     /* posted ones of this turn */
     struct timeouts timeouts;
     struct deadlines *deadlines;
     struct loopmember *members;
@@ -283,7 +284,7 @@ static void forget_others(struct ioloop *loop)
         loop->posted = (struct taskqueue){ 0 }; /* one was just changing it; what it holds is lost */
     pthread_mutex_init(&loop->lock, NULL);
     atomic_fetch_and(&loop->asked, ~(unsigned)POSTED);
-    if (loop->posted.count > 0)
+    if (!taskqueue_is_empty(&loop->posted))
         atomic_fetch_or(&loop->asked, POSTED);
     atomic_store(&loop->wakers, 0);
     atomic_store(&loop->sleeping, false);
@@ -305,6 +306,7 @@ static void close_loop(struct ioloop *loop)
     deadlines_free(loop->deadlines);
     timeouts_free(&loop->timeouts);
     taskqueue_free(&loop->callbacks);
+    taskqueue_free(&loop->due);
     taskqueue_free(&loop->taken);
     taskqueue_free(&loop->posted);
     ioalloc_free(loop->handlers);
@@ -573,7 +575,7 @@ static int post(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
         error = -EBADF;
     else if (!taskqueue_push(&loop->posted, callback, arg))
         error = -ENOMEM;
-    else if (loop->posted.count == 1) {
+    else if (loop->posted.end == 1) {
         /* Who adds to a queue that is not empty finds that done. */
         atomic_fetch_or(&loop->asked, POSTED);
         wake(loop);
@@ -733,12 +735,20 @@ static void end_of_callback(struct ioloop *loop, int64_t start, void (*callback)
                     (void *)(uintptr_t)callback);
 }
 
-static void call(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
+static void __attribute__((noinline)) call_watched(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
 {
-    int64_t start = start_of_callback(loop);
+    int64_t start = read_clock(loop);
 
     callback(arg);
     end_of_callback(loop, start, (void (*)(void))callback);
+}
+
+static inline void call(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
+{
+    if (loop->slow_callback == 0)
+        callback(arg);
+    else
+        call_watched(loop, callback, arg);
 }
 
 /* Those that are there now; what they add waits for the next iteration. */
@@ -759,15 +769,12 @@ static void run_tasks(struct ioloop *loop)
     }
 }
 
-/* taken is empty: a turn runs all of it. */
 static void take_posted(struct ioloop *loop)
 {
-    if (!(atomic_load_explicit(&loop->asked, memory_order_relaxed) & POSTED))
+    if (!(atomic_load_explicit(&loop->asked, memory_order_relaxed) & POSTED) || !taskqueue_is_empty(&loop->taken))
         return;
     pthread_mutex_lock(&loop->lock);
-    struct taskqueue empty = loop->taken;
-    loop->taken = loop->posted;
-    loop->posted = empty;
+    taskqueue_exchange(&loop->taken, &loop->posted);
     atomic_fetch_and(&loop->asked, ~(unsigned)POSTED);
     pthread_mutex_unlock(&loop->lock);
 }
@@ -798,19 +805,12 @@ static void run_from_signals(struct ioloop *loop)
         call(loop, callback, arg);
 }
 
-/* own: those of this thread that were there when the turn began. */
-static void run_callbacks(struct ioloop *loop, size_t own)
+static void run_queue(struct ioloop *loop, struct taskqueue *queue)
 {
-    for (; own > 0; own--) {
-        struct taskqueue_entry entry = taskqueue_pop(&loop->callbacks);
+    struct taskqueue_entry entry;
+
+    while (taskqueue_next(queue, &entry))
         call(loop, entry.callback, entry.arg);
-    }
-    while (loop->taken.count > 0) {
-        struct taskqueue_entry entry = taskqueue_pop(&loop->taken);
-        call(loop, entry.callback, entry.arg);
-    }
-    if (atomic_load_explicit(&loop->asked, memory_order_relaxed) & SIGNALLED)
-        run_from_signals(loop);
 }
 
 static void run_due_timeouts(struct ioloop *loop)
@@ -860,7 +860,8 @@ static inline __attribute__((always_inline)) int run_handlers(struct ioloop *loo
 
 static bool has_something_to_run(const struct ioloop *loop)
 {
-    return loop->tasks != &no_task || loop->callbacks.count > 0 || atomic_load(&loop->asked) != 0;
+    return loop->tasks != &no_task || !taskqueue_is_empty(&loop->callbacks) || !taskqueue_is_empty(&loop->due) ||
+           atomic_load(&loop->asked) != 0;
 }
 
 /* How long the poller may wait, in nanoseconds; negative: without end. */
@@ -896,13 +897,16 @@ static inline int wait_for_events(struct ioloop *loop, int64_t wait)
 /* All that is due in this turn but the descriptors. Those callbacks run that were there when it began. */
 static void __attribute__((noinline)) run_what_is_due(struct ioloop *loop)
 {
-    size_t callbacks = loop->callbacks.count;
-
     if (timeouts_next(&loop->timeouts) != INT64_MAX)
         timeouts_collect_due(&loop->timeouts, read_time(loop));
+    if (taskqueue_is_empty(&loop->due)) /* not so in a child of fork(): its parent was in the middle of them */
+        taskqueue_exchange(&loop->due, &loop->callbacks);
     take_posted(loop);
     run_tasks(loop);
-    run_callbacks(loop, callbacks);
+    run_queue(loop, &loop->due);
+    run_queue(loop, &loop->taken);
+    if (atomic_load_explicit(&loop->asked, memory_order_relaxed) & SIGNALLED)
+        run_from_signals(loop);
     run_due_timeouts(loop);
 }
 

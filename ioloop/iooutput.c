@@ -12,7 +12,7 @@ struct iooutput *iooutput_new(void)
 
     if (output == NULL)
         return NULL;
-    *output = (struct iooutput){ NULL, &output->first, NULL, &output->done, 0 };
+    *output = (struct iooutput){ .last = &output->first, .last_done = &output->done };
     return output;
 }
 
@@ -75,6 +75,8 @@ void iooutput_append(struct iooutput *output, struct iooutput_segment *segment)
     *output->last = segment;
     output->last = &segment->next;
     output->pending += segment->left;
+    if (segment->file >= 0)
+        output->in_files += segment->left;
 }
 
 void iooutput_prepend(struct iooutput *output, struct iooutput_segment *segment)
@@ -160,10 +162,12 @@ void iooutput_sent(struct iooutput *output, uint64_t count)
 
         segment->left -= part;
         count -= part;
-        if (segment->file >= 0)
+        if (segment->file >= 0) {
             segment->offset += (off_t)part;
-        else
+            output->in_files -= part;
+        } else {
             segment->data += part;
+        }
     }
     finish_empty(output);
 }
@@ -193,5 +197,7 @@ struct iooutput_segment *iooutput_take_any(struct iooutput *output)
     if (output->first == NULL)
         output->last = &output->first;
     output->pending -= segment->left;
+    if (segment->file >= 0)
+        output->in_files -= segment->left;
     return segment;
 }

@@ -29,6 +29,7 @@ struct iooutput {
     struct iooutput_segment *first, **last; /* not sent */
     struct iooutput_segment *done, **last_done; /* sent; callbacks and owned data wait for the loop */
     uint64_t pending;
+    uint64_t in_files; /* of these: they take no memory */
 };
 
 struct iooutput *iooutput_new(void);

@@ -164,9 +164,11 @@ static void finish_stream(struct iostream *stream)
     tell_connected(stream, error);
     iostreamlayer_tell_written(stream);
     if (stream->consumer != NULL) {
-        size_t length = iobuffer_length(stream->input);
+        /* Who closed does not want to read on. */
+        size_t length = error != -ECANCELED ? iobuffer_length(stream->input) : 0;
         const char *data = length > 0 ? iobuffer_data(stream->input) : nothing;
         stream->consumer(stream, error, data, length, stream->consumer_arg);
+        stream->consumer = NULL;
     }
     iostreamlayer_end_output(stream, error);
     if (stream->close_callback != NULL)
@@ -280,8 +282,7 @@ static void end_consumer(struct iostream *stream)
         stream->consumer = NULL;
     stream->is_feeding = false;
     iostreamlayer_end_cork(stream);
-    if (!stream->is_closed)
-        iobuffer_consume(&stream->input, taken);
+    iobuffer_consume(&stream->input, taken);
 }
 
 /* What there is to do once input has ended, as far as reading goes. Outcomes: the next read waits for what is left
@@ -323,8 +324,7 @@ static void feed_unread(struct iostream *stream)
     size_t length = iobuffer_length(stream->input);
     size_t taken = feed(stream, length > 0 ? iobuffer_data(stream->input) : nothing, length);
 
-    if (!stream->is_closed)
-        iobuffer_consume(&stream->input, taken);
+    iobuffer_consume(&stream->input, taken);
 }
 
 /* Only what is left over after the consumer has seen it is copied. */
@@ -332,8 +332,18 @@ static void feed_scratch(struct iostream *stream, const char *data, size_t lengt
 {
     size_t taken = feed(stream, data, length);
 
-    if (taken < length && !stream->is_closed && iobuffer_append(&stream->input, data + taken, length - taken) < 0)
+    if (taken < length && iobuffer_append(&stream->input, data + taken, length - taken) < 0)
         iostreamlayer_fail(stream, -ENOMEM);
+}
+
+/* No more than may stay unread; one byte over it shows that a reader wants too much. */
+static size_t within_limit(const struct iostream *stream, size_t size)
+{
+    size_t most = iostreamlayer_max_buffer(stream);
+    size_t unread = iobuffer_length(stream->input);
+    size_t room = unread < most ? most - unread : 0;
+
+    return size <= room ? size : room + 1;
 }
 
 static ssize_t receive_into(struct iostream *stream, char *memory, size_t size)
@@ -354,7 +364,7 @@ static ssize_t receive_behind_unread(struct iostream *stream, size_t missing, si
 
     if (ahead > READ_AHEAD)
         ahead = READ_AHEAD;
-    *size = missing != 0 && missing < ahead ? missing : ahead;
+    *size = within_limit(stream, missing != 0 && missing < ahead ? missing : ahead);
     char *place = iobuffer_reserve(&stream->input, *size);
     if (place == NULL)
         return -ENOMEM;
@@ -366,13 +376,13 @@ static ssize_t receive_behind_unread(struct iostream *stream, size_t missing, si
     return count;
 }
 
-static ssize_t receive_by_scratch(struct iostream *stream)
+static ssize_t receive_by_scratch(struct iostream *stream, size_t size)
 {
     char *scratch = loopmember_scratch(stream->loop);
 
     if (scratch == NULL)
         return -ENOMEM;
-    ssize_t count = transport_read(stream, scratch, LOOPMEMBER_SCRATCH);
+    ssize_t count = transport_read(stream, scratch, size);
     if (count <= 0)
         return count;
     if (stream->input == NULL)
@@ -394,8 +404,8 @@ static ssize_t receive_once(struct iostream *stream, size_t *size)
         return receive_into(stream, into, *size = missing);
     if (iobuffer_length(stream->input) >= READ_DIRECT)
         return receive_behind_unread(stream, missing, size);
-    *size = LOOPMEMBER_SCRATCH;
-    return receive_by_scratch(stream);
+    *size = within_limit(stream, LOOPMEMBER_SCRATCH);
+    return receive_by_scratch(stream, *size);
 }
 
 static bool may_hide_bytes(const struct iostream *stream)
@@ -405,7 +415,7 @@ static bool may_hide_bytes(const struct iostream *stream)
 
 static bool is_over_limit(struct iostream *stream)
 {
-    if (iobuffer_length(stream->input) <= iostreamlayer_max_buffer(stream))
+    if (stream->consumer == NULL || iobuffer_length(stream->input) <= iostreamlayer_max_buffer(stream))
         return false;
     iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "descriptor %d: over max_buffer_size", stream->fd);
     iostreamlayer_fail(stream, -ENOBUFS);
@@ -462,6 +472,7 @@ static void connected(struct iostream *stream)
     iostreamlayer_end_cork(stream);
     if (!stream->is_closed && stream->output != NULL)
         iostreamlayer_send_output(stream);
+    iostreamlayer_try_shutdown(stream);
 }
 
 static void go_on_with_handshake(struct iostream *stream)
@@ -476,6 +487,8 @@ static void go_on_with_handshake(struct iostream *stream)
     }
     stream->is_handshaking = false;
     connected(stream);
+    if (may_hide_bytes(stream))
+        looptask_add(stream->loop, &stream->task);
 }
 
 static void go_on_with_connect(struct iostream *stream)
@@ -507,7 +520,7 @@ static void handle_error(struct iostream *stream)
 {
     int error = stream->is_write_only ? -EPIPE : stream->is_pipe ? 0 : kernel_socket_error(stream->fd);
 
-    if (error == 0 && stream->end < 0 && stream->end != -ESHUTDOWN)
+    if (error == 0 && (stream->end != -ESHUTDOWN || stream->input == NULL))
         error = stream->end;
     if (error < 0 && stream->input != NULL)
         stream->end = error;
@@ -559,7 +572,7 @@ static void __attribute__((noinline)) feed_rest(struct iostream *stream, const c
 
     if (some || stream->is_fresh)
         taken = feed(stream, data, length);
-    if (taken < length && !stream->is_closed && iobuffer_append(&stream->input, data + taken, length - taken) < 0)
+    if (taken < length && iobuffer_append(&stream->input, data + taken, length - taken) < 0)
         iostreamlayer_fail(stream, -ENOMEM);
 }
 
@@ -580,7 +593,7 @@ static void handle_events(int fd, unsigned events, void *arg)
         stream->is_feeding = true;
         stream->is_fresh = false;
         size_t taken = stream->consumer(stream, 0, front->scratch, (size_t)count, stream->consumer_arg);
-        if (taken < (size_t)count)
+        if (taken < (size_t)count || stream->takes_nothing)
             feed_rest(stream, front->scratch + taken, (size_t)count - taken, taken > 0);
         stream->is_feeding = false;
         iostreamlayer_end_cork(stream);
@@ -629,7 +642,7 @@ void iostreamlayer_begin_read(struct iostream *stream, iostream_consumer_fn *con
         deadline_touch(&stream->extras->read_deadline, deadline_now(stream->loop));
     if (stream->is_feeding)
         return;
-    if (stream->input != NULL || takes_nothing || stream->end != 0)
+    if (stream->input != NULL || takes_nothing || stream->end != 0 || may_hide_bytes(stream))
         looptask_add(stream->loop, &stream->task);
     else
         iostreamlayer_update_interest(stream);

@@ -385,6 +385,10 @@ void iostream_cancel_read(struct iostream *stream)
     if (!stream->is_read_op || stream->is_closed)
         return;
     struct read_op *op = stream->consumer_arg;
+    if (op->is_into && iobuffer_append(&stream->input, op->with.into, op->scanned) < 0) {
+        iostreamlayer_fail(stream, -ENOMEM);
+        return;
+    }
     op->partial = true;
     op->is_into = false; /* the caller has its memory back */
     iostreamlayer_begin_read(stream, consume_cancelled, op, true);

@@ -99,9 +99,11 @@ static ssize_t load_file_chunk(struct iostream *stream)
         return count < 0 ? -errno : -EIO;
     }
     chunk->left = (uint64_t)count;
+    chunk->room = 0;
     file->left -= (uint64_t)count;
     file->offset += count;
     stream->output->pending -= (uint64_t)count;
+    stream->output->in_files -= (uint64_t)count;
     iooutput_prepend(stream->output, chunk);
     return 0;
 }
@@ -164,6 +166,7 @@ void iostreamlayer_send_output(struct iostream *stream)
 
     if (!may_send(stream) || is_corked_by_program(stream) || stream->output == NULL)
         return;
+    iooutput_sent(stream->output, 0); /* so that the first has something to send */
     for (int i = 0; i < SEND_BUDGET && !full && stream->output->pending > 0; i++) {
         ssize_t sent = send_once(stream, &full);
         if (sent < 0) {
@@ -190,10 +193,9 @@ static ssize_t settle_cork(struct iostream *stream, struct loopcork *cork, size_
         return (ssize_t)sent;
     loopcork_clear(cork);
     if (sent >= used) {
-        if (stream->output != NULL) {
+        if (stream->output != NULL)
             iooutput_sent(stream->output, 0);
-            note_progress(stream);
-        }
+        note_progress(stream);
         return (ssize_t)(sent - used);
     }
     struct iooutput_segment *segment = iooutput_new_segment(rest.iov_len);
@@ -228,7 +230,7 @@ void iostreamlayer_flush_cork(struct iostream *stream)
         sent = iostreamlayer_transport_write(stream, &(struct iovec){ cork->bytes, cork->used }, 1, false);
     else
         sent = kernel_send_bytes(stream->fd, cork->bytes, cork->used);
-    if (sent == (ssize_t)cork->used && stream->output == NULL)
+    if (sent == (ssize_t)cork->used && stream->output == NULL && stream->extras == NULL)
         loopcork_clear(cork);
     else
         settle_flush(stream, cork, sent);
@@ -259,11 +261,21 @@ void iostream_cork(struct iostream *stream)
         stream->extras->corks++;
 }
 
+/* What the loop's cork holds was written first. */
+static void flush_own_cork(struct iostream *stream)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
+    if (cork->owner == stream && cork->used > 0)
+        iostreamlayer_flush_cork(stream);
+}
+
 void iostream_uncork(struct iostream *stream)
 {
-    if (stream->is_closed || !is_corked_by_program(stream))
+    if (stream->is_closed || !is_corked_by_program(stream) || --stream->extras->corks > 0)
         return;
-    if (--stream->extras->corks == 0)
+    flush_own_cork(stream);
+    if (!stream->is_closed)
         iostreamlayer_send_output(stream);
 }
 
@@ -272,7 +284,7 @@ void iostream_uncork(struct iostream *stream)
 static int check_write(struct iostream *stream, uint64_t length)
 {
     uint64_t most = MAX_WRITE_BUFFER;
-    uint64_t pending = iostream_pending(stream);
+    uint64_t pending = iostream_pending(stream) - (stream->output != NULL ? stream->output->in_files : 0);
 
     if (stream->is_closed)
         return -EBADF;
@@ -280,7 +292,7 @@ static int check_write(struct iostream *stream, uint64_t length)
         return -EPIPE;
     if (stream->extras != NULL && stream->extras->options.max_write_buffer_size != 0)
         most = stream->extras->options.max_write_buffer_size;
-    if (pending == 0 || pending + length <= most)
+    if (pending == 0 || (pending <= most && length <= most - pending))
         return 0;
     iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "descriptor %d: over max_write_buffer_size, its peer does not read",
                 stream->fd);
@@ -379,7 +391,7 @@ static int fail_write(struct iostream *stream, int error)
 static int write_now(struct iostream *stream, struct loopcork *cork, const struct iovec *vector, int count,
                      uint64_t length, iostream_write_fn *callback, void *arg)
 {
-    ssize_t sent = send_behind_cork(stream, cork, vector, count);
+    ssize_t sent = length > 0 ? send_behind_cork(stream, cork, vector, count) : 0;
 
     if (sent < 0)
         return fail_write(stream, (int)sent);
@@ -414,7 +426,7 @@ int iostream_writev(struct iostream *stream, const struct iovec *vector, int cou
         error = keep_rest(stream, vector, count, 0, callback, arg);
         if (error == 0)
             iostreamlayer_update_interest(stream);
-    } else if (cork->owner == stream && fits_in_cork(cork, (size_t)length)) {
+    } else if (cork->owner == stream && length + cork->used > 0 && fits_in_cork(cork, (size_t)length)) {
         error = put_in_cork(stream, cork, vector, count, callback, arg);
     } else {
         error = write_now(stream, cork, vector, count, length, callback, arg);
@@ -450,16 +462,13 @@ int iostream_write(struct iostream *stream, const void *data, size_t length, ios
 /* A segment of its own, behind everything that was written before. */
 static int write_segment(struct iostream *stream, struct iooutput_segment *segment)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
-
     if (segment == NULL || !make_output(stream)) {
         ioalloc_free(segment);
         return -ENOMEM;
     }
     bool was_empty = stream->output->pending == 0;
     iooutput_append(stream->output, segment);
-    if (cork->owner == stream && cork->used > 0)
-        iostreamlayer_flush_cork(stream);
+    flush_own_cork(stream);
     if (!stream->is_closed && was_empty && may_send(stream))
         iostreamlayer_send_output(stream);
     else
@@ -506,8 +515,10 @@ int iostream_sendfile(struct iostream *stream, int file, off_t offset, uint64_t 
                       void *arg)
 {
     int error = check_write(stream, 0);
+    int64_t end;
 
-    if (error == 0 && (file < 0 || offset < 0))
+    if (error == 0 && (file < 0 || offset < 0 || __builtin_add_overflow(offset, length, &end) ||
+                       __builtin_add_overflow(iostream_pending(stream), length, &end)))
         error = -EINVAL;
     if (error < 0)
         return error;

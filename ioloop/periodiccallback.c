@@ -103,10 +103,10 @@ static void run(void *arg)
     if (!periodic->running || periodic->timeout != 0)
         return;
     int error = schedule(periodic);
-    if (error < 0) {
+    if (error < 0)
         periodic->running = false;
+    if (error < 0 && error != -EBADF) /* the callback may have closed the loop */
         ioloop_callback_failed(periodic->loop, error);
-    }
 }
 
 int periodiccallback_start(struct periodiccallback *periodic)

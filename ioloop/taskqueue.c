@@ -1,7 +1,5 @@
 #include "ioloop/taskqueue.h"
 
-#include <string.h>
-
 #include "ioloop/ioalloc.h"
 
 void taskqueue_free(struct taskqueue *queue)
@@ -17,9 +15,6 @@ bool taskqueue_grow(struct taskqueue *queue)
 
     if (entries == NULL)
         return false;
-    /* The ring was full: what stood before first has wrapped around and now goes behind the rest. */
-    if (queue->first != 0)
-        memcpy(entries + queue->capacity, entries, queue->first * sizeof *entries);
     queue->entries = entries;
     queue->capacity = capacity;
     return true;

@@ -1,4 +1,6 @@
-/* Internal: taskqueue.h, callbacks in the order in which they were added: a ring that grows. */
+/* Internal: taskqueue.h, callbacks in the order in which they were added. A queue is either added to or run: the loop
+ * exchanges the two at the beginning of each turn, so what a callback adds is not of that turn, and there is nothing to
+ * wrap around. */
 #ifndef IOLOOP_TASKQUEUE_H
 #define IOLOOP_TASKQUEUE_H
 
@@ -15,7 +17,7 @@ struct taskqueue_entry {
 /* Zeroed memory is an empty queue. */
 struct taskqueue {
     struct taskqueue_entry *entries;
-    size_t first, count, capacity; /* capacity is a power of two */
+    size_t first, end, capacity;
 };
 
 void taskqueue_free(struct taskqueue *queue);
@@ -23,23 +25,36 @@ void taskqueue_free(struct taskqueue *queue);
 /* Twice the room. False: no memory. */
 bool taskqueue_grow(struct taskqueue *queue);
 
+static inline bool taskqueue_is_empty(const struct taskqueue *queue)
+{
+    return queue->end == 0;
+}
+
 static inline bool taskqueue_push(struct taskqueue *queue, ioloop_callback_fn *callback, void *arg)
 {
-    if (queue->count == queue->capacity && !taskqueue_grow(queue))
+    if (queue->end == queue->capacity && !taskqueue_grow(queue))
         return false;
-    queue->entries[(queue->first + queue->count++) & (queue->capacity - 1)] =
-        (struct taskqueue_entry){ callback, arg };
+    queue->entries[queue->end++] = (struct taskqueue_entry){ callback, arg };
     return true;
 }
 
-/* Of a queue that is not empty. */
-static inline struct taskqueue_entry taskqueue_pop(struct taskqueue *queue)
+/* The next one; false when there is none, and then the queue is empty again. */
+static inline bool taskqueue_next(struct taskqueue *queue, struct taskqueue_entry *entry)
 {
-    struct taskqueue_entry entry = queue->entries[queue->first];
+    if (queue->first == queue->end) {
+        queue->first = queue->end = 0;
+        return false;
+    }
+    *entry = queue->entries[queue->first++];
+    return true;
+}
 
-    queue->first = (queue->first + 1) & (queue->capacity - 1);
-    queue->count--;
-    return entry;
+static inline void taskqueue_exchange(struct taskqueue *a, struct taskqueue *b)
+{
+    struct taskqueue a_was = *a;
+
+    *a = *b;
+    *b = a_was;
 }
 
 #endif

@@ -518,28 +518,45 @@ static void the_error_leaves_signals_and_number_as_they_were(void **state)
     assert_int_equal(ioprocess_task_id(), -1);
 }
 
+static void fail_two_forks_after_the_first(void)
+{
+    shared->forks_that_succeed = 1;
+    shared->forks_that_fail = 2;
+}
+
+static int work_when_both_do(int id, int life)
+{
+    while (shared->starts[0] == 0 || shared->starts[1] == 0)
+        sched_yield();
+    return 0;
+}
+
+static void a_worker_that_cannot_be_started_is_tried_again_every_second(void **state)
+{
+    assert_int_equal(status_of(start_crew(2, -1, fail_two_forks_after_the_first, work_when_both_do)), 0);
+    assert_int_equal(shared->starts[0], 1);
+    assert_int_equal(shared->starts[1], 1);
+    assert_int_equal(shared->forks, 4); /* and not in between */
+    assert_int_equal(shared->shortages, 1);
+    assert_int_equal(shared->warnings, 0);
+}
+
 static void fail_second_fork(void)
 {
     shared->forks_that_succeed = 1;
     shared->forks_that_fail = 1;
 }
 
-static int work_when_both_do(int id, int life)
+static int die_once(int id, int life)
 {
-    say('r');
-    while (shared->starts[0] == 0 || shared->starts[1] == 0)
-        sched_yield();
-    return 0;
+    return life == 0;
 }
 
-static void a_worker_that_cannot_be_started_is_tried_again_later(void **state)
+static void the_last_worker_is_tried_again_too(void **state)
 {
-    assert_int_equal(status_of(start_crew(2, -1, fail_second_fork, work_when_both_do)), 0);
-    assert_int_equal(shared->starts[0], 1);
-    assert_int_equal(shared->starts[1], 1);
-    assert_int_equal(shared->forks, 3); /* once a second, and not in between */
+    assert_int_equal(status_of(start_crew(1, 1, fail_second_fork, die_once)), 0);
+    assert_int_equal(shared->starts[0], 2);
     assert_int_equal(shared->shortages, 1);
-    assert_int_equal(shared->warnings, 0);
 }
 
 static void fail_all_forks_but_the_first_two(void)
@@ -622,7 +639,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(unknown_children_are_ignored),
     cmocka_unit_test(when_no_worker_can_be_started_an_error_is_answered),
     cmocka_unit_test(the_error_leaves_signals_and_number_as_they_were),
-    cmocka_unit_test(a_worker_that_cannot_be_started_is_tried_again_later),
+    cmocka_unit_test(a_worker_that_cannot_be_started_is_tried_again_every_second),
+    cmocka_unit_test(the_last_worker_is_tried_again_too),
     cmocka_unit_test(a_signal_ends_the_trying),
     cmocka_unit_test(what_waits_in_a_buffer_is_written_once),
     cmocka_unit_test(workers_draw_different_numbers),

@@ -185,11 +185,13 @@ static void it_ends_with_its_loop(void **state)
     new_periodic(1, note, "b");
     close_loop();
     open_loop();
+    testing_begin_logs();
     new_periodic(1, close_the_loop, "a");
     start();
     the_time = 105;
     assert_int_equal(ioloop_start(loop), 0);
     assert_string_equal(trace, "a");
+    assert_int_equal(testing_logs(NULL), 0);
     assert_int_equal(faults_allocated(), allocated);
 }
 

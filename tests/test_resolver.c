@@ -270,12 +270,11 @@ static void what_has_been_told_is_freed(void **state)
     struct ioloop *loop = new_loop();
     struct answer answer;
 
-    resolve(NULL, loop, "many.test", 80, AF_UNSPEC, &answer);
-    ioexecutor_close(ioexecutor_default(), true); /* with its last job, which may not have been let go of yet */
+    for (int i = 0; i < 4; i++)
+        resolve(NULL, loop, "many.test", 80, AF_UNSPEC, &answer);
     long before = faults_allocated();
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 10; i++)
         resolve(NULL, loop, i % 2 ? "many.test" : "127.0.0.1", 80, AF_UNSPEC, &answer);
-    ioexecutor_close(ioexecutor_default(), true);
     assert_int_equal(faults_allocated(), before);
     assert_true(ioloop_next_timeout(loop) < 0);
     end(loop);
@@ -1147,5 +1146,6 @@ static const struct CMUnitTest tests[] = {
 int main(void)
 {
     find_real_functions();
+    faults_allocated(); /* counts from here on */
     return testing_run(__FILE__, tests, sizeof tests / sizeof *tests);
 }

@@ -91,6 +91,8 @@ struct client {
     int calls, error;
     bool called, has_hello;
     struct iostream *stream;
+    struct ioexecutor *executor; /* of slow names */
+    struct resolver *resolver;
 };
 
 static bool has_ipv6(void)
@@ -473,23 +475,36 @@ static void gives_up_a_silent_address_in_time(void **state)
     end_client(&client);
 }
 
-/* A name that is not resolved before release_names. */
-static void begin_slow_name(struct client *client, const struct tcpclient_options *options)
+/* A name that is not resolved before release_name; on a thread of its own, whose end end_slow_name waits for. */
+static void start_slow_name(struct client *client, struct tcpclient_options options)
 {
-    begin_with_server(client, "127.0.0.1");
     assert_int_equal(pipe(release_pipe), 0);
-    start_connect(client, "slow.test", options);
+    client->executor = ioexecutor_new(1, 1);
+    options.resolver = client->resolver = resolver_new(client->executor);
+    assert_non_null(client->resolver);
+    start_connect(client, "slow.test", &options);
     testing_spin(client->loop, 3);
     assert_false(client->called);
 }
 
-static void release_names(void)
+static void begin_slow_name(struct client *client, struct tcpclient_options options)
+{
+    begin_with_server(client, "127.0.0.1");
+    start_slow_name(client, options);
+}
+
+static void release_name(void)
 {
     assert_int_equal(write(release_pipe[1], "x", 1), 1);
 }
 
-static void close_release_pipe(void)
+static void end_slow_name(struct client *client)
 {
+    release_name();
+    end_client(client);
+    if (client->resolver != NULL)
+        resolver_close(client->resolver);
+    ioexecutor_close(client->executor, true);
     close(release_pipe[0]);
     close(release_pipe[1]);
 }
@@ -499,16 +514,14 @@ static void counts_the_time_that_the_name_takes(void **state)
 {
     struct client client;
 
-    begin_slow_name(&client, &(struct tcpclient_options){ .timeout = 0.05 });
+    begin_slow_name(&client, (struct tcpclient_options){ .timeout = 0.05 });
     client.clock += 0.049;
     testing_spin(client.loop, 3);
     assert_false(client.called);
     client.clock += 0.002;
     testing_run_until(client.loop, &client.called);
     assert_int_equal(client.error, -ETIMEDOUT);
-    release_names();
-    end_client(&client);
-    close_release_pipe();
+    end_slow_name(&client);
 }
 
 static void leaves_the_connection_what_the_name_has_left_over(void **state)
@@ -519,12 +532,11 @@ static void leaves_the_connection_what_the_name_has_left_over(void **state)
     begin_client(&client);
     begin_silence(&silence, "127.0.0.1", 0);
     client.port = netutil_bound_port(silence.listener);
-    assert_int_equal(pipe(release_pipe), 0);
-    start_connect(&client, "slow.test", &(struct tcpclient_options){ .timeout = 1 });
+    start_slow_name(&client, (struct tcpclient_options){ .timeout = 1 });
     faults_count_reset();
     client.clock += 0.9;
     testing_spin(client.loop, 3);
-    release_names();
+    release_name();
     while (faults_count("connect") == 0)
         testing_spin(client.loop, 1);
     client.clock += 0.09;
@@ -535,8 +547,7 @@ static void leaves_the_connection_what_the_name_has_left_over(void **state)
     assert_int_equal(client.calls, 1);
     assert_int_equal(client.error, -ETIMEDOUT);
     end_silence(&silence);
-    end_client(&client);
-    close_release_pipe();
+    end_slow_name(&client);
 }
 
 /* Cancelling. */
@@ -567,11 +578,9 @@ static void cancels_while_the_name_is_looked_up(void **state)
 {
     struct client client;
 
-    begin_slow_name(&client, NULL);
+    begin_slow_name(&client, (struct tcpclient_options){ 0 });
     cancel_and_wait(&client);
-    release_names();
-    end_client(&client);
-    close_release_pipe();
+    end_slow_name(&client);
 }
 
 static void cancels_while_connecting(void **state)
@@ -664,10 +673,9 @@ static void ends_with_the_loop_at_each_stage(void **state)
     begin_with_server(&client, "127.0.0.1");
     start_connect(&client, "127.0.0.1", NULL);
     close_loop_now(&client);
-    begin_slow_name(&client, NULL);
+    begin_slow_name(&client, (struct tcpclient_options){ 0 });
     close_loop_now(&client);
-    release_names();
-    close_release_pipe();
+    end_slow_name(&client);
     start_in_silence(&client, &silence, NULL);
     close_loop_now(&client);
     end_silence(&silence);
@@ -701,16 +709,14 @@ static void lets_its_callback_close_the_loop(void **state)
 
 static void ends_with_its_resolver(void **state)
 {
-    struct resolver *resolver = resolver_new(NULL);
     struct client client;
 
-    begin_slow_name(&client, &(struct tcpclient_options){ .resolver = resolver });
-    resolver_close(resolver);
+    begin_slow_name(&client, (struct tcpclient_options){ 0 });
+    resolver_close(client.resolver);
+    client.resolver = NULL;
     testing_run_until(client.loop, &client.called);
     assert_int_equal(client.error, -ECANCELED);
-    release_names();
-    end_client(&client);
-    close_release_pipe();
+    end_slow_name(&client);
 }
 
 static void asks_the_resolver_it_was_given(void **state)

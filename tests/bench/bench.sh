@@ -5,7 +5,7 @@
 #   bench.sh NAME...    calls timers touch wakeups pipes echo memory: some of it
 #   bench.sh exact      instructions and system calls a message, which do not depend on the machine and its load
 # Environment: BUILD (build), ROUNDS (5), SECONDS_EACH (1: a round of echo), COUNT (1000000: of callbacks, of timers, of
-# posts), CONNECTIONS (10000: of memory), CC, MAKE.
+# posts), CONNECTIONS (10000, which is the most: of memory), CC, MAKE.
 # A machine that has other things to do shows it: see how far the least and the greatest are apart.
 
 BUILD=${BUILD:-build} ROUNDS=${ROUNDS:-5} SECONDS_EACH=${SECONDS_EACH:-1} COUNT=${COUNT:-1000000}
@@ -117,6 +117,7 @@ stop_server()
     exec 3<&-
 }
 
+# shellcheck disable=SC2317
 clean_up()
 {
     stop_server
@@ -179,10 +180,11 @@ measure_memory_of()
     shift
     start_server "$bench/on_cpu" 0 "$@" || return 0
     if "$bench/load_echo" -i -c "$CONNECTIONS" -s 64 -p "$server" "$port" > "$work/figures"; then
-        [ "$name" = idle_ioloop ] || keep memory "$name"
         if [ "$name" = idle_ioloop ]; then
-            { read -r first && read -r second && printf '%s\n' "$first" "$second"; } <&3 > "$work/figures"
+            head -n 2 <&3 > "$work/figures"
             keep memory ioloop
+        else
+            keep memory "$name"
         fi
     else
         complain "memory of $name failed"
@@ -192,6 +194,11 @@ measure_memory_of()
 
 measure_memory()
 {
+    # shellcheck disable=SC3045
+    files=$(ulimit -Hn)
+    if [ "$files" != unlimited ] && [ "$files" -lt $((CONNECTIONS + 100)) ]; then
+        CONNECTIONS=$((files - 100))
+    fi
     measure_memory_of idle_ioloop "$bench/idle_ioloop" "$CONNECTIONS"
     for loop in $loops; do
         # shellcheck disable=SC2046
@@ -219,6 +226,7 @@ run_server()
 # libc is kept from instructions that repeat themselves: callgrind counts each time.
 count_instructions()
 {
+    # shellcheck disable=SC2086
     run_server "$1" env GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=1000000000 \
         valgrind --tool=callgrind --callgrind-out-file="$work/callgrind" $2 || return 1
     sed -n 's/^summary: *//p' "$work/callgrind" | head -n 1

@@ -15,7 +15,7 @@
 #define ECHO_BACKLOG 4096
 #define ECHO_BUFFER  65536
 
-static inline void echo_fail(const char *what)
+_Noreturn static inline void echo_fail(const char *what)
 {
     perror(what);
     exit(1);

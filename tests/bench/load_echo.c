@@ -68,12 +68,12 @@ static void count_latency(double seconds)
 static double latency(double part)
 {
     uint64_t rank = (uint64_t)((double)answered * part), before = 0;
-    int class = 0;
+    int i = 0;
 
-    while (class < POWERS * CLASSES - 1 && (before += latencies[class]) <= rank)
-        class ++;
-    int power = class < CLASSES ? 0 : class / CLASSES - 1;
-    return (double)((uint64_t)(class - power * CLASSES) << power) / 1e3;
+    while (i < POWERS * CLASSES - 1 && (before += latencies[i]) <= rank)
+        i++;
+    int power = i < CLASSES ? 0 : i / CLASSES - 1;
+    return (double)((uint64_t)(i - power * CLASSES) << power) / 1e3;
 }
 
 /* Seconds of processor time of all the server's threads. */
@@ -119,11 +119,10 @@ static double server_resident(void)
 
 static int open_connection(void)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_port = htons((uint16_t)port),
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    address.sin_port = htons((uint16_t)port);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
         measure_fail("connect");
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));

@@ -41,8 +41,8 @@ static inline void measure_on_cpu(int n)
     if (n >= count)
         return;
     CPU_ZERO(&one);
-    for (int cpu = 0, found = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (CPU_ISSET(cpu, &allowed) && found++ == n)
+    for (unsigned cpu = 0, found = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &allowed) && found++ == (unsigned)n)
             CPU_SET(cpu, &one);
     }
     sched_setaffinity(0, sizeof one, &one);
@@ -60,7 +60,7 @@ static inline rlim_t measure_raise_files(void)
     return limit.rlim_cur;
 }
 
-static inline void measure_fail(const char *what)
+_Noreturn static inline void measure_fail(const char *what)
 {
     perror(what);
     exit(1);

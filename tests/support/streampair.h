@@ -99,8 +99,8 @@ void streampair_hang_up(struct streampair *pair);
 /* A TCP peer goes with a reset. */
 void streampair_reset(struct streampair *pair);
 
-/* Makes the stream's way out as narrow as the kernel allows, and fills it: from then on writes wait. Answers how many
- * bytes of the pattern it took. */
+/* narrow gives the socket small buffers; fill writes until writes wait, and answers how many bytes of the pattern it
+ * took. */
 void streampair_narrow(struct streampair *pair);
 uint64_t streampair_fill(struct streampair *pair);
 

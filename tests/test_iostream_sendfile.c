@@ -1,0 +1,327 @@
+/* iostream_sendfile: over sockets, pipes and transports, alone and among memory, and files that are not what was said. */
+#include "ioloop/iostream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "ioloop/ioloop.h"
+#include "tests/support/faults.h"
+#include "tests/support/streampair.h"
+#include "tests/support/testing.h"
+
+#define accepted(call) assert_int_equal(call, 0)
+
+/* A transport that does nothing of its own. */
+static ssize_t plain_read(void *context, int fd, void *buffer, size_t size)
+{
+    ssize_t count = read(fd, buffer, size);
+
+    return count < 0 ? -errno : count;
+}
+
+static ssize_t plain_write(void *context, int fd, const struct iovec *vector, int count)
+{
+    ssize_t written = writev(fd, vector, count);
+
+    return written < 0 ? -errno : written;
+}
+
+static const struct iostream_transport plain = { .read = plain_read, .write = plain_write };
+
+static const struct way {
+    enum streampair_kind kind;
+    const struct iostream_transport *transport;
+} ways[] = {
+    { STREAMPAIR_UNIX, NULL }, { STREAMPAIR_TCP, NULL }, { STREAMPAIR_PIPE_OUT, NULL }, { STREAMPAIR_UNIX, &plain },
+};
+
+enum { WAYS = sizeof ways / sizeof *ways };
+
+static void open_way(struct streampair *pair, int way)
+{
+    streampair_open(pair, ways[way].kind, &(struct iostream_options){ .transport = ways[way].transport });
+}
+
+static void open_narrow(struct streampair *pair, int way, size_t max_write_buffer_size)
+{
+    streampair_open(pair, ways[way].kind, &(struct iostream_options){
+        .transport = ways[way].transport, .max_write_buffer_size = max_write_buffer_size });
+    if (ways[way].kind <= STREAMPAIR_TCP)
+        streampair_narrow(pair);
+}
+
+static void sends_part_of_a_file_and_leaves_its_offset(void **state)
+{
+    for (int way = 0; way < WAYS; way++) {
+        struct streampair pair;
+        struct outcome sent = { 0 };
+        int file = streampair_file(5000);
+
+        lseek(file, 17, SEEK_SET);
+        open_way(&pair, way);
+        accepted(iostream_sendfile(pair.stream, file, 1000, 3000, outcome_end, &sent));
+        assert_int_equal(sent.calls, 0);
+        streampair_expect_pattern(&pair, 1000, 3000);
+        streampair_run(&pair, &sent);
+        assert_ended(sent, 0);
+        assert_int_equal(lseek(file, 0, SEEK_CUR), 17);
+        streampair_close(&pair);
+        close(file);
+    }
+}
+
+static void sends_a_large_file(void **state)
+{
+    enum { SIZE = 3 * (1 << 20) + 12345 };
+
+    for (int way = 0; way < WAYS; way++) {
+        struct streampair pair;
+        struct outcome sent = { 0 };
+        int file = streampair_file(SIZE);
+
+        open_narrow(&pair, way, 0);
+        size_t before = faults_allocated_bytes();
+        accepted(iostream_sendfile(pair.stream, file, 0, SIZE, outcome_end, &sent));
+        assert_true(iostream_pending(pair.stream) > 0);
+        assert_in_range(faults_allocated_bytes() - before, 1, 70000);
+        streampair_expect_pattern(&pair, 0, SIZE);
+        streampair_run(&pair, &sent);
+        assert_ended(sent, 0);
+        streampair_close(&pair);
+        close(file);
+    }
+}
+
+static void sends_files_among_memory(void **state)
+{
+    for (int way = 0; way < WAYS; way++) {
+        struct streampair pair;
+        struct outcome sent[6] = { 0 };
+        int file = streampair_file(1000000);
+        char bytes[300];
+        uint64_t place = 0;
+
+        open_way(&pair, way);
+        for (int i = 0; i < 6; i++) {
+            streampair_pattern(bytes, place, sizeof bytes);
+            accepted(iostream_write(pair.stream, bytes, sizeof bytes, NULL, NULL));
+            place += sizeof bytes;
+            accepted(iostream_sendfile(pair.stream, file, (off_t)place, 150000, outcome_end, &sent[i]));
+            place += 150000;
+        }
+        streampair_expect_pattern(&pair, 0, place);
+        streampair_run(&pair, &sent[5]);
+        for (int i = 0; i < 6; i++) {
+            assert_ended(sent[i], 0);
+            assert_int_equal(sent[i].order, i + 1);
+        }
+        streampair_close(&pair);
+        close(file);
+    }
+}
+
+static void sends_nothing_of_a_file(void **state)
+{
+    for (int way = 0; way < WAYS; way++) {
+        struct streampair pair;
+        struct outcome sent = { 0 };
+        int file = streampair_file(10);
+
+        open_way(&pair, way);
+        accepted(iostream_sendfile(pair.stream, file, 5, 0, outcome_end, &sent));
+        assert_int_equal(sent.calls, 0);
+        streampair_spin(&pair, 1);
+        assert_ended(sent, 0);
+        assert_int_equal(pair.closed.calls, 0);
+        streampair_close(&pair);
+        close(file);
+    }
+}
+
+/* An empty write that waits for its turn is not the file. */
+static void sends_a_file_behind_an_empty_write(void **state)
+{
+    for (int way = 0; way < WAYS; way++) {
+        struct streampair pair;
+        struct outcome empty = { 0 }, sent = { 0 };
+        int file = streampair_file(1000);
+
+        open_way(&pair, way);
+        iostream_cork(pair.stream);
+        accepted(iostream_write(pair.stream, "", 0, outcome_end, &empty));
+        accepted(iostream_sendfile(pair.stream, file, 0, 1000, outcome_end, &sent));
+        iostream_uncork(pair.stream);
+        streampair_expect_pattern(&pair, 0, 1000);
+        streampair_run(&pair, &sent);
+        assert_ended(empty, 0);
+        assert_ended(sent, 0);
+        streampair_close(&pair);
+        close(file);
+    }
+}
+
+static void closes_when_the_file_ends_too_soon(void **state)
+{
+    for (int way = 0; way < WAYS; way++) {
+        struct streampair pair;
+        struct outcome sent = { 0 }, next = { 0 };
+        int file = streampair_file(1000);
+
+        testing_begin_logs();
+        open_way(&pair, way);
+        accepted(iostream_sendfile(pair.stream, file, 0, 1001, outcome_end, &sent));
+        if (iostream_closed(pair.stream))
+            next.calls = 1;
+        else
+            accepted(iostream_write(pair.stream, "a", 1, outcome_end, &next));
+        streampair_expect_pattern(&pair, 0, 1000);
+        streampair_run(&pair, &pair.closed);
+        assert_ended(sent, -EIO);
+        assert_int_equal(next.calls, 1);
+        assert_ended(pair.closed, -EIO);
+        assert_int_equal(testing_logs("W write error"), 1);
+        streampair_expect_end(&pair);
+        streampair_close(&pair);
+        close(file);
+    }
+}
+
+static void stops_where_it_was_said_in_a_longer_file(void **state)
+{
+    for (int way = 0; way < WAYS; way++) {
+        struct streampair pair;
+        struct outcome sent = { 0 };
+        int file = streampair_file(100000);
+
+        open_way(&pair, way);
+        accepted(iostream_sendfile(pair.stream, file, 0, 99, outcome_end, &sent));
+        print_error("way %d\n", way);
+        streampair_run(&pair, &sent);
+        accepted(iostream_write(pair.stream, "c", 1, NULL, NULL)); /* the pattern goes on like this */
+        streampair_expect_pattern(&pair, 0, 100);
+        streampair_close(&pair);
+        close(file);
+    }
+}
+
+/* What waits in files takes no memory, and does not count as if it did. */
+static void does_not_count_files_as_buffered(void **state)
+{
+    struct streampair pair;
+    struct outcome sent = { 0 };
+    int file = streampair_file(3000000);
+    char bytes[100];
+
+    streampair_open(&pair, STREAMPAIR_UNIX, &(struct iostream_options){ .max_write_buffer_size = 1000 });
+    accepted(iostream_sendfile(pair.stream, file, 0, 1500000, NULL, NULL));
+    assert_true(iostream_pending(pair.stream) > 1000);
+    accepted(iostream_sendfile(pair.stream, file, 1500000, 1000000, NULL, NULL));
+    streampair_pattern(bytes, 2500000, sizeof bytes);
+    accepted(iostream_write(pair.stream, bytes, sizeof bytes, outcome_end, &sent));
+    streampair_expect_pattern(&pair, 0, 2500100);
+    streampair_run(&pair, &sent);
+    assert_ended(sent, 0);
+    streampair_close(&pair);
+    close(file);
+}
+
+static void still_limits_memory_behind_a_file(void **state)
+{
+    for (int way = 0; way < WAYS; way++) {
+        struct streampair pair;
+        int file = streampair_file(3000000);
+        char bytes[600] = { 0 };
+
+        testing_begin_logs();
+        open_narrow(&pair, way, 100000);
+        accepted(iostream_sendfile(pair.stream, file, 0, 3000000, NULL, NULL));
+        int error = 0, count = 0;
+        while (error == 0 && count++ < 200)
+            error = iostream_write(pair.stream, bytes, sizeof bytes, NULL, NULL);
+        assert_int_equal(error, -ENOBUFS);
+        assert_in_range(count, 30, 167);
+        streampair_run(&pair, &pair.closed);
+        streampair_close(&pair);
+        close(file);
+    }
+}
+
+static void refuses_ranges_that_overflow(void **state)
+{
+    struct streampair pair;
+    int file = streampair_file(10);
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    assert_int_equal(iostream_sendfile(pair.stream, -1, 0, 1, NULL, NULL), -EINVAL);
+    assert_int_equal(iostream_sendfile(pair.stream, file, -1, 1, NULL, NULL), -EINVAL);
+    assert_int_equal(iostream_sendfile(pair.stream, file, 0, UINT64_MAX, NULL, NULL), -EINVAL);
+    assert_int_equal(iostream_sendfile(pair.stream, file, 1, INT64_MAX, NULL, NULL), -EINVAL);
+    iostream_cork(pair.stream);
+    accepted(iostream_sendfile(pair.stream, file, 0, INT64_MAX, NULL, NULL));
+    assert_int_equal(iostream_sendfile(pair.stream, file, 0, 1, NULL, NULL), -EINVAL);
+    assert_int_equal(iostream_pending(pair.stream), INT64_MAX);
+    assert_int_equal(pair.closed.calls, 0);
+    streampair_close(&pair);
+    close(file);
+}
+
+static void closes_on_what_is_no_file(void **state)
+{
+    for (int way = 0; way < WAYS; way++) {
+        struct streampair pair;
+        struct outcome sent = { 0 };
+        int fds[2];
+
+        testing_begin_logs();
+        assert_int_equal(pipe(fds), 0);
+        open_way(&pair, way);
+        accepted(iostream_sendfile(pair.stream, fds[0], 0, 10, outcome_end, &sent));
+        streampair_run(&pair, &pair.closed);
+        assert_int_equal(sent.calls, 1);
+        assert_true(sent.error < 0);
+        streampair_close(&pair);
+        close(fds[0]);
+        close(fds[1]);
+    }
+}
+
+/* Where the kernel refuses sendfile, the file is read. */
+static void reads_files_that_sendfile_refuses(void **state)
+{
+    struct streampair pair;
+    struct outcome sent = { 0 };
+    int file = streampair_file(200000);
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    faults_system_call_sticky("sendfile", EINVAL, 1);
+    accepted(iostream_sendfile(pair.stream, file, 0, 200000, outcome_end, &sent));
+    streampair_expect_pattern(&pair, 0, 200000);
+    streampair_run(&pair, &sent);
+    assert_ended(sent, 0);
+    streampair_close(&pair);
+    close(file);
+}
+
+static const struct CMUnitTest at_all_sizes[] = {
+    cmocka_unit_test(sends_part_of_a_file_and_leaves_its_offset),
+    cmocka_unit_test(sends_nothing_of_a_file),
+    cmocka_unit_test(sends_a_file_behind_an_empty_write),
+    cmocka_unit_test(closes_when_the_file_ends_too_soon),
+    cmocka_unit_test(stops_where_it_was_said_in_a_longer_file),
+    cmocka_unit_test(refuses_ranges_that_overflow),
+    cmocka_unit_test(closes_on_what_is_no_file),
+};
+
+static const struct CMUnitTest once[] = {
+    cmocka_unit_test(sends_a_large_file),
+    cmocka_unit_test(sends_files_among_memory),
+    cmocka_unit_test(does_not_count_files_as_buffered),
+    cmocka_unit_test(still_limits_memory_behind_a_file),
+    cmocka_unit_test(reads_files_that_sendfile_refuses),
+};
+
+STREAMPAIR_MAIN(at_all_sizes, once)
