@@ -11,6 +11,7 @@
 
 #define LINGER_SECONDS 5
 #define LINGER_BYTES   65536u
+#define MOST_UNSENT    LOOPMEMBER_CORK /* with more of its answers unread, a client's next request has to wait */
 
 static size_t consume_head(struct iostream *stream, int error, const char *data, size_t length, void *arg);
 
@@ -18,9 +19,9 @@ static size_t consume_head(struct iostream *stream, int error, const char *data,
 
 static void deadline_passed(struct deadline *deadline);
 
-static void set_deadline(struct http1connection *connection, double seconds, bool idles)
+static void set_deadline(struct http1connection *connection, double seconds, enum http1connection_deadline what)
 {
-    connection->idles = idles;
+    connection->deadline_is = what;
     if (deadline_set(connection->server->loop, &connection->deadline, seconds, deadline_passed) < 0)
         iostreamlayer_fail(connection->stream, -ENOMEM);
 }
@@ -29,10 +30,17 @@ static void set_deadline(struct http1connection *connection, double seconds, boo
 static void idle(struct http1connection *connection)
 {
     connection->head_began = false;
-    if (connection->idles)
+    connection->unsent = 0;
+    if (connection->deadline_is == HTTP1CONNECTION_IDLE)
         deadline_touch(&connection->deadline, deadline_now(connection->server->loop));
     else
-        set_deadline(connection, connection->server->options.idle_timeout, true);
+        set_deadline(connection, connection->server->options.idle_timeout, HTTP1CONNECTION_IDLE);
+}
+
+/* Nothing is under way, but perhaps the end of an answer. */
+static bool is_idle(const struct http1connection *connection)
+{
+    return connection->request == NULL && !connection->head_began && !connection->finishing;
 }
 
 /* Ending. */
@@ -42,13 +50,18 @@ static size_t drop_bytes(struct iostream *stream, int error, const char *data, s
     struct http1connection *connection = arg;
 
     connection->dropped += length < LINGER_BYTES ? (uint32_t)length : LINGER_BYTES;
-    if (error < 0 || connection->dropped >= LINGER_BYTES)
+    if (error >= 0 && connection->dropped < LINGER_BYTES)
+        return length;
+    if (iostream_pending(stream) > 0 && (error >= 0 || error == -ESHUTDOWN))
+        iostream_set_consumer(stream, NULL, NULL); /* until all is sent, or the deadline */
+    else
         iostream_close(stream);
     return length;
 }
 
 /* A socket that is closed with bytes unread resets its peer, who may then lose the answer. So the last answer is
- * followed by FIN, and what still comes is dropped for a while. */
+ * followed by FIN, and what still comes is dropped for a while. A peer who has finished sending cannot be waited for:
+ * there the stream ends by itself when all is sent. */
 static void linger(struct http1connection *connection)
 {
     struct iostream *stream = connection->stream;
@@ -57,10 +70,17 @@ static void linger(struct http1connection *connection)
     iostream_shutdown(stream);
     if (iostream_closed(stream))
         return;
-    if (iostream_set_consumer(stream, drop_bytes, connection) < 0)
-        iostream_close(stream); /* the peer has finished too */
+    iostream_set_consumer(stream, drop_bytes, connection);
+    set_deadline(connection, LINGER_SECONDS, HTTP1CONNECTION_OTHER);
+}
+
+/* Between the requests of a client that sends no more, or inside one. It may still be reading. */
+static void input_ended(struct http1connection *connection, int error)
+{
+    if (error == -ESHUTDOWN && iostream_pending(connection->stream) > 0)
+        linger(connection);
     else
-        set_deadline(connection, LINGER_SECONDS, false);
+        iostream_close(connection->stream);
 }
 
 static void release_request(struct http1connection *connection)
@@ -70,19 +90,47 @@ static void release_request(struct http1connection *connection)
     connection->in_work = false;
 }
 
-/* The end of one exchange, and the way to the next. */
-static void go_on(struct http1connection *connection, bool keep_alive)
+static void read_next(struct http1connection *connection)
+{
+    if (iostream_set_consumer(connection->stream, consume_head, connection) < 0)
+        linger(connection);
+    else
+        idle(connection);
+}
+
+static void answer_sent(struct iostream *stream, int error, void *arg)
+{
+    struct http1connection *connection = arg;
+
+    if (error == 0 && !connection->finishing && !iostream_closed(stream))
+        read_next(connection);
+}
+
+/* A client that asks for more than it reads: its answers are not to pile up here. */
+static void wait_until_sent(struct http1connection *connection)
 {
     struct iostream *stream = connection->stream;
 
-    if (iostream_closed(stream))
+    iostream_set_consumer(stream, NULL, NULL);
+    connection->head_began = false;
+    connection->unsent = iostream_pending(stream);
+    if (iostream_write(stream, NULL, 0, answer_sent, connection) < 0)
+        iostreamlayer_fail(stream, -ENOMEM);
+    else
+        set_deadline(connection, connection->server->options.body_timeout, HTTP1CONNECTION_OTHER);
+}
+
+/* The end of one exchange, and the way to the next. */
+static void go_on(struct http1connection *connection, bool keep_alive)
+{
+    if (iostream_closed(connection->stream))
         return;
     if (!keep_alive)
         linger(connection);
-    else if (iostream_set_consumer(stream, consume_head, connection) < 0)
-        iostream_close(stream);
+    else if (iostream_pending(connection->stream) > MOST_UNSENT)
+        wait_until_sent(connection);
     else
-        idle(connection);
+        read_next(connection);
 }
 
 /* Answers. */
@@ -122,7 +170,7 @@ static size_t put_status_line(char *place, int status)
 #define LONGEST_TYPE 256
 #define LONGEST_HEAD 640 /* of what put_head puts */
 
-/* 1xx is not sent from here; 204 has no length (RFC 9110 8.6). */
+/* 1xx is not sent from here. 204 has no length, and that of 304 would be that of the page (RFC 9110 8.6). */
 static size_t put_head(struct http1connection *connection, char *place, int status, const char *content_type,
                        size_t length, bool keep_alive, int minor_version)
 {
@@ -134,7 +182,7 @@ static size_t put_head(struct http1connection *connection, char *place, int stat
         size += PUT(place + size, "\r\nContent-Type: ");
         size += put(place + size, content_type, strlen(content_type));
     }
-    if (status != 204) {
+    if (status != 204 && status != 304) {
         size += PUT(place + size, "\r\nContent-Length: ");
         size += put_number(place + size, length);
     }
@@ -152,6 +200,9 @@ int http1connection_answer(struct http1connection *connection, int status, const
     bool keep_alive = request->head.keep_alive && !connection->server->closing && !connection->finishing;
     bool has_body = request->head.method_code != HTTP1PARSER_HEAD && status != 204 && status != 304;
     char head[LONGEST_HEAD];
+
+    if (status == 205)
+        length = 0; /* RFC 9110 15.3.6 */
     struct iovec vector[2] = { { head, 0 }, { (void *)body, length } };
 
     if (content_type != NULL && strlen(content_type) > LONGEST_TYPE)
@@ -187,41 +238,24 @@ static void refuse(struct http1connection *connection, int status, const char *w
 
 /* Requests. */
 
-/* What on_request leaves unanswered outlives the bytes that the stream has lent. */
-static bool own_bytes(struct httprequest *request, size_t size)
+/* The program may hold on to texts of the head until it answers: longer than the stream lends them. */
+static bool copy_head(struct httprequest *request, const char *data, size_t size)
 {
-    char *bytes = ioalloc(size);
-
-    if (bytes == NULL)
-        return false;
-    request->bytes = memcpy(bytes, request->bytes, size);
-    request->owns_bytes = true;
-    return true;
+    request->bytes = size <= sizeof request->short_head ? request->short_head : ioalloc(size);
+    if (request->bytes != NULL)
+        memcpy(request->bytes, data, size);
+    return request->bytes != NULL;
 }
 
-/* Without memory the head is lost; the program still holds the request, and finds nothing in it. */
-static void forget_head(struct http1connection *connection)
-{
-    struct httprequest *request = connection->request;
-    struct http1parser_request nothing = { .headers = request->headers };
-
-    request->head = nothing;
-    request->bytes = request->no_bytes;
-    iostreamlayer_fail(connection->stream, -ENOMEM);
-}
-
-static void serve(struct http1connection *connection, size_t head_size)
+static void serve(struct http1connection *connection)
 {
     struct httprequest *request = connection->request;
     struct httpserver *server = connection->server;
 
     connection->in_work = true;
     server->on_request(request, server->arg);
-    if (connection->request != request || !connection->in_work)
-        return;
-    iostream_set_consumer(connection->stream, NULL, NULL);
-    if (!request->owns_bytes && !own_bytes(request, head_size))
-        forget_head(connection);
+    if (connection->request == request && connection->in_work)
+        iostream_set_consumer(connection->stream, NULL, NULL);
 }
 
 static size_t consume_body(struct iostream *stream, int error, const char *data, size_t length, void *arg)
@@ -232,14 +266,14 @@ static size_t consume_body(struct iostream *stream, int error, const char *data,
     size_t count = length < missing ? length : (size_t)missing;
 
     if (error < 0) {
-        iostream_close(stream); /* truncated: not a request */
+        input_ended(connection, error); /* truncated: not a request */
         return length;
     }
     deadline_touch(&connection->deadline, deadline_now(connection->server->loop));
     if (iobuffer_append(&request->body, data, count) < 0)
         refuse(connection, 503, "no memory for a body");
     else if (count == missing)
-        serve(connection, 0);
+        serve(connection);
     return count;
 }
 
@@ -260,18 +294,13 @@ static int status_for(const struct http1connection *connection, const struct htt
     return head->method_code == HTTP1PARSER_CONNECT ? 501 : 0;
 }
 
-static void begin_body(struct http1connection *connection, size_t head_size)
+static void begin_body(struct http1connection *connection)
 {
     static const char go_ahead[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    struct httprequest *request = connection->request;
 
-    if (!own_bytes(request, head_size)) {
-        refuse(connection, 503, "no memory for a head");
-        return;
-    }
-    if (request->head.expect_continue)
+    if (connection->request->head.expect_continue)
         iostream_write(connection->stream, go_ahead, sizeof go_ahead - 1, NULL, NULL);
-    set_deadline(connection, connection->server->options.body_timeout, false);
+    set_deadline(connection, connection->server->options.body_timeout, HTTP1CONNECTION_OTHER);
     if (!iostream_closed(connection->stream))
         iostream_set_consumer(connection->stream, consume_body, connection);
 }
@@ -282,15 +311,16 @@ static void take_head(struct http1connection *connection, struct httprequest *re
     int status = status_for(connection, &request->head, &why);
 
     request->connection = connection;
-    request->bytes = (char *)data;
     connection->request = request;
     connection->scan = (struct http1parser_scan){ 0 };
     if (status != 0)
         refuse(connection, status, why);
+    else if (!copy_head(request, data, size))
+        refuse(connection, 503, "no memory for a head");
     else if (request->head.content_length > 0)
-        begin_body(connection, size);
+        begin_body(connection);
     else
-        serve(connection, size);
+        serve(connection);
 }
 
 /* The deadline of a head is absolute: it does not start again with each byte. */
@@ -299,8 +329,8 @@ static void wait_for_more(struct http1connection *connection)
     if (connection->head_began)
         return;
     connection->head_began = true;
-    if (connection->idles)
-        set_deadline(connection, connection->server->options.header_timeout, false);
+    if (connection->deadline_is != HTTP1CONNECTION_HEAD)
+        set_deadline(connection, connection->server->options.header_timeout, HTTP1CONNECTION_HEAD);
 }
 
 static size_t consume_head(struct iostream *stream, int error, const char *data, size_t length, void *arg)
@@ -309,7 +339,7 @@ static size_t consume_head(struct iostream *stream, int error, const char *data,
     struct httprequest *request;
 
     if (error < 0) {
-        iostream_close(stream);
+        input_ended(connection, error);
         return length;
     }
     request = httpserverlayer_take_request(connection->server);
@@ -337,15 +367,15 @@ static void deadline_passed(struct deadline *deadline)
 {
     struct http1connection *connection =
         (struct http1connection *)((char *)deadline - offsetof(struct http1connection, deadline));
+    const struct httpserver_options *options = &connection->server->options;
+    uint64_t before = connection->unsent;
 
-    uint64_t pending = iostream_pending(connection->stream);
-
-    if (pending > 0 && pending != connection->pending_then) {
-        connection->pending_then = pending; /* slow, but it reads */
-        set_deadline(connection, connection->server->options.body_timeout, false);
-    } else if (connection->in_work)
-        set_deadline(connection, connection->server->options.idle_timeout, true);
-    else if (connection->finishing || (!connection->head_began && connection->request == NULL))
+    connection->unsent = iostream_pending(connection->stream);
+    if (connection->unsent > 0 && connection->unsent != before)
+        set_deadline(connection, options->body_timeout, HTTP1CONNECTION_OTHER); /* slow, but it reads */
+    else if (connection->in_work || (is_idle(connection) && connection->unsent != before))
+        set_deadline(connection, options->idle_timeout, HTTP1CONNECTION_IDLE);
+    else if (connection->finishing || is_idle(connection))
         iostream_close(connection->stream);
     else
         refuse(connection, 408, "the request did not come in time");
@@ -381,7 +411,7 @@ bool http1connection_begin(struct httpserver *server, struct iostream *stream)
     connection->server = server;
     httpserverlayer_add(server, connection);
     iostream_set_close_callback(stream, connection_closed, connection);
-    set_deadline(connection, server->options.header_timeout, false);
+    set_deadline(connection, server->options.header_timeout, HTTP1CONNECTION_HEAD);
     if (!iostream_closed(stream))
         return iostream_set_consumer(stream, consume_head, connection) == 0;
     return false;
@@ -389,6 +419,10 @@ bool http1connection_begin(struct httpserver *server, struct iostream *stream)
 
 void http1connection_finish(struct http1connection *connection)
 {
-    if (connection->request == NULL && !connection->head_began)
+    if (!is_idle(connection))
+        return;
+    if (iostream_pending(connection->stream) > 0)
+        linger(connection);
+    else
         iostream_close(connection->stream);
 }

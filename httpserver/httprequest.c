@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include "httpserver/http1connection.h"
 #include "httpserver/httpserverlayer.h"
@@ -69,6 +68,21 @@ bool httprequest_header_at(const struct httprequest *request, size_t index, cons
     return true;
 }
 
+/* Whatever the program's locale says of letters. */
+static char to_lower(char letter)
+{
+    return letter >= 'A' && letter <= 'Z' ? (char)(letter | 0x20) : letter;
+}
+
+static bool is_same_name(const char *a, const char *b, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (to_lower(a[i]) != to_lower(b[i]))
+            return false;
+    }
+    return true;
+}
+
 const char *httprequest_header(const struct httprequest *request, const char *name)
 {
     size_t length = strlen(name);
@@ -76,7 +90,7 @@ const char *httprequest_header(const struct httprequest *request, const char *na
     for (uint32_t i = 0; i < request->head.header_count; i++) {
         struct http1parser_header header = request->head.headers[i];
 
-        if (header.name.length == length && strncasecmp(request->bytes + header.name.offset, name, length) == 0)
+        if (header.name.length == length && is_same_name(request->bytes + header.name.offset, name, length))
             return text(request, header.value);
     }
     return NULL;

@@ -10,6 +10,7 @@
 #include "ioloop/tcpserver.h"
 
 #define MOST_SPARE_REQUESTS 16
+#define MOST_HEADER         (1u << 30) /* as the parser has it */
 
 /* Life. A server is gone when it was closed, its listeners are, and the last connection has ended. */
 
@@ -58,6 +59,8 @@ static void set_defaults(struct httpserver_options *options)
         options->max_body = 1u << 20;
     if (options->max_header == 0)
         options->max_header = HTTP1PARSER_MAX_HEAD;
+    if (options->max_header > MOST_HEADER)
+        options->max_header = MOST_HEADER;
 }
 
 struct httpserver *httpserver_new(struct ioloop *loop, httpserver_request_fn *on_request, void *arg,
@@ -183,7 +186,7 @@ struct httprequest *httpserverlayer_take_request(struct httpserver *server)
 
 void httpserverlayer_give_request(struct httpserver *server, struct httprequest *request)
 {
-    if (request->owns_bytes)
+    if (request->bytes != request->short_head)
         ioalloc_free(request->bytes);
     iobuffer_free(&request->body);
     if (server == NULL || server->spare_count == MOST_SPARE_REQUESTS) {

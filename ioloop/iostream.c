@@ -513,20 +513,17 @@ static inline bool is_usual(const struct iostream *stream)
            !stream->is_custom && !stream->is_pipe && !stream->is_read_op;
 }
 
-/* ERROR, and nobody reads who would find out more. The peer's reset, or the reader's end of a pipe, closes. Otherwise
- * both sides have finished, and there may be bytes that nobody has asked for yet: since ERROR cannot be masked, the
- * kernel is to say no more until somebody does. */
+/* ERROR, and nobody reads who would find out more. Who has a close callback and nothing left to read is told. Else
+ * there may be bytes that nobody has asked for yet, or a program that does not expect its stream to go: since ERROR
+ * cannot be masked, the kernel is to say no more until somebody reads or writes. */
 static void handle_error(struct iostream *stream)
 {
-    int error = stream->is_write_only ? -EPIPE : stream->is_pipe ? 0 : kernel_socket_error(stream->fd);
+    bool is_over = stream->is_write_only || (stream->end != 0 && stream->input == NULL);
 
-    if (error == 0 && (stream->end != -ESHUTDOWN || stream->input == NULL))
-        error = stream->end;
-    if (error < 0 && stream->input != NULL)
-        stream->end = error;
-    else if (error < 0)
-        iostreamlayer_fail(stream, error);
-    if (!stream->is_closed) {
+    if (is_over && stream->close_callback != NULL) {
+        int error = stream->is_write_only ? -EPIPE : stream->is_pipe ? 0 : kernel_socket_error(stream->fd);
+        iostreamlayer_fail(stream, error != 0 ? error : stream->end);
+    } else {
         loopmember_unwatch_fd(stream->loop, stream->fd);
         stream->interest = 0;
     }

@@ -204,19 +204,27 @@ void streampair_open_other(struct streampair *pair, const struct iostream_option
     pair->peer = -1;
 }
 
-void streampair_close(struct streampair *pair)
+void streampair_close_loop(struct streampair *pair)
 {
-    faults_end();
-    if (pair->stream != NULL && !pair->closed.done)
-        iostream_close(pair->stream);
-    if (pair->other != NULL && !pair->other_closed.done)
-        iostream_close(pair->other);
-    streampair_spin(pair, 1);
     is_running = true;
     ioloop_close(pair->loop, false);
     is_running = false;
+    pair->loop = NULL;
+}
+
+void streampair_close(struct streampair *pair)
+{
+    faults_end();
+    if (pair->loop != NULL) {
+        if (pair->stream != NULL && !pair->closed.done)
+            iostream_close(pair->stream);
+        if (pair->other != NULL && !pair->other_closed.done)
+            iostream_close(pair->other);
+        streampair_spin(pair, 1);
+        streampair_close_loop(pair);
+    }
     if (pair->peer >= 0)
-        close(pair->peer);
+        streampair_hang_up(pair);
     assert_int_equal(faults_allocated(), pair->allocated);
 }
 

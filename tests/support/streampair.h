@@ -73,6 +73,9 @@ void streampair_open_unwatched(struct streampair *pair, enum streampair_kind kin
 /* Makes the peer a stream too. */
 void streampair_open_other(struct streampair *pair, const struct iostream_options *options);
 
+/* Ends the loop with its streams in it. */
+void streampair_close_loop(struct streampair *pair);
+
 /* Ends the streams that are left and the loop; fails the test when the library has not freed all of its memory. */
 void streampair_close(struct streampair *pair);
 
