@@ -60,6 +60,7 @@ struct ioloop {
     void *spares; /* a list through their first bytes */
     unsigned spare_count;
 
+    bool added; /* a task or a callback waits for the next turn */
     bool running, closing, close_all_fds;
     unsigned forks; /* the process it was made in: how many forks deep */
     ioloop_clock_fn *clock;
@@ -353,6 +354,7 @@ int ioloop_reopen(struct ioloop *loop)
     loop->poller = poller;
     loop->forks = forks;
     loop->running = running_loop == loop; /* else the thread that ran it is the parent's */
+    loop->added = true;
     forget_others(loop);
     return 0;
 }
@@ -592,6 +594,7 @@ int ioloop_add_callback(struct ioloop *loop, ioloop_callback_fn *callback, void 
         return post(loop, callback, arg);
     if (loop->closing)
         return -EBADF;
+    loop->added = true;
     return taskqueue_push(&loop->callbacks, callback, arg) ? 0 : -ENOMEM;
 }
 
@@ -632,6 +635,7 @@ void looptask_add(struct ioloop *loop, struct looptask *task)
     task->next = &no_task;
     *loop->last_task = task;
     loop->last_task = &task->next;
+    loop->added = true;
 }
 
 static bool remove_task(struct looptask **link, struct looptask *task)
@@ -860,8 +864,7 @@ static inline __attribute__((always_inline)) int run_handlers(struct ioloop *loo
 
 static bool has_something_to_run(const struct ioloop *loop)
 {
-    return loop->tasks != &no_task || !taskqueue_is_empty(&loop->callbacks) || !taskqueue_is_empty(&loop->due) ||
-           atomic_load(&loop->asked) != 0;
+    return loop->added || atomic_load(&loop->asked) != 0;
 }
 
 /* How long the poller may wait, in nanoseconds; negative: without end. */
@@ -899,8 +902,11 @@ static void __attribute__((noinline)) run_what_is_due(struct ioloop *loop)
 {
     if (timeouts_next(&loop->timeouts) != INT64_MAX)
         timeouts_collect_due(&loop->timeouts, read_time(loop));
-    if (taskqueue_is_empty(&loop->due)) /* not so in a child of fork(): its parent was in the middle of them */
+    loop->added = false;
+    if (taskqueue_is_empty(&loop->due))
         taskqueue_exchange(&loop->due, &loop->callbacks);
+    else
+        loop->added = true; /* in a child of fork(), whose parent was in the middle of them */
     take_posted(loop);
     run_tasks(loop);
     run_queue(loop, &loop->due);

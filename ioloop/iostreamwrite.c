@@ -211,7 +211,7 @@ static ssize_t settle_cork(struct iostream *stream, struct loopcork *cork, size_
 }
 
 /* What the kernel did with the cork. */
-static void settle_flush(struct iostream *stream, struct loopcork *cork, ssize_t sent)
+static void __attribute__((noinline)) settle_flush(struct iostream *stream, struct loopcork *cork, ssize_t sent)
 {
     if (sent >= 0 || would_block(sent))
         sent = settle_cork(stream, cork, sent > 0 ? (size_t)sent : 0);

@@ -79,6 +79,9 @@ static void pop(struct timeouts *timeouts)
 
     if (count == 0)
         return;
+    /* One of these comes up next, and is_live will ask for its slot, which can be anywhere. */
+    for (uint32_t next = 1; next <= 4 && next < count; next++)
+        __builtin_prefetch(&timeouts->slots[heap[next].slot]);
     for (uint32_t first; (first = 4 * hole + 1) < count;) {
         uint32_t child = earliest_child(heap, first, count);
 

@@ -1006,7 +1006,7 @@ static void forks_in_the_middle_find_no_lock_taken(void **state)
     forking_done = false;
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, resolve_literals, NULL), 0);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 50; i++) {
         pid_t pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) {

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -210,7 +211,10 @@ static int start_listening(int port)
     int on = 1;
 
     listener = socket(AF_INET, SOCK_STREAM, 0);
+    /* Accepted sockets inherit TCP_NODELAY: without it a message of several pieces waits for the client's
+     * acknowledgement of the first. */
     if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
         bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, 128) < 0 ||
         fcntl(listener, F_SETFL, O_NONBLOCK) < 0 || getsockname(listener, (struct sockaddr *)&address, &length) < 0)
         return -errno;
