@@ -65,6 +65,7 @@ static const struct {
     { 506, "Variant Also Negotiates" },
     { 507, "Insufficient Storage" },
     { 508, "Loop Detected" },
+    { 510, "Not Extended" },
     { 511, "Network Authentication Required" },
 };
 

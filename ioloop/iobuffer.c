@@ -34,7 +34,7 @@ char *iobuffer_reserve(struct iobuffer **buffer, size_t size)
         return old->bytes + old->length;
     }
     size_t capacity = grown_capacity(old, size);
-    struct iobuffer *grown = capacity != 0 ? ioalloc(sizeof *grown + capacity) : NULL;
+    struct iobuffer *grown = capacity != 0 ? ioalloc(sizeof *grown + capacity + 1) : NULL;
     if (grown == NULL)
         return NULL;
     *grown = (struct iobuffer){ 0, iobuffer_length(old), capacity };

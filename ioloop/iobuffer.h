@@ -7,7 +7,7 @@
 
 struct iobuffer {
     size_t start, length, capacity;
-    char bytes[];
+    char bytes[]; /* capacity of them and one more, so that a NUL can be put behind any */
 };
 
 static inline size_t iobuffer_length(const struct iobuffer *buffer)

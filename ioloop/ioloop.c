@@ -389,7 +389,7 @@ struct deadlines *loopmember_deadlines(struct ioloop *loop)
 
 char *loopmember_new_scratch(struct ioloop *loop)
 {
-    return loop->front.scratch = ioalloc(LOOPMEMBER_SCRATCH);
+    return loop->front.scratch = ioalloc(LOOPMEMBER_SCRATCH + 1);
 }
 
 void *loopmember_take_spare(struct ioloop *loop)

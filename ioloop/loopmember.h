@@ -80,7 +80,7 @@ static inline struct loopcork *loopmember_cork(struct ioloop *loop)
     return &loopmember_front(loop)->cork;
 }
 
-/* The buffer that all streams of a loop receive into, LOOPMEMBER_SCRATCH bytes. Its bytes are nobody's from the end of
+/* The buffer that all streams of a loop receive into, LOOPMEMBER_SCRATCH bytes, and one more for a NUL behind them. Its bytes are nobody's from the end of
  * a handler on. NULL: no memory. */
 #define LOOPMEMBER_SCRATCH 65536u
 char *loopmember_new_scratch(struct ioloop *loop);
