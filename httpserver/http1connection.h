@@ -15,7 +15,8 @@
 #include "ioloop/iobuffer.h"
 #include "ioloop/iostream.h"
 
-#define HTTP1CONNECTION_SHORT_HEAD 1024 /* one that needs no memory of its own */
+#define HTTP1CONNECTION_SHORT_HEAD   1024 /* one that needs no memory of its own */
+#define HTTP1CONNECTION_LONGEST_TYPE 256  /* of a Content-Type */
 
 enum http1connection_deadline { HTTP1CONNECTION_HEAD, HTTP1CONNECTION_IDLE, HTTP1CONNECTION_OTHER };
 
@@ -52,7 +53,7 @@ bool http1connection_begin(struct httpserver *server, struct iostream *stream);
 /* The server closes: at once where nothing is under way, else after the answer. */
 void http1connection_finish(struct http1connection *connection);
 
-/* Sends a complete answer and ends the request. */
+/* Sends a complete answer and ends the request. What it is given is fit to be sent. */
 int http1connection_answer(struct http1connection *connection, int status, const char *content_type, const void *body,
                            size_t length);
 

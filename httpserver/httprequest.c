@@ -119,15 +119,17 @@ void httprequest_set_close_callback(struct httprequest *request, httprequest_clo
     request->on_close_arg = arg;
 }
 
-static bool is_header_value(const char *value)
+static bool is_content_type(const char *value)
 {
-    for (; *value != '\0'; value++) {
-        unsigned char byte = (unsigned char)*value;
+    size_t length = strlen(value);
+
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)value[i];
 
         if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
             return false;
     }
-    return true;
+    return length <= HTTP1CONNECTION_LONGEST_TYPE;
 }
 
 int httprequest_reply(struct httprequest *request, int status, const char *content_type, const void *body,
@@ -140,7 +142,7 @@ int httprequest_reply(struct httprequest *request, int status, const char *conte
         httpserverlayer_give_request(NULL, request);
         return -EBADF;
     }
-    if (status < 200 || status > 999 || (content_type != NULL && !is_header_value(content_type))) {
+    if (status < 200 || status > 999 || (content_type != NULL && !is_content_type(content_type))) {
         http1connection_answer(connection, 500, "text/plain", broken, sizeof broken - 1);
         return -EINVAL;
     }

@@ -35,26 +35,18 @@ int connector_init(struct connector *connector, struct ioloop *loop, const struc
     return 0;
 }
 
-static void remove_timeouts(struct connector *connector)
-{
-    if (connector->loop == NULL)
-        return;
-    ioloop_remove_timeout(connector->loop, connector->delay);
-    ioloop_remove_timeout(connector->loop, connector->deadline);
-    connector->delay = connector->deadline = 0;
-}
-
 void connector_free(struct connector *connector)
 {
-    remove_timeouts(connector);
+    if (connector->loop != NULL) {
+        ioloop_remove_timeout(connector->loop, connector->delay);
+        ioloop_remove_timeout(connector->loop, connector->deadline);
+    }
     ioalloc_free(connector->addresses);
-    connector->addresses = NULL;
 }
 
 static void finish(struct connector *connector, int error, int winner)
 {
     connector->over = true;
-    remove_timeouts(connector);
     for (int side = 0; side < 2; side++) {
         if (connector->sides[side].trying && !(error == 0 && side == winner))
             connector->functions->abandon(connector, side);
@@ -89,15 +81,6 @@ static bool try_next(struct connector *connector, int number)
     return failed;
 }
 
-static void start_second(struct connector *connector)
-{
-    if (connector->over || connector->second_started)
-        return;
-    connector->second_started = true;
-    ioloop_remove_timeout(connector->loop, connector->delay);
-    try_next(connector, 1);
-}
-
 static void finish_if_exhausted(struct connector *connector)
 {
     const struct connector_side *sides = connector->sides;
@@ -112,7 +95,7 @@ static void go_on(struct connector *connector, int side, bool failed)
 {
     failed = try_next(connector, side) || failed;
     if (failed)
-        start_second(connector);
+        try_next(connector, 1); /* nothing new if it is under way */
     finish_if_exhausted(connector);
 }
 
@@ -131,19 +114,12 @@ void connector_tell(struct connector *connector, int side, int error)
 
 static void on_delay(void *arg)
 {
-    struct connector *connector = arg;
-
-    connector->delay = 0;
-    start_second(connector);
-    finish_if_exhausted(connector);
+    go_on(arg, 1, false);
 }
 
 static void on_deadline(void *arg)
 {
-    struct connector *connector = arg;
-
-    connector->deadline = 0;
-    connector_stop(connector, -ETIMEDOUT);
+    connector_stop(arg, -ETIMEDOUT);
 }
 
 /* Without memory for the delay the second list waits for the first failure; without a deadline nothing is started. */

@@ -40,7 +40,7 @@ struct connector {
     struct connector_side sides[2];
     uint64_t delay, deadline; /* timeouts */
     int last_error;
-    bool second_started, over;
+    bool over;
 };
 
 /* Copies the addresses. -ENOMEM. A zeroed connector may be freed too. */

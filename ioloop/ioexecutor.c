@@ -191,8 +191,8 @@ static void discard_done(struct outbox *outbox)
     }
 }
 
-/* False: not now, for want of memory. What is done stays in the outbox until a thread of a pool, which all try after
- * each job and again and again when idle, has got through; so nothing gets lost. */
+/* False: not now, for want of memory. What is done stays in the outbox until a thread of a pool has got through: all
+ * try when they look for work, and go on trying. Where a job was, waiting or running, there is such a thread. */
 static bool post_done(struct outbox *outbox)
 {
     if (outbox->posted || outbox->done.first == NULL)
@@ -252,13 +252,10 @@ static struct outbox *find_outbox(struct ioloop *loop)
 
 static void finish_job(struct joblist *list, struct job *job, int error)
 {
-    struct outbox *outbox = job->outbox;
-
     remove_job(list, job);
     job->error = error;
-    append_job(&outbox->done, job);
-    if (!post_done(outbox))
-        pthread_cond_signal(&job->executor->work_waits); /* an idle thread has to try again */
+    append_job(&job->outbox->done, job);
+    post_done(job->outbox);
 }
 
 /* Threads. */

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "ioloop/ioloop.h"
@@ -486,6 +487,33 @@ static void may_be_removed_while_it_rests(void **state)
     end_accepting(&accepting);
 }
 
+/* Another thread, say, may take the descriptor that was given up. */
+static void gets_a_spare_descriptor_again_when_there_are_some(void **state)
+{
+    struct accepting accepting;
+    struct rlimit limit, none;
+
+    begin_accepting(&accepting);
+    add_handler(&accepting);
+    connect_clients(&accepting, 1);
+    int before = testing_count_fds();
+    testing_begin_logs();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 3;
+    faults_system_call("accept4", EMFILE, 1);
+    setrlimit(RLIMIT_NOFILE, &none);
+    testing_spin(accepting.loop, 1);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    assert_true(faults_hit());
+    assert_int_equal(testing_count_fds(), before - 1);
+    accepting.clock += 0.101;
+    testing_spin(accepting.loop, 1);
+    assert_int_equal(accepting.count, 1);
+    assert_int_equal(testing_count_fds(), before + 1);
+    end_accepting(&accepting);
+}
+
 static void adds_no_handler_when_something_fails(void **state)
 {
     static const char *const calls[] = { "getsockopt", "fcntl", "epoll_ctl" };
@@ -497,7 +525,10 @@ static void adds_no_handler_when_something_fails(void **state)
         for (int nth = 1;; nth++) {
             faults_system_call(calls[i], ENOMEM, nth);
             int error = netutil_add_accept_handler(accepting.loop, accepting.listener, on_accept, &accepting);
-            if (!faults_hit())
+            bool hit = faults_hit();
+            if (!hit)
+                assert_int_equal(error, 0);
+            if (!hit)
                 break;
             assert_int_equal(error, -ENOMEM);
             assert_int_equal(testing_count_fds(), before);
@@ -537,6 +568,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(tries_again_when_the_kernel_does_not_watch),
     cmocka_unit_test(stays_paused_when_a_rest_ends),
     cmocka_unit_test(may_be_removed_while_it_rests),
+    cmocka_unit_test(gets_a_spare_descriptor_again_when_there_are_some),
     cmocka_unit_test(adds_no_handler_when_something_fails),
 };
 

@@ -43,8 +43,8 @@ static void work(void *arg)
 
     probe->worker = pthread_self();
     pthread_sigmask(SIG_SETMASK, NULL, &probe->mask);
-    atomic_fetch_add(&probe->worked, 1);
     order[atomic_fetch_add(&ordered, 1) % 16] = probe->number;
+    atomic_fetch_add(&probe->worked, 1);
 }
 
 static void done(int error, void *arg)
@@ -216,6 +216,24 @@ static void starts_threads_on_demand_and_no_more_than_allowed(void **state)
     ioloop_close(loop, false);
 }
 
+/* One that has told may still be on its way to being idle: so a few, but not one a job. */
+static void idle_threads_are_used_again(void **state)
+{
+    struct ioloop *loop = new_loop();
+    struct ioexecutor *executor = new_executor(100, 0);
+
+    faults_count_reset();
+    for (int i = 0; i < 100; i++) {
+        struct probe probe = { .number = i };
+
+        submit(executor, loop, work, &probe);
+        testing_run_until(loop, &probe.done);
+    }
+    assert_in_range(faults_count("pthread_create"), 1, 50);
+    ioexecutor_close(executor, true);
+    ioloop_close(loop, false);
+}
+
 static void a_full_queue_refuses(void **state)
 {
     struct ioloop *loop = new_loop();
@@ -296,7 +314,7 @@ static void *open_gate_when_closing(void *arg)
 {
     struct ioexecutor *executor = arg;
 
-    /* Refused only once it is closing. */
+    /* Its queue is full: that changes only when it is closing. */
     while (ioexecutor_submit(executor, NULL, NULL, NULL, NULL) == 0 && errno != EBADF)
         sched_yield();
     open_gate();
@@ -423,6 +441,7 @@ static void threads_block_all_signals(void **state)
     submit(executor, loop, work, &probe);
     pthread_sigmask(SIG_SETMASK, NULL, &after);
     testing_run_until(loop, &probe.done);
+    assert_int_equal(sigismember(&after, SIGTERM), 0);
     for (int number = 1; number < 32; number++) {
         assert_int_equal(sigismember(&after, number), sigismember(&before, number));
         if (number != SIGKILL && number != SIGSTOP)
@@ -490,23 +509,44 @@ static void close_loop_and_executor(void *arg)
     ioexecutor_close(closed_executor, true);
 }
 
-/* The callback that tells is among those of the same iteration, after the one that closes. */
+/* The callback that tells is among those of the same iteration, behind the one that closes. */
 static void a_loop_may_close_before_telling_in_the_same_iteration(void **state)
 {
     long before = faults_allocated();
-    struct ioloop *loop = new_loop();
-    struct probe probes[3] = { { .error = 1 } };
+    struct ioloop *loop = new_loop(), *other = new_loop();
+    struct probe finished = { .error = 1 }, running = { .error = 1 }, waiting = { .error = 1 };
 
     closed_executor = new_executor(1, 0);
     assert_int_equal(ioloop_add_callback(loop, close_loop_and_executor, loop), 0);
-    submit(closed_executor, loop, work, &probes[0]);
-    submit(closed_executor, loop, work_in_gate, &probes[1]);
-    submit(closed_executor, loop, work, &probes[2]);
+    submit(closed_executor, loop, work, &finished);
+    submit(closed_executor, other, work_in_gate, &running);
+    submit(closed_executor, other, work, &waiting);
+    await_entered(1); /* by the one thread, which so has posted the first */
+    open_gate();
+    assert_int_equal(ioloop_run_once(loop, 0), 0);
+    assert_int_equal(finished.told, 1);
+    testing_run_until(other, &running.done);
+    testing_run_until(other, &waiting.done);
+    ioloop_close(other, false);
+    assert_int_equal(faults_allocated(), before);
+}
+
+/* Its jobs cannot be told that they are cancelled. */
+static void a_loop_and_then_the_executor_may_close_in_a_callback(void **state)
+{
+    long before = faults_allocated();
+    struct ioloop *loop = new_loop();
+    struct probe running = { .error = 1 }, waiting = { .error = 1 };
+
+    closed_executor = new_executor(1, 0);
+    assert_int_equal(ioloop_add_callback(loop, close_loop_and_executor, loop), 0);
+    submit(closed_executor, loop, work_in_gate, &running);
+    submit(closed_executor, loop, work, &waiting);
     await_entered(1);
     open_gate();
     assert_int_equal(ioloop_run_once(loop, 0), 0);
-    for (int i = 0; i < 3; i++)
-        assert_true(probes[i].told <= 1);
+    assert_true(running.told <= 1);
+    assert_true(waiting.told <= 1);
     ioexecutor_close(new_executor(1, 0), true); /* whatever the loop has dropped goes with any close */
     assert_int_equal(faults_allocated(), before);
 }
@@ -618,6 +658,7 @@ static void a_child_may_close_what_is_the_parents(void **state)
 }
 
 static pid_t forked;
+static struct ioexecutor *forked_executor;
 
 static void exit_at_once(void)
 {
@@ -627,8 +668,11 @@ static void exit_at_once(void)
 static void fork_and_return(void *arg)
 {
     forked = fork();
-    if (forked == 0 && atexit(exit_at_once) != 0) /* or a leak checker misses what the other threads held */
-        _exit(1);
+    if (forked == 0) {
+        if (atexit(exit_at_once) != 0) /* or a leak checker misses what the other threads held */
+            _exit(1);
+        ioexecutor_close(forked_executor, true); /* the job that runs is not one of the child's */
+    }
     work(arg);
 }
 
@@ -636,7 +680,7 @@ static void fork_and_return(void *arg)
 static void work_may_fork(void **state)
 {
     struct ioloop *loop = new_loop();
-    struct ioexecutor *executor = new_executor(2, 0);
+    struct ioexecutor *executor = forked_executor = new_executor(2, 0);
     struct probe probe = { .error = 1 };
 
     submit(executor, loop, fork_and_return, &probe);
@@ -854,6 +898,8 @@ static void what_cannot_be_told_for_want_of_memory_is_told_later(void **state)
     faults_allocation(1, false);
     assert_int_equal(ioexecutor_cancel(executor, id), 0);
     assert_true(faults_hit());
+    faults_allocation(0, false);
+    assert_false(faults_hit());
     testing_spin(loop, 3);
     assert_int_equal(cancelled.told, 0);
     open_gate();
@@ -874,8 +920,30 @@ static void work_and_stay_out_of_memory(void *arg)
     faults_allocation(1, true);
 }
 
-/* Nobody frees memory before close has returned: so it must not wait for the thread that tries again and again. (Which
- * looks at the fault while the test ends it; ThreadSanitizer minds.) */
+/* (The threads look at the fault while the test ends it; ThreadSanitizer minds.) */
+static void tries_again_until_there_is_memory(void **state)
+{
+    skip_under_thread_sanitizer();
+    struct ioloop *loop = new_loop();
+    struct ioexecutor *executor = new_executor(1, 0);
+    struct probe probe = { .error = 1 };
+
+    submit(executor, loop, work_and_stay_out_of_memory, &probe);
+    await_entered(1);
+    long before = faults_allocations();
+    open_gate();
+    while (faults_allocations() < before + 4)
+        sched_yield();
+    assert_int_equal(probe.told, 0);
+    faults_end();
+    testing_run_until(loop, &probe.done);
+    assert_int_equal(probe.told, 1);
+    assert_int_equal(probe.error, 0);
+    ioexecutor_close(executor, true);
+    ioloop_close(loop, false);
+}
+
+/* Nobody frees memory before close has returned: so it must not wait for the thread that tries again and again. */
 static void close_does_not_wait_for_memory(void **state)
 {
     skip_under_thread_sanitizer();
@@ -887,6 +955,7 @@ static void close_does_not_wait_for_memory(void **state)
     submit(executor, loop, work_and_stay_out_of_memory, &running);
     submit(executor, loop, work, &waiting);
     await_entered(1);
+    faults_allocation(0, false);
     open_gate();
     while (!faults_hit())
         sched_yield();
@@ -898,6 +967,31 @@ static void close_does_not_wait_for_memory(void **state)
     assert_int_equal(waiting.told, 1);
     ioloop_close(loop, false);
     while (faults_allocated() != before) /* the thread lets go of the executor, in its own time */
+        sched_yield();
+}
+
+/* Here it waits already when the last job ends. */
+static void close_that_waits_does_not_wait_for_memory(void **state)
+{
+    skip_under_thread_sanitizer();
+    long before = faults_allocated();
+    struct ioloop *loop = new_loop(), *other = new_loop();
+    struct ioexecutor *executor = new_executor(1, 1);
+    struct probe running = { .error = 1 }, waiting = { .error = 1 };
+    pthread_t opener;
+
+    submit(executor, loop, work_and_stay_out_of_memory, &running);
+    submit(executor, other, work, &waiting);
+    await_entered(1);
+    assert_int_equal(pthread_create(&opener, NULL, open_gate_when_closing, executor), 0);
+    ioexecutor_close(executor, true);
+    faults_end();
+    testing_run_until(loop, &running.done);
+    testing_run_until(other, &waiting.done);
+    pthread_join(opener, NULL);
+    ioloop_close(loop, false);
+    ioloop_close(other, false);
+    while (faults_allocated() != before)
         sched_yield();
 }
 
@@ -991,6 +1085,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(runs_two_jobs_at_the_same_time),
     cmocka_unit_test(one_thread_keeps_the_order),
     cmocka_unit_test(starts_threads_on_demand_and_no_more_than_allowed),
+    cmocka_unit_test(idle_threads_are_used_again),
     cmocka_unit_test(a_full_queue_refuses),
     cmocka_unit_test(counts_must_not_be_negative),
     cmocka_unit_test(cancels_what_has_not_started),
@@ -1004,6 +1099,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_loop_may_close_while_its_jobs_run),
     cmocka_unit_test(nothing_is_left_of_what_a_closing_loop_has_dropped),
     cmocka_unit_test(a_loop_may_close_before_telling_in_the_same_iteration),
+    cmocka_unit_test(a_loop_and_then_the_executor_may_close_in_a_callback),
     cmocka_unit_test(a_loop_may_close_when_told),
     cmocka_unit_test(a_child_starts_anew_and_the_parent_goes_on),
     cmocka_unit_test(a_child_may_close_what_is_the_parents),
@@ -1013,7 +1109,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(loops_of_several_threads_share_one_and_come_and_go),
     cmocka_unit_test(without_a_thread_nothing_is_accepted),
     cmocka_unit_test(what_cannot_be_told_for_want_of_memory_is_told_later),
+    cmocka_unit_test(tries_again_until_there_is_memory),
     cmocka_unit_test(close_does_not_wait_for_memory),
+    cmocka_unit_test(close_that_waits_does_not_wait_for_memory),
     cmocka_unit_test(survives_any_allocation_that_fails),
     cmocka_unit_test(survives_a_lasting_want_of_memory),
     cmocka_unit_test(survives_any_call_that_fails),

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -15,9 +14,17 @@
 
 #include "ioloop/ioloop.h"
 #include "ioloop/netutil.h"
+#include "tests/support/fakenames.h"
 #include "tests/support/faults.h"
 
+const struct fakename fakenames[] = {
+    { "localhost", { "::1", "127.0.0.1", "fe80::1%1" } },
+    { "twice.test", { "127.0.0.1", "127.0.0.2", "127.0.0.1" } },
+    { NULL, { NULL } },
+};
+
 static const struct netutil_bind_options ipv4 = { .address = "127.0.0.1" };
+static const struct netutil_bind_options localhost = { .address = "localhost" };
 
 static bool has_ipv6(void)
 {
@@ -238,20 +245,37 @@ static void serves_ipv4_where_ipv6_is_missing(void **state)
     assert_int_equal(netutil_bind_sockets(fds, 8, 0, NULL), -EAFNOSUPPORT);
     faults_end();
 
-    int count = netutil_bind_sockets(fds, 8, 0, &(struct netutil_bind_options){ .address = "localhost" });
-    assert_true(count >= 1);
-    close_fds(fds, count);
-    if (count < 2)
-        return; /* its hosts file knows no ::1 */
-    faults_system_call("bind", EADDRNOTAVAIL, count);
-    assert_int_equal(netutil_bind_sockets(fds, 8, 0, &(struct netutil_bind_options){ .address = "localhost" }),
-                     count - 1);
+    faults_system_call("bind", EADDRNOTAVAIL, 2);
+    assert_int_equal(netutil_bind_sockets(fds, 8, 0, &localhost), 1);
     assert_true(faults_hit());
-    close_fds(fds, count - 1);
-    faults_system_call("bind", EADDRNOTAVAIL, 1);
-    assert_int_equal(netutil_bind_sockets(fds, 8, 0, &(struct netutil_bind_options){ .address = "localhost" }),
+    assert_int_equal(family_of(fds[0]), AF_INET);
+    close(fds[0]);
+    faults_system_call("bind", EADDRNOTAVAIL, 1); /* IPv4 there has to be */
+    assert_int_equal(netutil_bind_sockets(fds, 8, 0, &localhost), -EADDRNOTAVAIL);
+    faults_system_call("bind", EADDRNOTAVAIL, 1); /* and what was asked for by its address */
+    assert_int_equal(netutil_bind_sockets(fds, 8, 0, &(struct netutil_bind_options){ .address = "::1" }),
                      -EADDRNOTAVAIL);
     faults_end();
+}
+
+/* The name of the loopback, with a link-local address among its own as macOS has it. */
+static void binds_the_loopback_by_its_name(void **state)
+{
+    int fds[8], expected = has_ipv6() ? 2 : 1;
+
+    assert_int_equal(netutil_bind_sockets(fds, 8, 0, &localhost), expected);
+    assert_int_equal(family_of(fds[0]), AF_INET);
+    assert_int_equal(netutil_bound_port(fds[expected - 1]), netutil_bound_port(fds[0]));
+    close_fds(fds, expected);
+}
+
+static void binds_an_address_once_that_its_name_has_twice(void **state)
+{
+    int fds[8];
+
+    assert_int_equal(netutil_bind_sockets(fds, 8, 0, &(struct netutil_bind_options){ .address = "twice.test" }), 2);
+    assert_int_equal(netutil_bound_port(fds[1]), netutil_bound_port(fds[0]));
+    close_fds(fds, 2);
 }
 
 static void asks_for_another_port_when_one_family_has_it_taken(void **state)
@@ -504,6 +528,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(refuses_what_makes_no_sense),
     cmocka_unit_test(tells_why_a_name_was_not_resolved),
     cmocka_unit_test(serves_ipv4_where_ipv6_is_missing),
+    cmocka_unit_test(binds_the_loopback_by_its_name),
+    cmocka_unit_test(binds_an_address_once_that_its_name_has_twice),
     cmocka_unit_test(asks_for_another_port_when_one_family_has_it_taken),
     cmocka_unit_test(leaves_no_socket_when_a_call_fails),
     cmocka_unit_test(makes_a_unix_socket_for_its_owner_alone),

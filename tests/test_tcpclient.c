@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -15,69 +14,16 @@
 #include "ioloop/netutil.h"
 #include "ioloop/tcpclient.h"
 #include "ioloop/tcpserver.h"
+#include "tests/support/fakenames.h"
 #include "tests/support/faults.h"
 
-/* Names. The system's resolver stands here, so that a name has the addresses that the test wants. */
-
-static int release_pipe[2] = { -1, -1 };
-
-static const char *const names[][5] = {
-    { "dual.test", "::1", "127.0.0.1" },
-    { "dual4.test", "127.0.0.1", "::1" },
-    { "far.test", "127.0.0.1", "127.0.0.2" },
-    { "slow.test", "127.0.0.1" }, /* not before somebody writes to the pipe */
+const struct fakename fakenames[] = {
+    { "dual.test", { "::1", "127.0.0.1" } },
+    { "dual4.test", { "127.0.0.1", "::1" } },
+    { "far.test", { "127.0.0.1", "127.0.0.2" } },
+    { "slow.test", { "127.0.0.1" } },
+    { NULL, { NULL } },
 };
-
-static struct addrinfo *new_info(const char *text, struct addrinfo *next, int family)
-{
-    struct { struct addrinfo info; struct sockaddr_in6 address; } *entry = calloc(1, sizeof *entry);
-    struct sockaddr_in *ipv4 = (struct sockaddr_in *)&entry->address;
-
-    entry->info.ai_next = next;
-    entry->info.ai_addr = (struct sockaddr *)&entry->address;
-    if (inet_pton(AF_INET, text, &ipv4->sin_addr) == 1) {
-        entry->info.ai_family = ipv4->sin_family = AF_INET;
-        entry->info.ai_addrlen = sizeof *ipv4;
-    } else {
-        assert_int_equal(inet_pton(AF_INET6, text, &entry->address.sin6_addr), 1);
-        entry->info.ai_family = entry->address.sin6_family = AF_INET6;
-        entry->info.ai_addrlen = sizeof entry->address;
-    }
-    if (family == AF_UNSPEC || family == entry->info.ai_family)
-        return &entry->info;
-    free(entry);
-    return next;
-}
-
-void freeaddrinfo(struct addrinfo *info)
-{
-    while (info != NULL) {
-        struct addrinfo *next = info->ai_next;
-        free(info);
-        info = next;
-    }
-}
-
-int getaddrinfo(const char *restrict host, const char *restrict service, const struct addrinfo *restrict hints,
-                struct addrinfo **restrict result)
-{
-    *result = NULL;
-    if (host == NULL)
-        return EAI_FAIL;
-    if (netutil_is_valid_ip(host))
-        *result = new_info(host, NULL, hints->ai_family);
-    if (strcmp(host, "slow.test") == 0)
-        poll(&(struct pollfd){ release_pipe[0], POLLIN, 0 }, 1, 5000);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (strcmp(names[i][0], host) != 0)
-            continue;
-        for (int k = 4; k > 0; k--) {
-            if (names[i][k] != NULL)
-                *result = new_info(names[i][k], *result, hints->ai_family);
-        }
-    }
-    return *result != NULL ? 0 : EAI_NONAME;
-}
 
 /* Connections. */
 
@@ -152,6 +98,7 @@ static void on_connect(int error, struct iostream *stream, void *arg)
     client->called = true;
     client->error = error;
     client->stream = stream;
+    ioloop_stop(client->loop); /* this iteration need not wait for events */
 }
 
 static void start_connect(struct client *client, const char *host, const struct tcpclient_options *options)
@@ -478,7 +425,7 @@ static void gives_up_a_silent_address_in_time(void **state)
 /* A name that is not resolved before release_name; on a thread of its own, whose end end_slow_name waits for. */
 static void start_slow_name(struct client *client, struct tcpclient_options options)
 {
-    assert_int_equal(pipe(release_pipe), 0);
+    assert_int_equal(pipe(fakenames_gate), 0);
     client->executor = ioexecutor_new(1, 1);
     options.resolver = client->resolver = resolver_new(client->executor);
     assert_non_null(client->resolver);
@@ -495,7 +442,7 @@ static void begin_slow_name(struct client *client, struct tcpclient_options opti
 
 static void release_name(void)
 {
-    assert_int_equal(write(release_pipe[1], "x", 1), 1);
+    assert_int_equal(write(fakenames_gate[1], "x", 1), 1);
 }
 
 static void end_slow_name(struct client *client)
@@ -505,8 +452,8 @@ static void end_slow_name(struct client *client)
     if (client->resolver != NULL)
         resolver_close(client->resolver);
     ioexecutor_close(client->executor, true);
-    close(release_pipe[0]);
-    close(release_pipe[1]);
+    close(fakenames_gate[0]);
+    close(fakenames_gate[1]);
 }
 
 /* tcpclient_test:test_connect_timeout */
@@ -625,6 +572,7 @@ static void cancels_only_what_it_is_told_to(void **state)
 
     begin_with_server(&client, "127.0.0.1");
     start_connect(&client, "127.0.0.1", NULL);
+    other.loop = client.loop;
     uint64_t second = tcpclient_connect(client.loop, "127.0.0.1", client.port, NULL, on_connect, &other);
     assert_int_not_equal(second, client.id);
     tcpclient_cancel(client.loop, 0);

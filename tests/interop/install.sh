@@ -35,6 +35,12 @@ if command -v g++ > /dev/null; then
     LD_LIBRARY_PATH="$folder/usr/lib" ./cplusplus || fail "the program in C++: $?"
 fi
 
+# The program in the README is one.
+sed -n '/^    #include/,/^## /p' "$OLDPWD/README.md" | sed -n 's/^    //p; s/^$//p' > readme.c
+[ "$(grep -c . readme.c)" -ge 10 ] || fail "no program in the README"
+${CC:-cc} -Wall -Wextra -Wno-unused-parameter -Werror readme.c -o readme $(pkg-config --cflags --libs ioloop) ||
+    fail "the program in the README does not build"
+
 # Exported are the functions of the installed headers, all of them and no other.
 nm -D --defined-only "$folder"/usr/lib/libioloop.so | awk '$2 == "T" { print $3 }' | sort > exported
 cat $(find usr/include -name '*.h') | grep -v '^ \*\|^/\*\|typedef' | grep -oE '\b[a-z0-9]+(_[a-z0-9]+)*\(' |
