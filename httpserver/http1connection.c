@@ -367,6 +367,10 @@ static void deadline_passed(struct deadline *deadline)
     const struct httpserver_options *options = &connection->server->options;
     uint64_t before = connection->unsent;
 
+    /* The kernel has room for a byte long before it says so. */
+    iostreamlayer_send_output(connection->stream);
+    if (iostream_closed(connection->stream))
+        return;
     connection->unsent = iostream_pending(connection->stream);
     if (connection->unsent > 0 && connection->unsent != before)
         set_deadline(connection, options->body_timeout, HTTP1CONNECTION_OTHER); /* slow, but it reads */

@@ -48,8 +48,9 @@ socklen_t httprequest_remote_address(const struct httprequest *request, struct s
 void httprequest_set_close_callback(struct httprequest *request, httprequest_close_fn *callback, void *arg);
 
 /* Answers with a complete response, and ends the request, whatever is returned. content_type NULL: none is sent. The
- * body of an answer to HEAD, and of 204, 205 and 304, is left out. -EBADF the client has left; -EINVAL the status is
- * not in 200 to 999, or content_type is over 256 bytes or has some that a header cannot have: the client gets a 500. */
+ * body of an answer to HEAD, and of 204, 205 and 304, is left out. -EBADF, or what the kernel said: the client has
+ * left. -EINVAL: the status is not in 200 to 999, or content_type is over 256 bytes or has some that a header cannot
+ * have; the client gets a 500. */
 int httprequest_reply(struct httprequest *request, int status, const char *content_type, const void *body,
                       size_t length);
 

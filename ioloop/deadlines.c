@@ -82,8 +82,6 @@ static uint32_t ticks_to_next(struct deadlines *deadlines)
         }
         ahead += (uint32_t)__builtin_ctzll(word);
         slot = (deadlines->done + ahead) % SLOTS;
-        if (ahead > SLOTS)
-            break;
         if (deadlines->slots[slot] != NULL)
             return ahead;
         deadlines->used[slot / WORD_BITS] &= ~(UINT64_C(1) << slot % WORD_BITS);

@@ -75,16 +75,15 @@ static void tell_ended(struct looptask *task)
     ioalloc_free(connecting);
 }
 
+/* The resolver calls back in any case, and the connector its owner. */
 static void cancel(struct connecting *connecting)
 {
-    if (connecting->ended) {
+    if (connecting->ended)
         connecting->error = -ECANCELED;
-    } else if (connecting->query != 0) {
-        connecting->error = -ECANCELED; /* for on_resolved, which comes in any case */
+    else if (connecting->query != 0)
         resolver_cancel(connecting->loop, connecting->query);
-    } else {
+    else
         connector_stop(&connecting->connector, -ECANCELED);
-    }
 }
 
 static void close_connecting(struct loopmember *member)
@@ -236,8 +235,6 @@ static void on_resolved(int error, const struct resolver_address *addresses, siz
     struct connecting *connecting = arg;
 
     connecting->query = 0;
-    if (connecting->error < 0)
-        error = connecting->error;
     if (error == 0)
         error = connector_init(&connecting->connector, connecting->loop, &functions, addresses, count);
     if (error < 0)

@@ -96,8 +96,8 @@ static void count_out(struct iostreamlayer_owner *owner, struct iostream *stream
         acceptor_wake(server->acceptors[i]);
 }
 
-/* Whoever cannot make room need not be told that somebody waits. Among processes with one listener this is better than
- * to be woken first: the others are woken then. */
+/* Who cannot make room has no use for an event. Among processes that share the listener it would do harm: the kernel
+ * wakes one of them, and a connection for which that was the one that is full would wait. */
 static void pause_when_full(struct tcpserver *server)
 {
     if (!has_room(server) && server->options.on_full == NULL)
@@ -202,8 +202,6 @@ static int add_acceptor(struct tcpserver *server, int listener)
     if (acceptor == NULL)
         return -errno;
     server->acceptors[server->acceptor_count++] = acceptor;
-    if (server->full)
-        acceptor_pause(acceptor);
     /* For listeners from elsewhere. Unix sockets have no such thing, which is fine. */
     setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
     return 0;

@@ -272,6 +272,27 @@ static void a_clock_that_jumps_hours_lets_all_come_that_is_due(void **state)
     close_loop();
 }
 
+/* A clock must not do that; one that does makes nothing early, and all of it comes when it is where it was. */
+static void a_clock_that_is_set_back_is_waited_for(void **state)
+{
+    struct probe probes[2] = { { .expiries = 0 } };
+
+    open_loop();
+    set(&probes[0], 1, expire);
+    the_time += 1000;
+    testing_spin(loop, 2);
+    assert_int_equal(probes[0].expiries, 1);
+    the_time -= 950;
+    set(&probes[0], 5, expire);
+    set(&probes[1], 2000, expire);
+    run_until(the_time + 950 + 3 * TICK);
+    assert_int_equal(probes[0].expiries, 2);
+    assert_true(probes[0].at >= probes[0].earliest);
+    run_until(probes[1].earliest + 1);
+    check_in_time(&probes[1]);
+    close_loop();
+}
+
 /* More than half a turn of the 32 bits that ticks have. */
 static void a_wheel_that_stood_empty_for_years_goes_on(void **state)
 {
@@ -320,6 +341,25 @@ static void one_timeout_of_the_loop_serves_all(void **state)
     run_until(200);
     for (int i = 0; i < 1000; i++)
         check_in_time(&probes[i]);
+    close_loop();
+}
+
+/* Each one sooner than all before it: that moves the timeout, it does not add one. */
+static void setting_sooner_ones_takes_no_more_room(void **state)
+{
+    struct probe probe = { .expiries = 0 };
+    size_t bytes = 0;
+
+    open_loop();
+    for (int i = 0; i < 10000; i++) {
+        if (i == 2000)
+            bytes = faults_allocated_bytes();
+        set(&probe, 1000 - 0.1 * i, expire);
+        if (i % 1000 == 999)
+            the_time += 1000;
+    }
+    assert_int_equal(faults_allocated_bytes(), bytes);
+    deadline_clear(&probe.deadline);
     close_loop();
 }
 
@@ -423,9 +463,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_may_set_itself_and_others),
     cmocka_unit_test(one_may_go_when_it_expires),
     cmocka_unit_test(a_clock_that_jumps_hours_lets_all_come_that_is_due),
+    cmocka_unit_test(a_clock_that_is_set_back_is_waited_for),
     cmocka_unit_test(a_wheel_that_stood_empty_for_years_goes_on),
     cmocka_unit_test(far_deadlines_are_cut_to_years),
     cmocka_unit_test(one_timeout_of_the_loop_serves_all),
+    cmocka_unit_test(setting_sooner_ones_takes_no_more_room),
     cmocka_unit_test(one_may_close_the_loop),
     cmocka_unit_test(without_memory_it_is_not_set),
     cmocka_unit_test(agrees_with_a_naive_model_at_random),

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -471,6 +472,42 @@ static void a_thread_that_adds_during_the_fork_is_forgotten(void **state)
     ioalloc_set_functions(NULL);
 }
 
+static atomic_bool signalling;
+
+static void *raise_without_end(void *arg)
+{
+    while (signalling)
+        raise(SIGUSR1);
+    return NULL;
+}
+
+static int remove_and_reopen(void)
+{
+    ioloop_remove_signal(loop, SIGUSR1); /* waits for handlers that run */
+    CHECK(ioloop_reopen(loop) == 0);
+    CHECK(ioloop_add_signal(loop, SIGUSR1, on_signal, "s") == 0);
+    ioloop_close(loop, false);
+    return 0;
+}
+
+/* Most of the time it is in a signal handler, which in the child nobody leaves. */
+static void a_thread_in_a_signal_handler_during_the_fork_is_forgotten(void **state)
+{
+    pthread_t thread;
+
+    open_loop();
+    signalling = true;
+    assert_int_equal(ioloop_add_signal(loop, SIGUSR1, on_signal, "s"), 0);
+    assert_int_equal(pthread_create(&thread, NULL, raise_without_end, NULL), 0);
+    for (int i = 0; i < 60; i++) {
+        run_child(remove_and_reopen);
+        run_child(only_close);
+    }
+    signalling = false;
+    pthread_join(thread, NULL);
+    close_loop();
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(each_call_is_refused_in_a_child),
     cmocka_unit_test(a_child_can_do_the_parent_no_harm),
@@ -482,6 +519,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_child_that_reopens_in_a_callback_goes_on),
     cmocka_unit_test(the_rest_of_a_batch_is_the_parents),
     cmocka_unit_test(a_child_may_run_a_loop_of_its_own),
+    cmocka_unit_test(a_thread_in_a_signal_handler_during_the_fork_is_forgotten),
     cmocka_unit_test(a_thread_that_adds_during_the_fork_is_forgotten),
 };
 

@@ -75,6 +75,25 @@ static void a_microsecond_is_a_delay_too(void **state)
     ioloop_close(loop, false);
 }
 
+static void a_delay_is_exact_to_the_nanosecond(void **state)
+{
+    open_loop();
+    for (int i = 1; i <= 1000; i++) {
+        double delay = 0.001 * i;
+
+        traced = 0;
+        the_time = 100;
+        call_later(delay, note, "a");
+        the_time = 100 + delay - 1e-9;
+        testing_spin(loop, 1);
+        assert_int_equal(traced, 0);
+        the_time = 100 + delay;
+        testing_spin(loop, 1);
+        assert_int_equal(traced, 1);
+    }
+    close_loop();
+}
+
 static void a_nanosecond_is_waited_for(void **state)
 {
     open_loop();
@@ -500,6 +519,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_timeout_has_an_id_that_is_not_0),
     cmocka_unit_test(comes_when_its_time_has_come_and_once),
     cmocka_unit_test(a_microsecond_is_a_delay_too),
+    cmocka_unit_test(a_delay_is_exact_to_the_nanosecond),
     cmocka_unit_test(a_nanosecond_is_waited_for),
     cmocka_unit_test(what_is_not_a_number_is_refused),
     cmocka_unit_test(a_negative_delay_and_a_time_that_has_passed_are_due),

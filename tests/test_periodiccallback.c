@@ -126,6 +126,8 @@ static void it_may_be_started_anew_in_its_callback(void **state)
     assert_int_equal(calls_until(102.4), 0); /* the grid begins at 101.5 now */
     assert_int_equal(calls_until(102.5), 1);
     assert_int_equal(calls_until(103.4), 0);
+    periodiccallback_stop(periodic); /* the one timer that there is */
+    assert_int_equal(calls_until(110), 0);
     close_loop();
 }
 

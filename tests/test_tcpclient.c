@@ -530,6 +530,16 @@ static void cancels_while_the_name_is_looked_up(void **state)
     end_slow_name(&client);
 }
 
+/* After what went wrong, on the descriptor that was closed then. */
+static void assert_connects_now(struct client *client)
+{
+    client->server = tcpserver_new(client->loop, say_hello, client, NULL);
+    client->calls = 0;
+    client->port = tcpserver_listen(client->server, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" });
+    assert_true(client->port > 0);
+    assert_int_equal(connect_to(client, "127.0.0.1", NULL), 0);
+}
+
 static void cancels_while_connecting(void **state)
 {
     struct client client;
@@ -541,6 +551,7 @@ static void cancels_while_connecting(void **state)
     assert_int_equal(testing_count_fds(), fds - 1); /* at once */
     cancel_and_wait(&client);
     end_silence(&silence);
+    assert_connects_now(&client);
     end_client(&client);
 }
 
@@ -577,11 +588,12 @@ static void cancels_only_what_it_is_told_to(void **state)
     assert_int_not_equal(second, client.id);
     tcpclient_cancel(client.loop, 0);
     tcpclient_cancel(client.loop, second + 1000);
-    tcpclient_cancel(client.loop, second);
+    tcpclient_cancel(client.loop, client.id);
     testing_run_until(client.loop, &other.called);
     testing_run_until(client.loop, &client.called);
-    assert_int_equal(other.error, -ECANCELED);
-    assert_int_equal(client.error, 0);
+    assert_int_equal(client.error, -ECANCELED);
+    assert_int_equal(other.error, 0);
+    iostream_close(other.stream);
     end_client(&client);
 }
 
@@ -766,6 +778,19 @@ static struct baseline take_baseline(void)
     return (struct baseline){ testing_count_fds(), faults_allocated() };
 }
 
+static void connects_after_an_attempt_that_failed_at_once(void **state)
+{
+    struct client client;
+
+    begin_with_server(&client, "127.0.0.1");
+    faults_system_call("connect", ENETUNREACH, 1);
+    assert_int_equal(connect_to(&client, "127.0.0.1", NULL), -ENETUNREACH);
+    assert_true(faults_hit());
+    client.calls = 0;
+    assert_int_equal(connect_to(&client, "127.0.0.1", NULL), 0);
+    end_client(&client);
+}
+
 static void loses_nothing_when_a_call_fails(void **state)
 {
     static const char *const calls[] = { "socket", "connect", "epoll_ctl", "getsockopt", "setsockopt", "accept4",
@@ -836,6 +861,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(ends_with_its_resolver),
     cmocka_unit_test(asks_the_resolver_it_was_given),
     cmocka_unit_test(gives_its_transport_to_the_winner_alone),
+    cmocka_unit_test(connects_after_an_attempt_that_failed_at_once),
     cmocka_unit_test(loses_nothing_when_a_call_fails),
     cmocka_unit_test(loses_nothing_when_memory_is_short),
 };

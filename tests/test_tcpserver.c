@@ -822,16 +822,20 @@ static int end_process(pid_t pid)
     return status;
 }
 
+/* 'x' or -1, when it is there. */
+static int wait_for_answer(int fd)
+{
+    assert_int_equal(poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, 5000), 1);
+    return look(fd);
+}
+
 /* The byte that the server at this port answers; waits for it. -1: it has closed. */
 static int ask(int port)
 {
-    int fd = connect_port(port), answer = -1;
-    char byte;
+    int fd = connect_port(port), answer;
 
     assert_true(fd >= 0);
-    assert_int_equal(poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, 5000), 1);
-    if (recv(fd, &byte, 1, 0) == 1)
-        answer = byte;
+    answer = wait_for_answer(fd);
     close(fd);
     return answer;
 }
@@ -894,6 +898,42 @@ static void binds_then_starts_several_processes(void **state)
 {
     begin_processes();
     assert_all_workers_answer(start_process(bind_and_start));
+}
+
+static void start_echo(struct tcpserver *server, struct iostream *stream, const struct sockaddr *address,
+                       socklen_t length, void *arg)
+{
+    iostream_set_consumer(stream, echo, NULL);
+}
+
+static void serve_one_connection_a_worker(void)
+{
+    struct ioloop *loop = ioloop_new(NULL);
+    struct tcpserver *server =
+        tcpserver_new(loop, start_echo, NULL, &(struct tcpserver_options){ .max_connections = 1 });
+    int port = tcpserver_bind(server, 0, &ipv4);
+
+    if (port > 0 && tcpserver_start(server, WORKERS, -1) == 0)
+        run_worker(loop, port);
+}
+
+/* The kernel wakes the same one first again and again: it must not be the one that is full. */
+static void leaves_to_other_processes_what_one_is_too_full_for(void **state)
+{
+    int clients[WORKERS], port = 0;
+
+    begin_processes();
+    pid_t supervisor = start_process(serve_one_connection_a_worker);
+    for (int i = 0; i < WORKERS; i++)
+        port = read_report().port;
+    for (int i = 0; i < WORKERS; i++) {
+        clients[i] = connect_port(port);
+        say(clients[i], "x");
+        assert_int_equal(wait_for_answer(clients[i]), 'x');
+    }
+    for (int i = 0; i < WORKERS; i++)
+        close(clients[i]);
+    assert_int_equal(end_process(supervisor), 0);
 }
 
 static void fork_and_add_sockets(void)
@@ -1016,12 +1056,6 @@ static void loses_no_queued_connection_with_a_worker_that_is_killed(void **state
 
 static struct tcpserver_options short_of_fds = { .max_connections = 1000 };
 
-static void start_echo(struct tcpserver *server, struct iostream *stream, const struct sockaddr *address,
-                       socklen_t length, void *arg)
-{
-    iostream_set_consumer(stream, echo, NULL);
-}
-
 static void serve_with_few_fds(void)
 {
     struct rlimit limit = { 48, 48 };
@@ -1049,13 +1083,6 @@ static double seconds_now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-/* 'x' or -1, when it is there. */
-static int wait_for_answer(int fd)
-{
-    assert_int_equal(poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, 5000), 1);
-    return look(fd);
 }
 
 /* hostile.md C14: 48 descriptors, 90 clients. */
@@ -1153,6 +1180,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(loses_nothing_when_memory_is_short),
     cmocka_unit_test(listens_in_a_single_process),
     cmocka_unit_test(binds_then_starts_several_processes),
+    cmocka_unit_test(leaves_to_other_processes_what_one_is_too_full_for),
     cmocka_unit_test(adds_sockets_after_the_fork),
     cmocka_unit_test(listens_with_reuse_port_after_the_fork),
     cmocka_unit_test(loses_no_queued_connection_with_a_worker_that_is_killed),

@@ -143,6 +143,11 @@ static void ids_that_were_never_given_out_remove_nothing(void **state)
     timeouts_remove(&timeouts, (uint32_t)id);
     timeouts_remove(&timeouts, id & ~(uint64_t)UINT32_MAX);
     assert_int_equal(timeouts.live, 1);
+    timeouts_remove(&timeouts, id);
+    timeouts_remove(&timeouts, (uint32_t)id); /* 0 is the order number of a free slot */
+    assert_int_equal(timeouts.live, 0);
+    assert_true(add(&timeouts, 1, 1) != add(&timeouts, 1, 2));
+    assert_int_equal(timeouts.slot_count, 2);
     timeouts_free(&timeouts);
 }
 
@@ -202,6 +207,31 @@ static void removed_ones_do_not_fill_the_heap(void **state)
     }
     assert_true(timeouts_next(&timeouts) == INT64_MAX);
     timeouts_free(&timeouts);
+}
+
+/* When it is built anew, for each number of nodes up to a few full rows of them. */
+static void the_heap_is_one_after_the_tombstones_are_gone(void **state)
+{
+    static uint64_t ids[700];
+
+    srandom(5);
+    for (int left = 1; left < 100; left++) {
+        struct timeouts timeouts = { 0 };
+        intptr_t args[100];
+        int count = left + 600;
+
+        for (int i = 0; i < count; i++) {
+            int64_t deadline = random() % 1000;
+            ids[i] = add(&timeouts, deadline, (intptr_t)deadline);
+        }
+        for (int i = 0; i < 600; i++)
+            timeouts_remove(&timeouts, ids[i]);
+        assert_true(timeouts.heap_count < (uint32_t)count);
+        assert_int_equal(take_due(&timeouts, 1000, args, 100), left);
+        for (int i = 1; i < left; i++)
+            assert_true(args[i - 1] <= args[i]);
+        timeouts_free(&timeouts);
+    }
 }
 
 static void one_after_the_other_takes_no_more_room(void **state)
@@ -316,6 +346,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_removed_one_that_was_collected_is_not_given),
     cmocka_unit_test(a_batch_has_a_limit_and_the_rest_comes_in_the_next),
     cmocka_unit_test(removed_ones_do_not_fill_the_heap),
+    cmocka_unit_test(the_heap_is_one_after_the_tombstones_are_gone),
     cmocka_unit_test(one_after_the_other_takes_no_more_room),
     cmocka_unit_test(loses_nothing_when_there_is_no_memory),
     cmocka_unit_test(agrees_with_a_naive_model_at_random),

@@ -106,6 +106,7 @@ void httpscene_open(struct httpscene *scene, const struct httpserver_options *op
     struct httpserver_options own = { 0 };
 
     signal(SIGPIPE, SIG_IGN); /* of clients, which use write */
+    testing_begin_logs();
     *scene = (struct httpscene){ .clock = 100, .allocated = faults_allocated() };
     scene->loop = ioloop_new(&(struct ioloop_options){ .clock = testing_clock, .clock_arg = &scene->clock });
     assert_non_null(scene->loop);

@@ -9,7 +9,8 @@
  *     httpscene_close(&scene);
  *
  * The server answers with method, target and body, separated by blanks. "/later" waits for httpscene_answer_next;
- * "/size/N" is answered with N bytes. Clients use read and write, the server recv and send: so both can be counted. */
+ * "/size/N" is answered with N bytes. Clients use read and write, the server recv and send: so both can be counted.
+ * Logs go where testing_logs finds them. */
 #ifndef TESTS_SUPPORT_HTTPSCENE_H
 #define TESTS_SUPPORT_HTTPSCENE_H
 

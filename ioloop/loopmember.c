@@ -1,0 +1,99 @@
+#include "ioloop/loopmember.h"
+
+#include <string.h>
+
+#include "ioloop/deadlines.h"
+#include "ioloop/ioalloc.h"
+#include "ioloop/loopstate.h"
+
+#define MOST_SPARES 64
+
+void loopmember_add(struct ioloop *loop, struct loopmember *member)
+{
+    member->next = loop->members;
+    member->link = &loop->members;
+    if (member->next != NULL)
+        member->next->link = &member->next;
+    loop->members = member;
+}
+
+void loopmember_remove(struct loopmember *member)
+{
+    if (member->link == NULL)
+        return;
+    *member->link = member->next;
+    if (member->next != NULL)
+        member->next->link = member->link;
+    member->link = NULL;
+}
+
+struct deadlines *loopmember_deadlines(struct ioloop *loop)
+{
+    if (loop->deadlines == NULL)
+        loop->deadlines = deadlines_new(loop);
+    return loop->deadlines;
+}
+
+char *loopmember_new_scratch(struct ioloop *loop)
+{
+    return loop->front.scratch = ioalloc(LOOPMEMBER_SCRATCH + 1);
+}
+
+void *loopmember_take_spare(struct ioloop *loop)
+{
+    void *block = loop->spares;
+
+    if (block == NULL)
+        return ioalloc(LOOPMEMBER_SPARE);
+    memcpy(&loop->spares, block, sizeof loop->spares);
+    loop->spare_count--;
+    return block;
+}
+
+void loopmember_give_spare(struct ioloop *loop, void *block)
+{
+    if (loop->spare_count == MOST_SPARES) {
+        ioalloc_free(block);
+        return;
+    }
+    memcpy(block, &loop->spares, sizeof loop->spares);
+    loop->spares = block;
+    loop->spare_count++;
+}
+
+/* Tasks (looptask.h). */
+
+void looptask_add(struct ioloop *loop, struct looptask *task)
+{
+    if (task->next != NULL)
+        return;
+    task->next = &loopstate_no_task;
+    *loop->last_task = task;
+    loop->last_task = &task->next;
+    loop->added = true;
+}
+
+static bool remove_task(struct looptask **link, struct looptask *task)
+{
+    for (; *link != &loopstate_no_task; link = &(*link)->next) {
+        if (*link == task) {
+            *link = task->next;
+            return true;
+        }
+    }
+    return false;
+}
+
+void looptask_remove(struct ioloop *loop, struct looptask *task)
+{
+    if (task->next == NULL)
+        return;
+    if (remove_task(&loop->tasks, task)) {
+        loop->last_task = &loop->tasks;
+        while (*loop->last_task != &loopstate_no_task)
+            loop->last_task = &(*loop->last_task)->next;
+    } else {
+        remove_task(&loop->running_tasks, task);
+    }
+    task->next = NULL;
+}

@@ -1,0 +1,285 @@
+/* A loop at work: one turn, and turn after turn. */
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "ioloop/iolog.h"
+#include "ioloop/loopstate.h"
+
+#define LONGEST_WAIT INT64_C(60000000000) /* ns: a clock that was set, or a bug, heals after so long */
+
+/* Around everything that is the program's: says so when it took too long. */
+static int64_t start_of_callback(struct ioloop *loop)
+{
+    return loop->slow_callback != 0 ? loopstate_read_clock(loop) : 0;
+}
+
+static void end_of_callback(struct ioloop *loop, int64_t start, void (*callback)(void))
+{
+    if (loop->slow_callback == 0)
+        return;
+    int64_t took = loopstate_read_clock(loop) - start;
+    if (took > loop->slow_callback)
+        iolog_write(IOLOG_APPLICATION, IOLOG_WARNING, "a callback blocked the loop for %.3f s: %p", (double)took / 1e9,
+                    (void *)(uintptr_t)callback);
+}
+
+static void __attribute__((noinline)) call_watched(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
+{
+    int64_t start = loopstate_read_clock(loop);
+
+    callback(arg);
+    end_of_callback(loop, start, (void (*)(void))callback);
+}
+
+static inline void call(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
+{
+    if (loop->slow_callback == 0)
+        callback(arg);
+    else
+        call_watched(loop, callback, arg);
+}
+
+/* Those that are there now; what they add waits for the next iteration. */
+void loopstate_run_tasks(struct ioloop *loop)
+{
+    loop->running_tasks = loop->tasks;
+    loop->tasks = &loopstate_no_task;
+    loop->last_task = &loop->tasks;
+    while (loop->running_tasks != &loopstate_no_task) {
+        struct looptask *task = loop->running_tasks;
+
+        loop->running_tasks = task->next;
+        task->next = NULL;
+        int64_t start = start_of_callback(loop);
+        void (*run)(struct looptask *) = task->run; /* which may free the task */
+        run(task);
+        end_of_callback(loop, start, (void (*)(void))run);
+    }
+}
+
+static void take_posted(struct ioloop *loop)
+{
+    if (!(atomic_load_explicit(&loop->asked, memory_order_relaxed) & POSTED) || !taskqueue_is_empty(&loop->taken))
+        return;
+    pthread_mutex_lock(&loop->lock);
+    taskqueue_exchange(&loop->taken, &loop->posted);
+    atomic_fetch_and(&loop->asked, ~(unsigned)POSTED);
+    pthread_mutex_unlock(&loop->lock);
+}
+
+/* At most so many that a storm of signals leaves time for the rest. There are fewer signals than that, so those left
+ * over have come meanwhile, and have asked anew. */
+static void run_signals(struct ioloop *loop)
+{
+    struct loopsignals_call due;
+
+    for (unsigned i = 0; i < LOOPSIGNALS_RING && loopsignals_take(&loop->signals, &due); i++) {
+        int64_t start = start_of_callback(loop);
+
+        due.callback(due.signal_number, due.arg);
+        end_of_callback(loop, start, (void (*)(void))due.callback);
+    }
+}
+
+static void run_from_signals(struct ioloop *loop)
+{
+    ioloop_callback_fn *callback;
+    void *arg;
+
+    atomic_fetch_and(&loop->asked, ~(unsigned)SIGNALLED);
+    run_signals(loop);
+    for (unsigned i = 0; i < LOOPSIGNALS_RING && loopsignals_pop(&loop->signals, &callback, &arg); i++)
+        call(loop, callback, arg);
+}
+
+static void run_queue(struct ioloop *loop, struct taskqueue *queue)
+{
+    struct taskqueue_entry entry;
+
+    while (taskqueue_next(queue, &entry))
+        call(loop, entry.callback, entry.arg);
+}
+
+static void run_due_timeouts(struct ioloop *loop)
+{
+    ioloop_callback_fn *callback;
+    void *arg;
+
+    while (timeouts_next_due(&loop->timeouts, &callback, &arg))
+        call(loop, callback, arg);
+}
+
+static void __attribute__((noinline)) call_handler_watched(struct ioloop *loop, struct handler handler, int fd, unsigned events)
+{
+    int64_t start = loopstate_read_clock(loop);
+
+    handler.function(fd, events, handler.arg);
+    end_of_callback(loop, start, (void (*)(void))handler.function);
+}
+
+/* Calls the handlers of the descriptors in ready[0..count) and answers how many.
+ *
+ * A handler may remove any handler, close any descriptor, and open new ones that get the number of one just closed. So
+ * an event counts only for the registration it was fetched for: same descriptor, same generation. One that returns
+ * in a child of fork() leaves the rest to the parent. */
+static inline __attribute__((always_inline)) int run_handlers(struct ioloop *loop, int count)
+{
+    unsigned process = loopstate_forks;
+    int called = 0;
+
+    for (int i = 0; i < count && process == loopstate_forks; i++) {
+        struct poller_event event = loop->ready[i];
+        struct handler *handler = &loop->handlers[event.fd]; /* the table never shrinks */
+
+        if (handler->generation != event.generation)
+            continue;
+        unsigned events = event.events & handler->told;
+        if (events == 0)
+            continue;
+        called++;
+        if (loop->slow_callback == 0)
+            handler->function(event.fd, events, handler->arg);
+        else
+            call_handler_watched(loop, *handler, event.fd, events);
+    }
+    return loop->forks == loopstate_forks ? called : -ESTALE;
+}
+
+static bool has_something_to_run(const struct ioloop *loop)
+{
+    return loop->added || atomic_load(&loop->asked) != 0;
+}
+
+/* How long the poller may wait, in nanoseconds; negative: without end. */
+static int64_t __attribute__((noinline)) longest_wait(struct ioloop *loop)
+{
+    if (has_something_to_run(loop))
+        return 0;
+    if (loop->timeouts.heap_count == 0)
+        return -1;
+    int64_t next = timeouts_next(&loop->timeouts);
+    if (next == INT64_MAX)
+        return -1;
+    int64_t wait = loopstate_until(loop, next);
+    return wait < LONGEST_WAIT ? wait : LONGEST_WAIT;
+}
+
+/* Others that add something look at sleeping after they have added it; the loop looks at what was added after it has
+ * set sleeping. So one of the two sees the other, and nothing is added unseen while the loop sleeps. */
+static inline int wait_for_events(struct ioloop *loop, int64_t wait)
+{
+    if (wait == 0)
+        return poller_wait(loop->poller, loop->ready, READY_EVENTS, 0);
+    atomic_store(&loop->sleeping, true);
+    if (atomic_load(&loop->asked) != 0)
+        wait = 0;
+    int count = poller_wait(loop->poller, loop->ready, READY_EVENTS, wait);
+    atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed); /* seen late it costs one wake-up, no more */
+    return count;
+}
+
+/* The functions that are not inlined keep the turn of a busy loop, which calls none of them, short. */
+
+/* All that is due in this turn but the descriptors. Those callbacks run that were there when it began. */
+static void __attribute__((noinline)) run_what_is_due(struct ioloop *loop)
+{
+    if (timeouts_next(&loop->timeouts) != INT64_MAX)
+        timeouts_collect_due(&loop->timeouts, loopstate_read_time(loop));
+    loop->added = false;
+    if (taskqueue_is_empty(&loop->due))
+        taskqueue_exchange(&loop->due, &loop->callbacks);
+    else
+        loop->added = true; /* in a child of fork(), whose parent was in the middle of them */
+    take_posted(loop);
+    loopstate_run_tasks(loop);
+    run_queue(loop, &loop->due);
+    run_queue(loop, &loop->taken);
+    if (atomic_load_explicit(&loop->asked, memory_order_relaxed) & SIGNALLED)
+        run_from_signals(loop);
+    run_due_timeouts(loop);
+}
+
+/* One turn, in Tornado's order; docs/architecture.md tells it step by step. */
+static inline __attribute__((always_inline)) int run_iteration(struct ioloop *loop, int64_t limit)
+{
+    int64_t wait = -1;
+
+    loop->front.knows_now = false;
+    if (loop->timeouts.heap_count > 0 || has_something_to_run(loop)) {
+        run_what_is_due(loop);
+        if (atomic_load_explicit(&loop->asked, memory_order_relaxed) & STOPPING)
+            return 0;
+        wait = longest_wait(loop);
+    }
+    if (loop->forks != loopstate_forks)
+        return -ESTALE; /* a callback or a handler has forked, and this is the child */
+    if (limit >= 0 && (wait < 0 || wait > limit))
+        wait = limit;
+    int count = wait_for_events(loop, wait);
+    loop->front.knows_now = false;
+    return count > 0 ? run_handlers(loop, count) : count;
+}
+
+static int begin_running(struct ioloop *loop)
+{
+    int error = loopstate_check(loop);
+
+    if (error == 0 && (loop->running || (loopstate_running != NULL && loopstate_running->forks == loopstate_forks)))
+        error = -EBUSY;
+    if (error < 0)
+        return error;
+    loop->running = true;
+    loopstate_running = loop;
+    atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed); /* ioloop_next_timeout may have set it */
+    return 0;
+}
+
+static void end_running(struct ioloop *loop)
+{
+    loop->running = false;
+    loop->front.knows_now = false;
+    loopstate_running = NULL;
+    if (loop->closing)
+        loopstate_close(loop);
+}
+
+int ioloop_start(struct ioloop *loop)
+{
+    int result = begin_running(loop);
+
+    if (result < 0)
+        return result;
+    while (!(atomic_load_explicit(&loop->asked, memory_order_relaxed) & STOPPING) && result >= 0)
+        result = run_iteration(loop, -1);
+    atomic_fetch_and(&loop->asked, ~(unsigned)STOPPING);
+    end_running(loop);
+    return result < 0 ? result : 0;
+}
+
+int ioloop_run_once(struct ioloop *loop, double timeout)
+{
+    int result = __builtin_isnan(timeout) ? -EINVAL : begin_running(loop);
+
+    if (result < 0)
+        return result;
+    result = run_iteration(loop, timeout < 0 ? -1 : loopstate_nanoseconds(timeout));
+    atomic_fetch_and(&loop->asked, ~(unsigned)STOPPING);
+    end_running(loop);
+    return result;
+}
+
+int ioloop_fd(const struct ioloop *loop)
+{
+    return poller_fd(loop->poller);
+}
+
+/* The program is about to wait for ioloop_fd: from here on that has to be woken, as in wait_for_events. */
+double ioloop_next_timeout(struct ioloop *loop)
+{
+    if (!loop->running)
+        atomic_store(&loop->sleeping, true);
+    if (has_something_to_run(loop))
+        return 0;
+    int64_t next = timeouts_next(&loop->timeouts);
+    return next == INT64_MAX ? -1 : (double)loopstate_until(loop, next) / 1e9;
+}

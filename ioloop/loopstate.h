@@ -1,0 +1,102 @@
+/* Internal: loopstate.h, what a loop consists of, for the four files that make it up: ioloop.c (its life, callbacks,
+ * timeouts), loophandlers.c (descriptors), loopmember.c (what it does for the layers above) and looprun.c (a turn). */
+#ifndef IOLOOP_LOOPSTATE_H
+#define IOLOOP_LOOPSTATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ioloop/ioloop.h"
+#include "ioloop/loopmember.h"
+#include "ioloop/loopsignals.h"
+#include "ioloop/looptask.h"
+#include "ioloop/poller.h"
+#include "ioloop/taskqueue.h"
+#include "ioloop/timeouts.h"
+
+#define READY_EVENTS 512
+
+/* The table of handlers is indexed by descriptor. A generation outlives its registration, so that the next one of the
+ * same number gets another. */
+struct handler {
+    ioloop_handler_fn *function; /* NULL: none */
+    void *arg;
+    uint32_t generation;
+    uint16_t events; /* what the kernel was asked for */
+    uint8_t told;    /* what the handler is told: of that what it asked for, and ERROR */
+    bool watched : 1; /* the kernel knows it */
+    bool claimed : 1; /* by an object of the library */
+};
+
+/* What others may ask of a loop. */
+enum {
+    STOPPING = 1,
+    POSTED = 2,    /* posted is not empty */
+    SIGNALLED = 4, /* signals has something */
+};
+
+struct ioloop {
+    struct loopfront front; /* has to come first */
+    struct poller *poller;
+    struct handler *handlers;
+    size_t handler_count;
+
+    struct looptask *tasks, **last_task;
+    struct looptask *running_tasks;
+    struct taskqueue callbacks; /* added by this thread while the loop runs */
+    struct taskqueue due;       /* those of this turn */
+    struct taskqueue taken;     /* posted ones of this turn */
+    struct timeouts timeouts;
+    struct deadlines *deadlines;
+    struct loopmember *members;
+    void *spares; /* a list through their first bytes */
+    unsigned spare_count;
+
+    bool added; /* a task or a callback waits for the next turn */
+    bool running, closing, close_all_fds;
+    unsigned forks; /* the process it was made in: how many forks deep */
+    ioloop_clock_fn *clock;
+    void *clock_arg;
+    int64_t slow_callback;
+    ioloop_error_fn *on_error;
+    void *on_error_arg;
+
+    /* From here on other threads and signal handlers take part. */
+    atomic_bool sleeping; /* whoever turns this off wakes the poller */
+    atomic_uint asked;    /* STOPPING, POSTED, SIGNALLED */
+    atomic_bool closed;
+    atomic_int holders;
+    atomic_int wakers; /* signal handlers and stops that use the poller now */
+    pthread_mutex_t lock; /* of posted, and of the poller's life for those who post */
+    struct taskqueue posted;
+    struct loopsignals signals;
+    struct poller_event ready[READY_EVENTS];
+};
+
+/* The loop that this thread runs now, and how many forks this process is away from the first. */
+extern _Thread_local struct ioloop *loopstate_running __attribute__((tls_model("initial-exec")));
+extern unsigned loopstate_forks;
+
+/* A task list ends here and not in NULL, so that next != NULL says that a task waits. */
+extern struct looptask loopstate_no_task;
+
+/* 0, or why the loop cannot be used: -EBADF, -ESTALE. */
+int loopstate_check(const struct ioloop *loop);
+
+/* Nanoseconds of the loop's clock: as it stands, the same remembered for this turn, and how long until then (not below
+ * 0). Seconds become the nearest nanosecond, or the last there is. */
+int64_t loopstate_read_clock(struct ioloop *loop);
+int64_t loopstate_read_time(struct ioloop *loop);
+int64_t loopstate_until(struct ioloop *loop, int64_t deadline);
+int64_t loopstate_nanoseconds(double seconds);
+
+/* Runs the tasks that are there now; what they add waits for the next turn. */
+void loopstate_run_tasks(struct ioloop *loop);
+
+/* Ends a loop that does not run. */
+void loopstate_close(struct ioloop *loop);
+
+#endif
