@@ -6,8 +6,8 @@
  * Lifetime: ioexecutor_close. Jobs that have not started end with -ECANCELED, those that run are waited for, or not.
  *     Until the last of them has been told, calls on the executor are legal and answer EBADF.
  * Callbacks: work runs on a thread of the pool, done on the loop, once for each job that was accepted. When the loop
- *     has closed first, work still runs and done is not called. Who then wants arg back cancels the job: unless that
- *     answers -EBUSY nothing looks at arg any more.
+ *     has closed first, done is not called; work still is, unless the job is cancelled or the executor closed before.
+ *     Who then wants arg back cancels the job: unless that answers -EBUSY, nothing looks at arg any more.
  * Threads: any may submit. The threads of the pool block all signals and are started when there is work for them.
  *     In a child of fork() they are started anew; jobs of the parent stay the parent's, and in the child are never
  *     told. */

@@ -65,6 +65,22 @@ struct iostream {
     struct iostreamlayer_owner *owner;
 };
 
+static inline const struct iostream_transport *iostreamlayer_transport(const struct iostream *stream)
+{
+    return stream->extras->options.transport;
+}
+
+static inline void *iostreamlayer_context(const struct iostream *stream)
+{
+    return stream->extras->options.transport_context;
+}
+
+/* Bytes may wait where the poller does not see them. */
+static inline bool iostreamlayer_may_hide_bytes(const struct iostream *stream)
+{
+    return stream->is_custom && iostreamlayer_transport(stream)->buffers;
+}
+
 /* For the layers. */
 
 /* A stream on a socket that is known to be non-blocking, as accept gave it. */
@@ -76,6 +92,17 @@ void iostreamlayer_read_now(struct iostream *stream);
 
 /* iostream_close with a reason; 0 is iostream_close itself. */
 void iostreamlayer_fail(struct iostream *stream, int error);
+
+/* Between iostream.c and iostreamevents.c. */
+
+void iostreamlayer_handle_events(int fd, unsigned events, void *arg);
+void iostreamlayer_run(struct looptask *task); /* what was put off to this iteration */
+
+/* The program's side of closing; frees the stream. */
+void iostreamlayer_finish(struct iostream *stream);
+
+bool iostreamlayer_wants_input(const struct iostream *stream);
+void iostreamlayer_set_interest(struct iostream *stream, unsigned events);
 
 /* For iostreamread.c. */
 

@@ -1,0 +1,414 @@
+/* What happens to a stream: bytes that come in, and all other events. Its consumer is called from here. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ioloop/iolog.h"
+#include "ioloop/ioloop.h"
+#include "ioloop/iostreamlayer.h"
+#include "ioloop/kernel.h"
+#include "ioloop/loopmember.h"
+
+#define MAX_BUFFER  (16u << 20)
+#define READ_BUDGET 4       /* receives a wake-up: one greedy stream does not starve the others */
+#define READ_DIRECT 4096    /* from so many unread bytes on, more is received right behind them */
+#define READ_AHEAD  262144u /* memory that is made ready for bytes that have not come yet, at most */
+
+static const char nothing[1];
+
+/* Input. */
+
+static ssize_t transport_read(struct iostream *stream, void *buffer, size_t size)
+{
+    ssize_t count;
+
+    if (stream->is_custom)
+        return iostreamlayer_transport(stream)->read(iostreamlayer_context(stream), stream->fd, buffer, size);
+    count = stream->is_pipe ? read(stream->fd, buffer, size) : recv(stream->fd, buffer, size, 0);
+    return count < 0 ? -errno : count;
+}
+
+size_t iostreamlayer_max_buffer(const struct iostream *stream)
+{
+    if (stream->extras != NULL && stream->extras->options.max_buffer_size != 0)
+        return stream->extras->options.max_buffer_size;
+    return MAX_BUFFER;
+}
+
+/* Shows the consumer what is unread, and the next one what the first left, until they take no more. Answers how much
+ * was taken. This and end_consumer are the way into read callbacks. */
+static size_t feed(struct iostream *stream, const char *data, size_t length)
+{
+    size_t taken = 0;
+
+    iostreamlayer_begin_cork(stream);
+    stream->is_feeding = true;
+    do {
+        if (stream->consumer == NULL || stream->is_closed)
+            break;
+        stream->is_fresh = false;
+        size_t some = stream->consumer(stream, 0, data + taken, length - taken, stream->consumer_arg);
+        taken += some;
+        if (some == 0 && !stream->is_fresh)
+            break;
+    } while (taken < length || stream->takes_nothing);
+    stream->is_feeding = false;
+    iostreamlayer_end_cork(stream);
+    return taken;
+}
+
+/* The consumer learns that no more will come. A read that it begins now is served from what is left in the next
+ * iteration. */
+static void end_consumer(struct iostream *stream)
+{
+    iostream_consumer_fn *consumer = stream->consumer;
+    size_t length = iobuffer_length(stream->input);
+
+    iostreamlayer_begin_cork(stream);
+    stream->is_feeding = true;
+    stream->is_fresh = false;
+    size_t taken = consumer(stream, stream->end, length > 0 ? iobuffer_data(stream->input) : nothing, length,
+                            stream->consumer_arg);
+    if (stream->consumer == consumer && !stream->is_fresh)
+        stream->consumer = NULL;
+    stream->is_feeding = false;
+    iostreamlayer_end_cork(stream);
+    iobuffer_consume(&stream->input, taken);
+}
+
+/* What there is to do once input has ended, as far as reading goes. Outcomes: the next read waits for what is left
+ * unread · unread bytes wait for a reader · the stream goes on writing · it closes. */
+static void settle_end(struct iostream *stream)
+{
+    bool was_read = stream->consumer != NULL;
+
+    if (was_read)
+        end_consumer(stream);
+    if (stream->is_closed)
+        return;
+    if (stream->consumer != NULL)
+        looptask_add(stream->loop, &stream->task);
+    else if (stream->input != NULL && !was_read)
+        return;
+    else if (!stream->half_close || stream->end != -ESHUTDOWN || stream->shutdown_done)
+        iostreamlayer_fail(stream, stream->end);
+}
+
+static bool is_quiet(int error)
+{
+    return error == -ESHUTDOWN || error == -ECONNRESET || error == -ECONNABORTED || error == -EPIPE ||
+           error == -ETIMEDOUT;
+}
+
+static void end_input(struct iostream *stream, int error)
+{
+    if (!is_quiet(error))
+        iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "read error on descriptor %d: %s", stream->fd,
+                    ioloop_strerror(error));
+    stream->end = error;
+    settle_end(stream);
+}
+
+/* Shows what is in the stream's own buffer. */
+static void feed_unread(struct iostream *stream)
+{
+    size_t length = iobuffer_length(stream->input);
+    size_t taken = feed(stream, length > 0 ? iobuffer_data(stream->input) : nothing, length);
+
+    iobuffer_consume(&stream->input, taken);
+}
+
+/* Only what is left over after the consumer has seen it is copied. */
+static void feed_scratch(struct iostream *stream, const char *data, size_t length)
+{
+    size_t taken = feed(stream, data, length);
+
+    if (taken < length && iobuffer_append(&stream->input, data + taken, length - taken) < 0)
+        iostreamlayer_fail(stream, -ENOMEM);
+}
+
+/* No more than may stay unread; one byte over it shows that a reader wants too much. */
+static size_t within_limit(const struct iostream *stream, size_t size)
+{
+    size_t most = iostreamlayer_max_buffer(stream);
+    size_t unread = iobuffer_length(stream->input);
+    size_t room = unread < most ? most - unread : 0;
+
+    return size <= room ? size : room + 1;
+}
+
+static ssize_t receive_into(struct iostream *stream, char *memory, size_t size)
+{
+    ssize_t count = transport_read(stream, memory, size);
+
+    if (count > 0) {
+        iostreamlayer_put_into(stream, (size_t)count);
+        feed(stream, nothing, 0);
+    }
+    return count;
+}
+
+/* Room grows with what has come, never with what was only announced. */
+static ssize_t receive_behind_unread(struct iostream *stream, size_t missing, size_t *size)
+{
+    size_t ahead = iobuffer_length(stream->input);
+
+    if (ahead > READ_AHEAD)
+        ahead = READ_AHEAD;
+    *size = within_limit(stream, missing != 0 && missing < ahead ? missing : ahead);
+    char *place = iobuffer_reserve(&stream->input, *size);
+    if (place == NULL)
+        return -ENOMEM;
+    ssize_t count = transport_read(stream, place, *size);
+    if (count > 0) {
+        iobuffer_commit(stream->input, (size_t)count);
+        feed_unread(stream);
+    }
+    return count;
+}
+
+static ssize_t receive_by_scratch(struct iostream *stream, size_t size)
+{
+    char *scratch = loopmember_scratch(stream->loop);
+
+    if (scratch == NULL)
+        return -ENOMEM;
+    ssize_t count = transport_read(stream, scratch, size);
+    if (count <= 0)
+        return count;
+    if (stream->input == NULL)
+        feed_scratch(stream, scratch, (size_t)count);
+    else if (iobuffer_append(&stream->input, scratch, (size_t)count) == 0)
+        feed_unread(stream);
+    else
+        return -ENOMEM;
+    return count;
+}
+
+/* Answers what the transport said; size: how much it was asked for. */
+static ssize_t receive_once(struct iostream *stream, size_t *size)
+{
+    char *into = NULL;
+    size_t missing = stream->is_read_op ? iostreamlayer_missing(stream, &into) : 0;
+
+    if (into != NULL && stream->input == NULL)
+        return receive_into(stream, into, *size = missing);
+    if (iobuffer_length(stream->input) >= READ_DIRECT)
+        return receive_behind_unread(stream, missing, size);
+    *size = within_limit(stream, LOOPMEMBER_SCRATCH);
+    return receive_by_scratch(stream, *size);
+}
+
+static bool is_over_limit(struct iostream *stream)
+{
+    if (stream->consumer == NULL || iobuffer_length(stream->input) <= iostreamlayer_max_buffer(stream))
+        return false;
+    iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "descriptor %d: over max_buffer_size", stream->fd);
+    iostreamlayer_fail(stream, -ENOBUFS);
+    return true;
+}
+
+/* Interrupted is as good as empty: the poller will say again that there is something. */
+static void __attribute__((noinline)) receive_nothing(struct iostream *stream, ssize_t result)
+{
+    if (result != -EAGAIN && result != -EWOULDBLOCK && result != -EINTR)
+        end_input(stream, result == 0 ? -ESHUTDOWN : (int)result);
+}
+
+/* A short receive has emptied the socket; asking again would only be told so. */
+static void receive(struct iostream *stream)
+{
+    for (int i = 0; i < READ_BUDGET && iostreamlayer_wants_input(stream); i++) {
+        size_t size;
+        ssize_t count = receive_once(stream, &size);
+
+        if (stream->is_closed)
+            return;
+        if (count <= 0) {
+            receive_nothing(stream, count);
+            return;
+        }
+        if (stream->extras != NULL && stream->extras->read_timeout > 0)
+            deadline_touch(&stream->extras->read_deadline, deadline_now(stream->loop));
+        if (stream->input != NULL && is_over_limit(stream))
+            return;
+        if ((size_t)count < size && !iostreamlayer_may_hide_bytes(stream))
+            return;
+    }
+    if (iostreamlayer_may_hide_bytes(stream) && !stream->is_closed && stream->consumer != NULL)
+        looptask_add(stream->loop, &stream->task);
+}
+
+void iostreamlayer_read_now(struct iostream *stream)
+{
+    stream->is_feeding = false;
+    if (!stream->is_closed && !stream->is_handshaking && stream->input == NULL && !stream->takes_nothing)
+        receive(stream);
+    if (!stream->is_closed && stream->is_fresh && (stream->input != NULL || stream->takes_nothing))
+        looptask_add(stream->loop, &stream->task);
+    iostreamlayer_update_interest(stream);
+}
+
+/* Events. */
+
+static void connected(struct iostream *stream)
+{
+    iostreamlayer_begin_cork(stream);
+    tell_connected(stream, 0);
+    iostreamlayer_end_cork(stream);
+    if (!stream->is_closed && stream->output != NULL)
+        iostreamlayer_send_output(stream);
+    iostreamlayer_try_shutdown(stream);
+}
+
+static void go_on_with_handshake(struct iostream *stream)
+{
+    int error = iostreamlayer_transport(stream)->handshake(iostreamlayer_context(stream), stream->fd);
+
+    if (error == -EAGAIN)
+        return;
+    if (error < 0) {
+        iostreamlayer_fail(stream, error);
+        return;
+    }
+    stream->is_handshaking = false;
+    connected(stream);
+    if (iostreamlayer_may_hide_bytes(stream))
+        looptask_add(stream->loop, &stream->task);
+}
+
+static void go_on_with_connect(struct iostream *stream)
+{
+    int error = kernel_socket_error(stream->fd);
+
+    if (error < 0) {
+        iostreamlayer_fail(stream, error);
+        return;
+    }
+    stream->is_connecting = false;
+    if (stream->is_handshaking)
+        go_on_with_handshake(stream);
+    else
+        connected(stream);
+}
+
+static inline bool is_usual(const struct iostream *stream)
+{
+    return stream->consumer != NULL && stream->input == NULL && stream->extras == NULL && stream->end == 0 &&
+           stream->interest == IOLOOP_READ && !stream->is_connecting && !stream->is_handshaking &&
+           !stream->is_custom && !stream->is_pipe && !stream->is_read_op;
+}
+
+/* ERROR, and nobody reads who would find out more. Who has a close callback and nothing left to read is told. Else
+ * there may be bytes that nobody has asked for yet, or a program that does not expect its stream to go: since ERROR
+ * cannot be masked, the kernel is to say no more until somebody reads or writes. */
+static void handle_error(struct iostream *stream)
+{
+    bool is_over = stream->is_write_only || (stream->end != 0 && stream->input == NULL);
+
+    if (is_over && stream->close_callback != NULL) {
+        int error = stream->is_write_only ? -EPIPE : stream->is_pipe ? 0 : kernel_socket_error(stream->fd);
+        iostreamlayer_fail(stream, error != 0 ? error : stream->end);
+    } else {
+        loopmember_unwatch_fd(stream->loop, stream->fd);
+        stream->interest = 0;
+    }
+}
+
+static void receive_and_send(struct iostream *stream, unsigned events)
+{
+    bool had_reader = iostreamlayer_wants_input(stream);
+
+    if (stream->is_closed)
+        return;
+    if (had_reader && ((events & (IOLOOP_READ | IOLOOP_ERROR)) || stream->is_custom))
+        receive(stream);
+    else if (events & IOLOOP_READ)
+        iostreamlayer_set_interest(stream, stream->interest & ~IOLOOP_READ);
+    if (!stream->is_closed && stream->output != NULL && ((events & ~IOLOOP_READ) || stream->is_custom))
+        iostreamlayer_send_output(stream);
+    if (!stream->is_closed && (events & IOLOOP_ERROR) && !had_reader)
+        handle_error(stream);
+    else
+        iostreamlayer_update_interest(stream);
+}
+
+static void __attribute__((noinline)) handle_other_events(struct iostream *stream, unsigned events)
+{
+    if (events & LOOPMEMBER_CLOSING) {
+        iostreamlayer_fail(stream, -ECANCELED);
+    } else if (stream->is_connecting) {
+        go_on_with_connect(stream);
+        iostreamlayer_update_interest(stream);
+    } else if (stream->is_handshaking) {
+        go_on_with_handshake(stream);
+        iostreamlayer_update_interest(stream);
+    } else {
+        receive_and_send(stream, events);
+    }
+}
+
+/* The consumer did not take all at once. */
+static void __attribute__((noinline)) feed_rest(struct iostream *stream, const char *data, size_t length, bool some)
+{
+    size_t taken = 0;
+
+    if (some || stream->is_fresh)
+        taken = feed(stream, data, length);
+    if (taken < length && iobuffer_append(&stream->input, data + taken, length - taken) < 0)
+        iostreamlayer_fail(stream, -ENOMEM);
+}
+
+/* Nearly all there is: bytes for a plain socket with a consumer, nothing unread, and nothing of what few streams
+ * have. What follows does the same as receive, and leaves out what cannot be. */
+void iostreamlayer_handle_events(int fd, unsigned events, void *arg)
+{
+    struct iostream *stream = arg;
+    struct loopfront *front = loopmember_front(stream->loop);
+
+    if (events != IOLOOP_READ || !is_usual(stream) || front->scratch == NULL) {
+        handle_other_events(stream, events);
+        return;
+    }
+    ssize_t count = recv(fd, front->scratch, LOOPMEMBER_SCRATCH, 0);
+    if (count > 0) {
+        front->cork.owner = stream;
+        stream->is_feeding = true;
+        stream->is_fresh = false;
+        size_t taken = stream->consumer(stream, 0, front->scratch, (size_t)count, stream->consumer_arg);
+        if (taken < (size_t)count || stream->takes_nothing)
+            feed_rest(stream, front->scratch + taken, (size_t)count - taken, taken > 0);
+        stream->is_feeding = false;
+        iostreamlayer_end_cork(stream);
+    } else {
+        receive_nothing(stream, count < 0 ? -errno : 0);
+    }
+    if (count == LOOPMEMBER_SCRATCH || stream->consumer == NULL || stream->output != NULL)
+        receive_and_send(stream, 0);
+}
+
+/* What was put off to this iteration. */
+void iostreamlayer_run(struct looptask *task)
+{
+    struct iostream *stream = (struct iostream *)task;
+
+    if (!stream->is_closed && stream->is_connected) {
+        stream->is_connected = false;
+        if (!stream->is_handshaking)
+            connected(stream);
+    }
+    if (!stream->is_closed && stream->is_handshaking && !stream->is_connecting)
+        go_on_with_handshake(stream);
+    if (!stream->is_closed)
+        iostreamlayer_tell_written(stream);
+    if (!stream->is_closed && stream->is_fresh && (stream->input != NULL || stream->takes_nothing))
+        feed_unread(stream);
+    if (!stream->is_closed && iostreamlayer_may_hide_bytes(stream) && !stream->is_handshaking && !stream->is_connecting)
+        receive(stream);
+    if (!stream->is_closed && stream->end != 0)
+        settle_end(stream);
+    if (stream->is_closed)
+        iostreamlayer_finish(stream);
+    else
+        iostreamlayer_update_interest(stream);
+}
