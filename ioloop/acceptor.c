@@ -98,7 +98,7 @@ static void turn_away(struct acceptor *acceptor)
     fill_spare();
 }
 
-static void say(struct acceptor *acceptor, int error)
+static void log_shortage(struct acceptor *acceptor, int error)
 {
     struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
     socklen_t length = sizeof address;
@@ -122,7 +122,7 @@ static void start_rest(struct acceptor *acceptor, int error)
 
     acceptor->rest = seconds < LONGEST_REST ? seconds : LONGEST_REST;
     acceptor->resting = true;
-    say(acceptor, error);
+    log_shortage(acceptor, error);
     loopmember_unwatch_fd(acceptor->loop, acceptor->listener);
     acceptor->timeout = ioloop_call_later(acceptor->loop, acceptor->rest, on_rested, acceptor);
     if (acceptor->timeout == 0)
@@ -130,7 +130,7 @@ static void start_rest(struct acceptor *acceptor, int error)
 }
 
 /* On a loop that is closed, or not this process's own, there is nothing to wait for. */
-static int watch(struct acceptor *acceptor)
+static int watch_listener(struct acceptor *acceptor)
 {
     int error = 0;
 
@@ -155,7 +155,7 @@ void acceptor_wake(struct acceptor *acceptor)
     if (!acceptor->resting)
         return;
     drop_rest(acceptor);
-    watch(acceptor);
+    watch_listener(acceptor);
 }
 
 static void on_rested(void *arg)
@@ -169,7 +169,7 @@ static void on_rested_task(struct looptask *task)
     on_rested((char *)task - offsetof(struct acceptor, task));
 }
 
-/* Asking to watch what is watched costs no system call, and is refused when a callback has closed the loop. */
+/* Asking to watch_listener what is watched costs no system call, and is refused when a callback has closed the loop. */
 static bool still_watches(struct acceptor *acceptor)
 {
     return !acceptor->closed && !acceptor->paused && !acceptor->resting &&
@@ -282,5 +282,5 @@ void acceptor_pause(struct acceptor *acceptor)
 int acceptor_resume(struct acceptor *acceptor)
 {
     acceptor->paused = false;
-    return watch(acceptor);
+    return watch_listener(acceptor);
 }

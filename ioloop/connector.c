@@ -44,7 +44,7 @@ void connector_free(struct connector *connector)
     ioalloc_free(connector->addresses);
 }
 
-static void finish(struct connector *connector, int error, int winner)
+static void finish_connector(struct connector *connector, int error, int winner)
 {
     connector->over = true;
     for (int side = 0; side < 2; side++) {
@@ -58,7 +58,7 @@ static void finish(struct connector *connector, int error, int winner)
 void connector_stop(struct connector *connector, int error)
 {
     if (!connector->over)
-        finish(connector, error, -1);
+        finish_connector(connector, error, -1);
 }
 
 /* Trying. */
@@ -87,11 +87,11 @@ static void finish_if_exhausted(struct connector *connector)
 
     if (!connector->over && !sides[0].trying && !sides[1].trying && sides[0].next == sides[0].end &&
         sides[1].next == sides[1].end)
-        finish(connector, connector->last_error, -1);
+        finish_connector(connector, connector->last_error, -1);
 }
 
 /* A first list that has come to its end waits for nothing but the second. */
-static void go_on(struct connector *connector, int side, bool failed)
+static void go_on_with_side(struct connector *connector, int side, bool failed)
 {
     failed = try_next(connector, side) || failed;
     if (failed)
@@ -104,17 +104,17 @@ void connector_tell(struct connector *connector, int side, int error)
     if (connector->over || !connector->sides[side].trying)
         return;
     if (error == 0) {
-        finish(connector, 0, side);
+        finish_connector(connector, 0, side);
         return;
     }
     connector->sides[side].trying = false;
     connector->last_error = error;
-    go_on(connector, side, true);
+    go_on_with_side(connector, side, true);
 }
 
 static void on_delay(void *arg)
 {
-    go_on(arg, 1, false);
+    go_on_with_side(arg, 1, false);
 }
 
 static void on_deadline(void *arg)
@@ -131,5 +131,5 @@ void connector_start(struct connector *connector, double delay, double deadline)
         return;
     }
     connector->delay = ioloop_call_later(connector->loop, delay, on_delay, connector);
-    go_on(connector, 0, false);
+    go_on_with_side(connector, 0, false);
 }

@@ -125,7 +125,7 @@ void iostream_close(struct iostream *stream)
     iostreamlayer_fail(stream, 0);
 }
 
-static void tell_connected(struct iostream *stream, int error)
+void iostreamlayer_tell_connected(struct iostream *stream, int error)
 {
     if (stream->extras == NULL || stream->extras->on_connect == NULL)
         return;
@@ -139,7 +139,7 @@ void iostreamlayer_finish(struct iostream *stream)
 {
     int error = stream->error != 0 ? stream->error : -ECANCELED;
 
-    tell_connected(stream, error);
+    iostreamlayer_tell_connected(stream, error);
     iostreamlayer_tell_written(stream);
     if (stream->consumer != NULL) {
         /* Who closed does not want to read on. */

@@ -254,7 +254,7 @@ void iostreamlayer_read_now(struct iostream *stream)
 static void connected(struct iostream *stream)
 {
     iostreamlayer_begin_cork(stream);
-    tell_connected(stream, 0);
+    iostreamlayer_tell_connected(stream, 0);
     iostreamlayer_end_cork(stream);
     if (!stream->is_closed && stream->output != NULL)
         iostreamlayer_send_output(stream);

@@ -98,6 +98,9 @@ void iostreamlayer_fail(struct iostream *stream, int error);
 void iostreamlayer_handle_events(int fd, unsigned events, void *arg);
 void iostreamlayer_run(struct looptask *task); /* what was put off to this iteration */
 
+/* Calls the connect callback, if it has not been called. */
+void iostreamlayer_tell_connected(struct iostream *stream, int error);
+
 /* The program's side of closing; frees the stream. */
 void iostreamlayer_finish(struct iostream *stream);
 

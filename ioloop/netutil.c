@@ -110,7 +110,7 @@ size_t netutil_format_address(const struct sockaddr *address, socklen_t length, 
 
 /* Listening on IP. */
 
-static int look_up(const struct netutil_bind_options *options, int port, struct addrinfo **addresses)
+static int look_up_for_binding(const struct netutil_bind_options *options, int port, struct addrinfo **addresses)
 {
     const char *host = options->address != NULL && options->address[0] != '\0' ? options->address : NULL;
     struct addrinfo hints = { .ai_family = options->family, .ai_socktype = SOCK_STREAM,
@@ -136,7 +136,7 @@ static int set_option(int fd, int level, int name)
 }
 
 /* IPV6_V6ONLY, so that the same port can be bound for IPv4 on its own. */
-static int set_options(int fd, int family, bool reuse_port)
+static int set_listener_options(int fd, int family, bool reuse_port)
 {
     int error = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
 
@@ -164,7 +164,7 @@ static int listen_on(const struct addrinfo *info, int port, const struct netutil
         return fd;
     memcpy(&address, info->ai_addr, info->ai_addrlen);
     set_port((struct sockaddr *)&address, port);
-    int error = set_options(fd, info->ai_family, options->reuse_port);
+    int error = set_listener_options(fd, info->ai_family, options->reuse_port);
     if (error == 0 && bind(fd, (struct sockaddr *)&address, info->ai_addrlen) < 0)
         error = -errno;
     if (error == 0)
@@ -261,7 +261,7 @@ int netutil_bind_sockets(int *fds, int capacity, int port, const struct netutil_
 
     if (port < 0 || port > 65535 || (family != AF_UNSPEC && family != AF_INET && family != AF_INET6))
         return -EINVAL;
-    int result = look_up(listeners.options, port, &addresses);
+    int result = look_up_for_binding(listeners.options, port, &addresses);
     if (result < 0)
         return result;
     /* A port that is free for IPv4 may be taken for IPv6; then the kernel is asked for another one. */

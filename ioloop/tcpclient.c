@@ -76,7 +76,7 @@ static void tell_ended(struct looptask *task)
 }
 
 /* The resolver calls back in any case, and the connector its owner. */
-static void cancel(struct connecting *connecting)
+static void cancel_connecting(struct connecting *connecting)
 {
     if (connecting->ended)
         connecting->error = -ECANCELED;
@@ -89,7 +89,7 @@ static void cancel(struct connecting *connecting)
 static void close_connecting(struct loopmember *member)
 {
     loopmember_remove(member);
-    cancel((struct connecting *)member);
+    cancel_connecting((struct connecting *)member);
 }
 
 /* Attempts. */
@@ -144,7 +144,7 @@ static void on_writable(int fd, unsigned events, void *arg)
     int side = fd == connecting->fds[1];
 
     if ((events & LOOPMEMBER_CLOSING) != 0) {
-        cancel(connecting);
+        cancel_connecting(connecting);
         return;
     }
     int error = kernel_socket_error(fd);
@@ -181,7 +181,7 @@ static struct connecting *connecting_of(struct connector *connector)
 }
 
 /* An unusable source address is the program's mistake: other addresses would not do better, or hide it. */
-static int attempt(struct connector *connector, int side, const struct resolver_address *address)
+static int start_attempt(struct connector *connector, int side, const struct resolver_address *address)
 {
     struct connecting *connecting = connecting_of(connector);
     int family = address->address.ss_family;
@@ -203,7 +203,7 @@ static int attempt(struct connector *connector, int side, const struct resolver_
     return error;
 }
 
-static void abandon(struct connector *connector, int side)
+static void abandon_attempt(struct connector *connector, int side)
 {
     struct connecting *connecting = connecting_of(connector);
     int fd = connecting->fds[side];
@@ -215,7 +215,7 @@ static void abandon(struct connector *connector, int side)
     close(fd);
 }
 
-static void done(struct connector *connector, int error, int side)
+static void end_attempts(struct connector *connector, int error, int side)
 {
     struct connecting *connecting = connecting_of(connector);
 
@@ -226,7 +226,7 @@ static void done(struct connector *connector, int error, int side)
     end_with(connecting, error);
 }
 
-static const struct connector_functions functions = { attempt, abandon, done };
+static const struct connector_functions attempts_by_socket = { start_attempt, abandon_attempt, end_attempts };
 
 /* The beginning. */
 
@@ -236,7 +236,7 @@ static void on_resolved(int error, const struct resolver_address *addresses, siz
 
     connecting->query = 0;
     if (error == 0)
-        error = connector_init(&connecting->connector, connecting->loop, &functions, addresses, count);
+        error = connector_init(&connecting->connector, connecting->loop, &attempts_by_socket, addresses, count);
     if (error < 0)
         end_with(connecting, error);
     else
@@ -261,7 +261,7 @@ static int set_source(struct connecting *connecting)
     return options->family == connecting->source.ss_family ? 0 : -EINVAL;
 }
 
-static int set_options(struct connecting *connecting, const struct tcpclient_options *options)
+static int take_options(struct connecting *connecting, const struct tcpclient_options *options)
 {
     if (options != NULL)
         connecting->options = *options;
@@ -274,9 +274,9 @@ static int set_options(struct connecting *connecting, const struct tcpclient_opt
     return set_source(connecting);
 }
 
-static int start(struct connecting *connecting, const char *host, int port, const struct tcpclient_options *options)
+static int start_resolving(struct connecting *connecting, const char *host, int port, const struct tcpclient_options *options)
 {
-    int error = port > 0 && port <= 65535 ? set_options(connecting, options) : -EINVAL;
+    int error = port > 0 && port <= 65535 ? take_options(connecting, options) : -EINVAL;
 
     if (error < 0)
         return error;
@@ -302,7 +302,7 @@ uint64_t tcpclient_connect(struct ioloop *loop, const char *host, int port, cons
     connecting->fds[0] = connecting->fds[1] = connecting->winner = -1;
     connecting->callback = callback;
     connecting->arg = arg;
-    int error = start(connecting, host, port, options);
+    int error = start_resolving(connecting, host, port, options);
     if (error < 0) {
         ioalloc_free(connecting);
         return errno = -error, 0;
@@ -329,5 +329,5 @@ void tcpclient_cancel(struct ioloop *loop, uint64_t connect)
     struct connecting *connecting = find_connecting(loop, connect);
 
     if (connecting != NULL)
-        cancel(connecting);
+        cancel_connecting(connecting);
 }

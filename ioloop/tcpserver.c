@@ -69,7 +69,7 @@ static void resume_listeners(struct tcpserver *server)
 
 /* Only an event shows that a connection waits, so later in a turn nobody is asked to make room for what may not be
  * there. */
-static bool make_room(bool first, void *arg)
+static bool has_room_for_next(bool first, void *arg)
 {
     struct tcpserver *server = arg;
 
@@ -104,7 +104,7 @@ static void pause_when_full(struct tcpserver *server)
         pause_listeners(server);
 }
 
-static int serve(int fd, const struct sockaddr *address, socklen_t length, void *arg)
+static int serve_connection(int fd, const struct sockaddr *address, socklen_t length, void *arg)
 {
     struct tcpserver *server = arg;
     struct iostream *stream = iostreamlayer_new_accepted(server->loop, fd, &server->options.stream);
@@ -122,7 +122,7 @@ static int serve(int fd, const struct sockaddr *address, socklen_t length, void 
     return 0;
 }
 
-static const struct acceptor_functions serving = { .may_accept = make_room, .accepted = serve };
+static const struct acceptor_functions serving = { .may_accept = has_room_for_next, .accepted = serve_connection };
 
 /* Life. */
 

@@ -550,8 +550,8 @@ static void cancels_while_connecting(void **state)
     tcpclient_cancel(client.loop, client.id);
     assert_int_equal(testing_count_fds(), fds - 1); /* at once */
     cancel_and_wait(&client);
-    end_silence(&silence);
     assert_connects_now(&client);
+    end_silence(&silence);
     end_client(&client);
 }
 
