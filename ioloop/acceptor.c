@@ -25,10 +25,10 @@ struct acceptor {
     int listener;
     const struct acceptor_functions *functions;
     void *arg;
-    struct looptask task;  /* ends a rest for which there was no timeout to be had */
+    struct looptask task; /* ends a rest for which there was no timeout to be had */
     uint64_t timeout;
-    double rest;           /* seconds of the last one; 0: something was accepted since */
-    double logged;         /* when the log was told last */
+    double rest;   /* seconds of the last one; 0: something was accepted since */
+    double logged; /* when the log was told last */
     bool paused, resting;
     bool accepting, closed; /* closed while accepting: freed when that returns */
     bool loop_closes;
@@ -169,7 +169,7 @@ static void on_rested_task(struct looptask *task)
     on_rested((char *)task - offsetof(struct acceptor, task));
 }
 
-/* Asking to watch_listener what is watched costs no system call, and is refused when a callback has closed the loop. */
+/* Asking to watch what is watched costs no system call, and is refused when a callback has closed the loop. */
 static bool still_watches(struct acceptor *acceptor)
 {
     return !acceptor->closed && !acceptor->paused && !acceptor->resting &&
@@ -184,8 +184,7 @@ static bool accept_one(struct acceptor *acceptor, bool first)
     socklen_t length = sizeof address;
     int error = 0;
 
-    if (functions->may_accept != NULL &&
-        (!functions->may_accept(first, acceptor->arg) || !still_watches(acceptor)))
+    if (functions->may_accept != NULL && (!functions->may_accept(first, acceptor->arg) || !still_watches(acceptor)))
         return false;
     int fd = kernel_accept(acceptor->listener, (struct sockaddr *)&address, &length);
     if (fd == -EAGAIN)

@@ -113,7 +113,8 @@ size_t netutil_format_address(const struct sockaddr *address, socklen_t length, 
 static int look_up_for_binding(const struct netutil_bind_options *options, int port, struct addrinfo **addresses)
 {
     const char *host = options->address != NULL && options->address[0] != '\0' ? options->address : NULL;
-    struct addrinfo hints = { .ai_family = options->family, .ai_socktype = SOCK_STREAM,
+    struct addrinfo hints = { .ai_family = options->family,
+                              .ai_socktype = SOCK_STREAM,
                               .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
     char service[sizeof "65535"];
 

@@ -37,11 +37,11 @@ int netutil_bind_unix_socket(const char *path, unsigned mode, int backlog) IOAPI
 /* fd: non-blocking, close-on-exec, the callback's to close. */
 typedef void netutil_accept_fn(int fd, const struct sockaddr *address, socklen_t length, void *arg);
 
-/* Accepts up to 64 connections an iteration. Out of descriptors or memory it closes what waits, with the help of a spare
- * descriptor, stops watching the listener for 0.1 s, then longer up to 1 s, and says so once in 10 s. The listener stays
- * the caller's: remove the handler before closing it. */
-int netutil_add_accept_handler(struct ioloop *loop, int listener, netutil_accept_fn *callback, void *arg)
-    IOAPI_MUST_USE;
+/* Accepts up to 64 connections an iteration. Out of descriptors or memory it closes what waits, with the help of a
+ * spare descriptor, stops watching the listener for 0.1 s, then longer up to 1 s, and says so once in 10 s. The
+ * listener stays the caller's: remove the handler before closing it. */
+int netutil_add_accept_handler(struct ioloop *loop, int listener, netutil_accept_fn *callback,
+                               void *arg) IOAPI_MUST_USE;
 void netutil_remove_accept_handler(struct ioloop *loop, int listener);
 
 /* Stops watching the listener, its queue in the kernel stays; and watches it again. -ENOENT without a handler. */

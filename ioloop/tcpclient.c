@@ -274,7 +274,8 @@ static int take_options(struct connecting *connecting, const struct tcpclient_op
     return set_source(connecting);
 }
 
-static int start_resolving(struct connecting *connecting, const char *host, int port, const struct tcpclient_options *options)
+static int start_resolving(struct connecting *connecting, const char *host, int port,
+                           const struct tcpclient_options *options)
 {
     int error = port > 0 && port <= 65535 ? take_options(connecting, options) : -EINVAL;
 

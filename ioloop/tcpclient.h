@@ -21,12 +21,12 @@ IOAPI_BEGIN
 typedef void tcpclient_connect_fn(int error, struct iostream *stream, void *arg);
 
 struct tcpclient_options {
-    struct resolver *resolver;      /* NULL: the default */
-    int family;                     /* AF_UNSPEC (0), AF_INET, AF_INET6 */
-    const char *source_ip;          /* a literal; NULL: any */
-    int source_port;                /* without source_ip: on the loopback address. 0: any */
-    double timeout;                 /* over name and connection. 0: 10 s */
-    double eyeballs_delay;          /* 0: 0.3 s */
+    struct resolver *resolver; /* NULL: the default */
+    int family;                /* AF_UNSPEC (0), AF_INET, AF_INET6 */
+    const char *source_ip;     /* a literal; NULL: any */
+    int source_port;           /* without source_ip: on the loopback address. 0: any */
+    double timeout;            /* over name and connection. 0: 10 s */
+    double eyeballs_delay;     /* 0: 0.3 s */
     struct iostream_options stream;
 };
 

@@ -60,7 +60,8 @@ run() {
     done
     passed=$((passed + step_passed)) failed=$((failed + step_failed))
     say "$step" "$step_passed passed, $step_failed failed, $(($(date +%s) - start)) s"
-    grep -h '^skipped: ' $logs/"$step".*.log 2>/dev/null | sort -u | while read -r line; do say "  " "$line"; done
+    grep -h '^skipped: \|^\[  SKIPPED \] [a-z]' $logs/"$step".*.log 2> /dev/null | sed 's/^\[  SKIPPED \]/skipped:/' |
+        sort -u | sed 's/^/    /'
 }
 
 finish() {

@@ -38,7 +38,7 @@ struct accepting {
     double clock;
     int fds[MOST], count;
     void (*on_accept)(struct accepting *accepting); /* what the callback does beyond counting */
-    bool done; /* wanted connections are there */
+    bool done;                                      /* wanted connections are there */
     int wanted;
     int clients[MOST], client_count;
 };
@@ -46,8 +46,7 @@ struct accepting {
 static void begin_accepting(struct accepting *accepting)
 {
     *accepting = (struct accepting){ .clock = 1000 };
-    accepting->loop = ioloop_new(
-        &(struct ioloop_options){ .clock = testing_clock, .clock_arg = &accepting->clock });
+    accepting->loop = ioloop_new(&(struct ioloop_options){ .clock = testing_clock, .clock_arg = &accepting->clock });
     assert_non_null(accepting->loop);
     assert_int_equal(netutil_bind_sockets(&accepting->listener, 1, 0, &ipv4), 1);
     accepting->port = netutil_bound_port(accepting->listener);
@@ -83,7 +82,8 @@ static void add_handler(struct accepting *accepting)
 /* A connection over loopback is in the listener's queue when connect returns. */
 static void connect_clients(struct accepting *accepting, int count)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)accepting->port),
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)accepting->port),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
     for (int i = 0; i < count; i++) {
@@ -312,8 +312,8 @@ static void answers_errors_for_what_is_not_there(void **state)
 
 static void goes_on_after_a_connection_that_came_to_nothing(void **state)
 {
-    static const int errors[] = { ECONNABORTED, EPROTO, EINTR, EPERM, ENETDOWN, ENETUNREACH, EHOSTDOWN,
-                                  EHOSTUNREACH, ENOPROTOOPT, ETIMEDOUT };
+    static const int errors[] = { ECONNABORTED, EPROTO,    EINTR,        EPERM,       ENETDOWN,
+                                  ENETUNREACH,  EHOSTDOWN, EHOSTUNREACH, ENOPROTOOPT, ETIMEDOUT };
 
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         struct accepting accepting;

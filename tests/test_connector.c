@@ -15,7 +15,7 @@ struct trial {
     struct connector connector;
     struct ioloop *loop;
     double clock;
-    char story[64];         /* +a: tried, -a: abandoned */
+    char story[64]; /* +a: tried, -a: abandoned */
     char trying[2];
     const char *fail_at_once;
     bool done;

@@ -923,7 +923,6 @@ static void work_and_stay_out_of_memory(void *arg)
 /* (The threads look at the fault while the test ends it; ThreadSanitizer minds.) */
 static void tries_again_until_there_is_memory(void **state)
 {
-    skip_under_thread_sanitizer();
     struct ioloop *loop = new_loop();
     struct ioexecutor *executor = new_executor(1, 0);
     struct probe probe = { .error = 1 };
@@ -946,7 +945,6 @@ static void tries_again_until_there_is_memory(void **state)
 /* Nobody frees memory before close has returned: so it must not wait for the thread that tries again and again. */
 static void close_does_not_wait_for_memory(void **state)
 {
-    skip_under_thread_sanitizer();
     long before = faults_allocated();
     struct ioloop *loop = new_loop();
     struct ioexecutor *executor = new_executor(1, 0);
@@ -973,7 +971,6 @@ static void close_does_not_wait_for_memory(void **state)
 /* Here it waits already when the last job ends. */
 static void close_that_waits_does_not_wait_for_memory(void **state)
 {
-    skip_under_thread_sanitizer();
     long before = faults_allocated();
     struct ioloop *loop = new_loop(), *other = new_loop();
     struct ioexecutor *executor = new_executor(1, 1);
@@ -1046,7 +1043,6 @@ static void survives_any_allocation_that_fails(void **state)
 
 static void survives_a_lasting_want_of_memory(void **state)
 {
-    skip_under_thread_sanitizer();
     long before = faults_allocated();
 
     for (int nth = 1; nth < 20; nth++) {

@@ -51,8 +51,10 @@ static void close_fds(const int *fds, int count)
 static void knows_literal_addresses_from_all_else(void **state)
 {
     static const char *const valid[] = { "127.0.0.1", "4.4.4.4", "::1", "2620:0:1cfe:face:b00c::3" };
-    static const char *const invalid[] = { "www.google.com", "localhost", "4.4.4.4<", " 127.0.0.1", "127.0.0.1 ", "",
-                                           " ", "\n", "1", "127.1", "1.2.3.256", "::1%lo", "[::1]", ":::" };
+    static const char *const invalid[] = {
+        "www.google.com", "localhost", "4.4.4.4<", " 127.0.0.1", "127.0.0.1 ", "", " ", "\n", "1",
+        "127.1",          "1.2.3.256", "::1%lo",   "[::1]",      ":::"
+    };
     char endless[101] = "";
 
     for (size_t i = 0; i < sizeof valid / sizeof *valid; i++)
@@ -213,8 +215,13 @@ static void refuses_what_makes_no_sense(void **state)
 
 static void tells_why_a_name_was_not_resolved(void **state)
 {
-    static const struct { int gai, error; } cases[] = {
-        { EAI_NONAME, -ENXIO }, { EAI_AGAIN, -ENXIO }, { EAI_FAIL, -ENXIO }, { EAI_MEMORY, -ENOMEM },
+    static const struct {
+        int gai, error;
+    } cases[] = {
+        { EAI_NONAME, -ENXIO },
+        { EAI_AGAIN, -ENXIO },
+        { EAI_FAIL, -ENXIO },
+        { EAI_MEMORY, -ENOMEM },
     };
     int fds[8];
 

@@ -308,15 +308,19 @@ static void does_not_take_itself_for_a_server(void **state)
 
     begin_client(&client);
     client.port = free_port();
-    assert_int_equal(connect_to(&client, "127.0.0.1", &(struct tcpclient_options){ .source_ip = "127.0.0.1",
-                                                                                    .source_port = client.port }),
+    assert_int_equal(connect_to(&client, "127.0.0.1",
+                                &(struct tcpclient_options){ .source_ip = "127.0.0.1", .source_port = client.port }),
                      -ECONNREFUSED);
     end_client(&client);
 }
 
 static void refuses_what_makes_no_sense(void **state)
 {
-    static const struct { const char *host; int port; struct tcpclient_options options; } cases[] = {
+    static const struct {
+        const char *host;
+        int port;
+        struct tcpclient_options options;
+    } cases[] = {
         { "", 80, { 0 } },
         { "127.0.0.1", 0, { 0 } },
         { "127.0.0.1", 65536, { 0 } },
@@ -332,8 +336,8 @@ static void refuses_what_makes_no_sense(void **state)
     begin_client(&client);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         errno = 0;
-        assert_int_equal(tcpclient_connect(client.loop, cases[i].host, cases[i].port, &cases[i].options, on_connect,
-                                           &client), 0);
+        assert_int_equal(
+            tcpclient_connect(client.loop, cases[i].host, cases[i].port, &cases[i].options, on_connect, &client), 0);
         assert_int_equal(errno, EINVAL);
     }
     testing_spin(client.loop, 3);
@@ -717,7 +721,8 @@ static void transport_close(void *context, int fd)
     ((struct transport *)context)->closes++;
 }
 
-static const struct iostream_transport plain = { .read = transport_read, .write = transport_write,
+static const struct iostream_transport plain = { .read = transport_read,
+                                                 .write = transport_write,
                                                  .close = transport_close };
 
 static void gives_its_transport_to_the_winner_alone(void **state)
@@ -793,8 +798,8 @@ static void connects_after_an_attempt_that_failed_at_once(void **state)
 
 static void loses_nothing_when_a_call_fails(void **state)
 {
-    static const char *const calls[] = { "socket", "connect", "epoll_ctl", "getsockopt", "setsockopt", "accept4",
-                                         "send", "recv", "fcntl", "eventfd" };
+    static const char *const calls[] = { "socket",  "connect", "epoll_ctl", "getsockopt", "setsockopt",
+                                         "accept4", "send",    "recv",      "fcntl",      "eventfd" };
     struct baseline baseline = take_baseline();
     struct client client;
 

@@ -34,7 +34,7 @@ struct scene {
     double clock;
     struct tcpserver *server;
     int port;
-    int handled;                  /* calls of handle_stream */
+    int handled; /* calls of handle_stream */
     struct iostream *streams[MOST];
     struct sockaddr_storage peer; /* of the last one */
     void (*on_stream)(struct scene *scene, struct iostream *stream);
@@ -112,7 +112,8 @@ static void end(struct scene *scene)
 
 static int connect_port(int port)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)port),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -213,8 +214,9 @@ static void listens_on_several_ports_and_paths(void **state)
     strcpy(address.sun_path, name);
     address.sun_path[0] = '\0';
     int fd = scene.clients[scene.client_count++] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address,
-                             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))), 0);
+    assert_int_equal(
+        connect(fd, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))),
+        0);
     for (int i = 0; i < 3; i++)
         assert_echo(&scene, i);
     end(&scene);
@@ -687,9 +689,9 @@ static struct baseline take_baseline(void)
 
 static void loses_nothing_when_a_call_fails(void **state)
 {
-    static const char *const calls[] = { "socket", "setsockopt", "bind", "listen", "accept4", "epoll_create1",
-                                         "epoll_ctl", "epoll_wait", "eventfd", "fcntl", "getsockopt", "recv",
-                                         "send", "close" };
+    static const char *const calls[] = { "socket",        "setsockopt", "bind",       "listen",  "accept4",
+                                         "epoll_create1", "epoll_ctl",  "epoll_wait", "eventfd", "fcntl",
+                                         "getsockopt",    "recv",       "send",       "close" };
     static const int errors[] = { ENOMEM, EMFILE, ECONNRESET };
     struct baseline baseline = take_baseline();
     struct scene scene;

@@ -115,8 +115,7 @@ static bool send_messages(struct client *client)
 {
     while (client->first != NULL) {
         struct message *message = client->first;
-        ssize_t count =
-            send(client->fd, message->bytes + message->sent, message->length - message->sent, MSG_NOSIGNAL);
+        ssize_t count = send(client->fd, message->bytes + message->sent, message->length - message->sent, MSG_NOSIGNAL);
 
         if (count < 0)
             return would_block();
@@ -205,7 +204,8 @@ static void on_sigterm(int signal_number, void *arg)
 /* Answers the port. */
 static int start_listening(int port)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)port),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t length = sizeof address;
     int on = 1;

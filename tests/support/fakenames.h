@@ -5,7 +5,8 @@
  *     const struct fakename fakenames[] = { { "dual.test", { "::1", "127.0.0.1" } }, { NULL } };
  *
  * Literal addresses are themselves; no name at all is all interfaces; names that begin with "slow" wait until
- * fakenames_gate[0], a pipe of the test, is readable. The order is that of the table, an address may come twice, "%7" at its end is its scope. */
+ * fakenames_gate[0], a pipe of the test, is readable. The order is that of the table, an address may come twice, "%7"
+ * at its end is its scope. */
 #ifndef TESTS_SUPPORT_FAKENAMES_H
 #define TESTS_SUPPORT_FAKENAMES_H
 

@@ -33,10 +33,10 @@ static const char *const names[CALLS] = {
 
 static atomic_int counts[CALLS];
 static atomic_int countdown;
-static int fault_call = -1, fault_error;
-static bool fault_sticky;
+static atomic_int fault_call = -1, fault_error;
+static atomic_bool fault_sticky;
 static atomic_bool was_hit;
-static size_t io_limit;
+static atomic_size_t io_limit;
 
 static int find_call(const char *name)
 {
@@ -216,7 +216,7 @@ int __wrap_getaddrinfo(const char *host, const char *service, const struct addri
 static atomic_long allocated, allocations;
 static atomic_size_t allocated_bytes;
 static atomic_int allocation_countdown;
-static bool allocation_sticky;
+static atomic_bool allocation_sticky;
 
 static bool allocation_fails(void)
 {
@@ -268,13 +268,16 @@ static void faulty_free(void *memory)
     free(memory);
 }
 
+static void set_faulty_allocator(void)
+{
+    ioalloc_set_functions(&(struct ioalloc_functions){ faulty_malloc, faulty_realloc, faulty_free });
+}
+
 static void use_faulty_allocator(void)
 {
-    static bool done;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    if (!done)
-        ioalloc_set_functions(&(struct ioalloc_functions){ faulty_malloc, faulty_realloc, faulty_free });
-    done = true;
+    pthread_once(&once, set_faulty_allocator);
 }
 
 void faults_allocation(int nth, bool sticky)
