@@ -6,7 +6,8 @@
  * as the first attempt failed; the first that connects wins and the others are closed.
  *
  * Callbacks: on_connect once, from the loop; on success the stream is its receiver's.
- * Errors: the last one seen when all addresses failed, -ETIMEDOUT, what the resolver says, -ECANCELED. */
+ * Errors: the last one seen when all addresses failed, -ETIMEDOUT, what the resolver says, -ECANCELED. A source address
+ *     that cannot be bound is told at once. On an error stream.transport_context is still the caller's. */
 #ifndef IOLOOP_TCPCLIENT_H
 #define IOLOOP_TCPCLIENT_H
 
@@ -23,7 +24,7 @@ typedef void tcpclient_connect_fn(int error, struct iostream *stream, void *arg)
 struct tcpclient_options {
     struct resolver *resolver; /* NULL: the default */
     int family;                /* AF_UNSPEC (0), AF_INET, AF_INET6 */
-    const char *source_ip;     /* a literal; NULL: any */
+    const char *source_ip;     /* a literal, whose family is then that of the connection; NULL: any */
     int source_port;           /* without source_ip: on the loopback address. 0: any */
     double timeout;            /* over name and connection. 0: 10 s */
     double eyeballs_delay;     /* 0: 0.3 s */

@@ -6,6 +6,8 @@
  * On many cores: tcpserver_bind, then tcpserver_start(server, 0) forks one worker a core, all accepting from the one
  * inherited listener; or ioprocess_fork_processes and tcpserver_add_sockets.
  *
+ * Out of descriptors or memory it does what netutil_add_accept_handler does, and goes on as soon as a connection ends.
+ *
  * Lifetime: tcpserver_close, or ioloop_close. Streams live on without their server. */
 #ifndef IOLOOP_TCPSERVER_H
 #define IOLOOP_TCPSERVER_H
@@ -39,11 +41,11 @@ struct tcpserver_options {
 struct tcpserver *tcpserver_new(struct ioloop *loop, tcpserver_handle_stream_fn *handle_stream, void *arg,
                                 const struct tcpserver_options *options);
 
-/* Binds and serves; any number of times. Port 0: a free one. Answers the port. */
+/* Binds and serves; any number of times. Port 0: a free one. Answers the port; 0 for a path. */
 int tcpserver_listen(struct tcpserver *server, int port, const struct netutil_bind_options *options);
 int tcpserver_listen_unix(struct tcpserver *server, const char *path, unsigned mode);
 
-/* Serves on listeners that are there; they become the server's. */
+/* Serves on listeners that are there; they become the server's, unless an error is answered. */
 int tcpserver_add_sockets(struct tcpserver *server, const int *fds, size_t count) IOAPI_MUST_USE;
 
 /* Binds now, serves after tcpserver_start. Answers the port. */
