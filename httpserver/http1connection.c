@@ -309,7 +309,6 @@ static void take_head(struct http1connection *connection, struct httprequest *re
 
     request->connection = connection;
     connection->request = request;
-    connection->scan = (struct http1parser_scan){ 0 };
     if (status != 0)
         refuse(connection, status, why);
     else if (!copy_head(request, data, size))
@@ -323,8 +322,6 @@ static void take_head(struct http1connection *connection, struct httprequest *re
 /* The deadline of a head is absolute: it does not start again with each byte. */
 static void wait_for_more(struct http1connection *connection)
 {
-    if (connection->head_began)
-        return;
     connection->head_began = true;
     if (connection->deadline_is != HTTP1CONNECTION_HEAD)
         set_deadline(connection, connection->server->options.header_timeout, HTTP1CONNECTION_HEAD);

@@ -10,7 +10,6 @@
 #include "ioloop/tcpserver.h"
 
 #define MOST_SPARE_REQUESTS 16
-#define MOST_HEADER         (1u << 30) /* as the parser has it */
 
 /* Life. A server is gone when it was closed, its listeners are, and the last connection has ended. */
 
@@ -59,8 +58,6 @@ static void set_defaults(struct httpserver_options *options)
         options->max_body = 1u << 20;
     if (options->max_header == 0)
         options->max_header = HTTP1PARSER_MAX_HEAD;
-    if (options->max_header > MOST_HEADER)
-        options->max_header = MOST_HEADER;
 }
 
 struct httpserver *httpserver_new(struct ioloop *loop, httpserver_request_fn *on_request, void *arg,

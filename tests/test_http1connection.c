@@ -448,11 +448,6 @@ static void check_half_closed(const char *text, size_t length)
     httpscene_close(&scene);
 }
 
-static void wait_for_it(struct httpscene *scene, struct httprequest *request)
-{
-    httpscene_wait(scene, request);
-}
-
 static void a_half_closed_client_gets_all_of_a_long_answer(void **state)
 {
     struct httpscene scene;
@@ -462,7 +457,7 @@ static void a_half_closed_client_gets_all_of_a_long_answer(void **state)
     check_half_closed(OLD_GET("/size/9000000"), 9000000);
     check_half_closed(GET("/size/9000000") "GET / HT", 9000000);
     check_half_closed(GET("/size/9000000") POST("5") "hel", 9000000);
-    scene.on_request = wait_for_it;
+    scene.on_request = httpscene_wait;
     httpscene_put(&scene, client, GET("/size/9000000"));
     httpscene_finish(client);
     httpscene_settle(&scene);
@@ -768,7 +763,9 @@ static void a_slow_head_is_cut_ten_seconds_after_its_first_byte(void **state)
     struct httpscene scene;
     struct httpscene_client *client = begin(&scene, NULL);
 
-    httpscene_put(&scene, client, GET("/"));
+    httpscene_put(&scene, client, "GET / HT");
+    httpscene_settle(&scene);
+    httpscene_put(&scene, client, "TP/1.1\r\nHost: a\r\n\r\n");
     httpscene_expect(&scene, client, 200, "GET /");
     httpscene_pass(&scene, 30);
     for (int i = 0; i < 10; i++) {
@@ -836,7 +833,9 @@ static void an_idle_connection_is_closed_silently(void **state)
     struct httpscene_client *client = begin(&scene, NULL);
 
     for (int i = 0; i < 3; i++) {
-        httpscene_put(&scene, client, GET("/"));
+        httpscene_put(&scene, client, "GET / HT");
+        httpscene_settle(&scene);
+        httpscene_put(&scene, client, "TP/1.1\r\nHost: a\r\n\r\n");
         httpscene_expect(&scene, client, 200, "GET /");
         httpscene_pass(&scene, 59.9);
         httpscene_expect_nothing(&scene, client);
@@ -948,11 +947,27 @@ static void see_connection(struct httpscene *scene, struct httprequest *request)
     httpscene_answer(request);
 }
 
-/* Asks for more and more, until a little of it has to wait here. */
-static void ask_until_something_waits(struct httpscene *scene, struct httpscene_client *client)
+static void a_reader_that_does_not_begin_is_cut(void **state)
 {
+    struct httpscene scene;
+    struct httpscene_client *client = begin_unix(&scene, NULL);
+
+    httpscene_put(&scene, client, GET("/size/4000000"));
+    httpscene_settle(&scene);
+    httpscene_pass(&scene, 19.9);
+    assert_int_equal(httpserver_connections(scene.server), 1);
+    httpscene_pass(&scene, 0.1 + LATE);
+    assert_int_equal(httpserver_connections(scene.server), 0);
+    httpscene_close(&scene);
+}
+
+/* Asks for more and more, until a little of it has to wait here. Answers how much that was. */
+static int ask_until_something_waits(struct httpscene *scene, struct httpscene_client *client)
+{
+    int size = 10000;
+
     scene->on_request = see_connection;
-    for (int size = 10000; size < 4000000; size += 20000) {
+    for (; size < 4000000; size += 20000) {
         char text[64];
 
         snprintf(text, sizeof text, GET("/size/%d"), size);
@@ -963,6 +978,42 @@ static void ask_until_something_waits(struct httpscene *scene, struct httpscene_
         httpscene_next(scene, client, false);
     }
     assert_in_range(iostream_pending(connection_seen->stream), 1, 60000);
+    return size;
+}
+
+static void a_half_closed_client_gets_the_end_of_an_answer_too(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin_unix(&scene, NULL);
+    size_t size = (size_t)ask_until_something_waits(&scene, client);
+    char text[64];
+
+    client = httpscene_connect_unix(&scene);
+    scene.on_request = httpscene_wait;
+    snprintf(text, sizeof text, GET("/size/%zu"), size);
+    httpscene_put(&scene, client, text);
+    httpscene_finish(client);
+    httpscene_settle(&scene);
+    httpscene_answer(scene.waiting[--scene.waiting_count]);
+    httpscene_settle(&scene);
+    assert_int_equal(httpscene_next(&scene, client, false).length, size);
+    httpscene_expect_end(&scene, client);
+    httpscene_close(&scene);
+}
+
+static void a_reader_that_has_become_fast_again_has_no_more_than_the_idle_time(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin_unix(&scene, NULL);
+
+    ask_until_something_waits(&scene, client);
+    httpscene_pass(&scene, 61); /* it is seen to be slow */
+    httpscene_next(&scene, client, false);
+    httpscene_put(&scene, client, GET("/"));
+    httpscene_expect(&scene, client, 200, "GET /");
+    httpscene_pass(&scene, 60 + LATE);
+    httpscene_expect_end(&scene, client);
+    httpscene_close(&scene);
 }
 
 static void an_answer_whose_end_is_read_late_leaves_the_idle_time_too(void **state)
@@ -1161,6 +1212,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_body_that_stops_coming_is_cut),
     cmocka_unit_test(a_program_takes_all_the_time_it_wants),
     cmocka_unit_test(a_slow_reader_is_cut_only_when_it_stops),
+    cmocka_unit_test(a_reader_that_does_not_begin_is_cut),
+    cmocka_unit_test(a_half_closed_client_gets_the_end_of_an_answer_too),
+    cmocka_unit_test(a_reader_that_has_become_fast_again_has_no_more_than_the_idle_time),
     cmocka_unit_test(a_slow_reader_has_all_the_idle_time_when_it_is_through),
     cmocka_unit_test(an_answer_whose_end_is_read_late_leaves_the_idle_time_too),
     cmocka_unit_test(a_warm_request_costs_one_receive_and_one_send),

@@ -205,6 +205,20 @@ static void closing_ends_idle_connections_at_once(void **state)
     httpscene_close(&scene);
 }
 
+static void nothing_is_left_in_the_loop_of_a_server_that_has_closed(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .close_timeout = 1000 });
+
+    httpscene_put(&scene, client, GET("/"));
+    httpscene_expect(&scene, client, 200, "GET /");
+    close_server(&scene);
+    assert_int_equal(scene.closed, 1);
+    httpscene_pass(&scene, 100);
+    assert_true(ioloop_next_timeout(scene.loop) < 0);
+    httpscene_close(&scene);
+}
+
 static void closing_lets_a_request_in_work_be_answered(void **state)
 {
     struct httpscene scene;
@@ -252,8 +266,12 @@ static void closing_does_not_cut_an_answer_that_is_being_sent(void **state)
     httpscene_put(&scene, last, "GET /size/9000000 HTTP/1.0\r\n\r\n");
     httpscene_settle(&scene);
     close_server(&scene);
+    httpscene_put(&scene, client, GET("/not/served"));
     assert_int_equal(httpscene_next(&scene, client, false).length, 9000000);
     httpscene_expect_end(&scene, client);
+    httpscene_put(&scene, client, GET("/not/served"));
+    httpscene_settle(&scene);
+    assert_int_equal(scene.requests, 2);
     assert_int_equal(httpscene_next(&scene, last, false).length, 9000000);
     httpscene_expect_end(&scene, last);
     httpscene_close(&scene);
@@ -592,6 +610,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_date_is_right_and_changes_each_second),
     cmocka_unit_test(the_date_is_that_of_now),
     cmocka_unit_test(closing_ends_idle_connections_at_once),
+    cmocka_unit_test(nothing_is_left_in_the_loop_of_a_server_that_has_closed),
     cmocka_unit_test(closing_lets_a_request_in_work_be_answered),
     cmocka_unit_test(closing_lets_a_request_be_finished_that_has_begun),
     cmocka_unit_test(closing_does_not_cut_an_answer_that_is_being_sent),

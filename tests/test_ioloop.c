@@ -393,6 +393,7 @@ static void the_next_timeout_says_how_long_another_loop_may_wait(void **state)
     add_callback(note, "c");
     assert_true(ioloop_next_timeout(loop) == 0);
     testing_spin(loop, 1);
+    assert_true(ioloop_next_timeout(loop) < 0);
     ioloop_stop(loop);
     assert_true(ioloop_next_timeout(loop) == 0);
     testing_spin(loop, 1);

@@ -490,21 +490,23 @@ static int remove_and_reopen(void)
     return 0;
 }
 
-/* Most of the time it is in a signal handler, which in the child nobody leaves. */
-static void a_thread_in_a_signal_handler_during_the_fork_is_forgotten(void **state)
+/* Some are in a signal handler, which in the child nobody leaves. */
+static void threads_in_a_signal_handler_during_the_fork_are_forgotten(void **state)
 {
-    pthread_t thread;
+    pthread_t threads[4];
 
     open_loop();
     signalling = true;
     assert_int_equal(ioloop_add_signal(loop, SIGUSR1, on_signal, "s"), 0);
-    assert_int_equal(pthread_create(&thread, NULL, raise_without_end, NULL), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, raise_without_end, NULL), 0);
     for (int i = 0; i < 60; i++) {
         run_child(remove_and_reopen);
         run_child(only_close);
     }
     signalling = false;
-    pthread_join(thread, NULL);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
     close_loop();
 }
 
@@ -519,7 +521,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_child_that_reopens_in_a_callback_goes_on),
     cmocka_unit_test(the_rest_of_a_batch_is_the_parents),
     cmocka_unit_test(a_child_may_run_a_loop_of_its_own),
-    cmocka_unit_test(a_thread_in_a_signal_handler_during_the_fork_is_forgotten),
+    cmocka_unit_test(threads_in_a_signal_handler_during_the_fork_are_forgotten),
     cmocka_unit_test(a_thread_that_adds_during_the_fork_is_forgotten),
 };
 

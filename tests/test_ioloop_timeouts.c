@@ -82,12 +82,12 @@ static void a_delay_is_exact_to_the_nanosecond(void **state)
         double delay = 0.001 * i;
 
         traced = 0;
-        the_time = 100;
+        the_time = 100.1;
         call_later(delay, note, "a");
-        the_time = 100 + delay - 1e-9;
+        the_time = 100.1 + delay - 1e-9;
         testing_spin(loop, 1);
         assert_int_equal(traced, 0);
-        the_time = 100 + delay;
+        the_time = 100.1 + delay;
         testing_spin(loop, 1);
         assert_int_equal(traced, 1);
     }

@@ -100,6 +100,41 @@ static void is_told_of_the_close_when_the_rest_makes_no_read(void **state)
     streampair_close(&pair);
 }
 
+/* A read that found no match, and then the rest in other ways, as long as the program likes. */
+static void read_two_instead(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    struct outcome *parts = arg;
+
+    outcome_read(stream, error, data, length, &parts[0]);
+    accepted(iostream_read_bytes(stream, 2, outcome_read, &parts[1]));
+}
+
+static void reads_the_rest_bit_by_bit_after_the_end(void **state)
+{
+    for (int half = 0; half < 2; half++) {
+        struct streampair pair;
+        struct outcome parts[3] = { 0 };
+
+        streampair_open(&pair, STREAMPAIR_UNIX, &(struct iostream_options){ .half_close = half });
+        accepted(iostream_read_until(pair.stream, "\n", 0, read_two_instead, parts));
+        streampair_put(&pair, "abcd");
+        streampair_hang_up(&pair);
+        streampair_run(&pair, &parts[1]);
+        assert_outcome(parts[0], -ESHUTDOWN, "");
+        assert_outcome(parts[1], 0, "ab");
+        streampair_spin(&pair, 5);
+        if (half)
+            accepted(iostream_shutdown(pair.stream));
+        streampair_spin(&pair, 5);
+        assert_int_equal(pair.closed.calls, 0);
+        accepted(iostream_read_bytes(pair.stream, 2, outcome_read, &parts[2]));
+        streampair_run(&pair, &pair.closed);
+        assert_outcome(parts[2], 0, "cd");
+        assert_ended(pair.closed, -ESHUTDOWN);
+        streampair_close(&pair);
+    }
+}
+
 /* iostream_test:test_close_callback_with_pending_read */
 static void ends_the_read_that_waits_and_then_tells_of_the_close(void **state)
 {
@@ -277,25 +312,36 @@ static void ask_all_when_read(struct iostream *stream, int error, const char *da
     outcome_read(stream, error, data, length, arg);
 }
 
+static size_t ask_all_when_shown(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    ask_all_when_read(stream, error, data, length, arg);
+    return 0;
+}
+
 static void answers_every_call_until_the_close_callback_returns(void **state)
 {
-    for (int by_peer = 0; by_peer < 2; by_peer++) {
+    enum { BY_PEER, READING, CONSUMING, WAYS };
+
+    for (int way = 0; way < WAYS; way++) {
         struct streampair pair;
         struct outcome read = { 0 };
 
         streampair_open(&pair, STREAMPAIR_UNIX, NULL);
         iostream_set_close_callback(pair.stream, ask_all, &pair.closed);
-        if (by_peer) {
+        if (way == READING)
+            accepted(iostream_read_bytes(pair.stream, 1, ask_all_when_read, &read));
+        else if (way == CONSUMING)
+            accepted(iostream_set_consumer(pair.stream, ask_all_when_shown, &read));
+        if (way == BY_PEER) {
             streampair_hang_up(&pair);
         } else {
-            accepted(iostream_read_bytes(pair.stream, 1, ask_all_when_read, &read));
             iostream_close(pair.stream);
             expect_refusals(pair.stream);
         }
         streampair_run(&pair, &pair.closed);
         streampair_spin(&pair, 3);
         assert_int_equal(pair.closed.calls, 1);
-        assert_int_equal(read.calls, !by_peer);
+        assert_int_equal(read.calls, way != BY_PEER);
         streampair_close(&pair);
     }
 }
@@ -536,6 +582,7 @@ static void leaves_the_descriptor_to_the_caller_when_it_cannot_be_made(void **st
 static const struct CMUnitTest at_all_sizes[] = {
     cmocka_unit_test(reads_the_answer_before_it_is_told_of_the_close),
     cmocka_unit_test(is_told_of_the_close_when_the_rest_makes_no_read),
+    cmocka_unit_test(reads_the_rest_bit_by_bit_after_the_end),
     cmocka_unit_test(ends_the_read_that_waits_and_then_tells_of_the_close),
     cmocka_unit_test(notices_the_peers_close_when_nobody_reads),
     cmocka_unit_test(notices_a_reset),

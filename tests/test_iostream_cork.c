@@ -186,6 +186,28 @@ static void write_many(struct streampair *pair)
                                 &marks[0]));
 }
 
+static void write_a_corkful(struct streampair *pair)
+{
+    for (int i = 0; i < 15; i++)
+        accepted(iostream_write(pair->stream, next_bytes(4096), 4096, NULL, NULL));
+}
+
+/* What the cork could not send waits, and what is written next goes behind it. */
+static void keeps_the_order_behind_a_cork_that_was_not_emptied(void **state)
+{
+    struct streampair pair;
+
+    written = 0;
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    streampair_narrow(&pair);
+    run_inside(&pair, write_a_corkful);
+    assert_true(iostream_pending(pair.stream) > 0);
+    for (int i = 0; i < 1000; i++)
+        accepted(iostream_write(pair.stream, next_bytes(33), 33, NULL, NULL));
+    streampair_expect_pattern(&pair, 0, written);
+    streampair_close(&pair);
+}
+
 static void keeps_the_order_when_the_socket_fills_up(void **state)
 {
     for (int narrow = 0; narrow < 2; narrow++) {
@@ -211,6 +233,19 @@ static void write_the_large_behind_the_small(struct streampair *pair)
     assert_int_equal(sends(), 1);
 }
 
+static void write_many_parts_behind_the_small(struct streampair *pair)
+{
+    struct iovec vector[100];
+    char *bytes;
+
+    accepted(iostream_write(pair->stream, next_bytes(10), 10, NULL, NULL));
+    bytes = next_bytes(10000);
+    for (int i = 0; i < 100; i++)
+        vector[i] = (struct iovec){ bytes + 100 * i, 100 };
+    accepted(iostream_writev(pair->stream, vector, 100, NULL, NULL));
+    assert_int_equal(sends(), 1);
+}
+
 static void sends_a_large_write_with_the_small_before_it(void **state)
 {
     struct streampair pair;
@@ -220,6 +255,8 @@ static void sends_a_large_write_with_the_small_before_it(void **state)
     run_inside(&pair, write_the_large_behind_the_small);
     assert_int_equal(sends(), 1);
     streampair_expect_pattern(&pair, 0, 5010);
+    run_inside(&pair, write_many_parts_behind_the_small);
+    streampair_expect_pattern(&pair, 5010, 10010);
     streampair_close(&pair);
 }
 
@@ -364,6 +401,15 @@ static void cork_in_the_middle(struct streampair *pair)
     accepted(iostream_write(pair->stream, "d", 1, NULL, NULL));
 }
 
+static void cork_what_is_copied(struct streampair *pair)
+{
+    accepted(iostream_write(pair->stream, "a", 1, NULL, NULL));
+    iostream_cork(pair->stream);
+    accepted(iostream_write(pair->stream, "b", 1, NULL, NULL));
+    iostream_uncork(pair->stream);
+    accepted(iostream_write(pair->stream, "c", 1, NULL, NULL));
+}
+
 static void cork_to_the_end(struct streampair *pair)
 {
     accepted(iostream_write(pair->stream, "a", 1, NULL, NULL));
@@ -378,6 +424,8 @@ static void keeps_the_order_of_both_corks(void **state)
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
     run_inside(&pair, cork_in_the_middle);
     streampair_expect(&pair, "abcd");
+    run_inside(&pair, cork_what_is_copied);
+    streampair_expect(&pair, "abc");
     run_inside(&pair, cork_to_the_end);
     streampair_spin(&pair, 2);
     assert_int_equal(iostream_pending(pair.stream), 1);
@@ -481,6 +529,7 @@ static const struct CMUnitTest once[] = {
     cmocka_unit_test(sends_the_answers_to_one_receive_in_one_call),
     cmocka_unit_test(keeps_the_order_of_all_kinds_of_writes),
     cmocka_unit_test(keeps_the_order_when_the_socket_fills_up),
+    cmocka_unit_test(keeps_the_order_behind_a_cork_that_was_not_emptied),
     cmocka_unit_test(sends_a_large_write_with_the_small_before_it),
     cmocka_unit_test(completes_an_empty_write_of_a_callback),
     cmocka_unit_test(corks_only_the_stream_that_is_read),

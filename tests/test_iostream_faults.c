@@ -32,6 +32,7 @@ struct member {
 
 static struct scene {
     struct ioloop *loop;
+    int failed; /* operations that were told of an error */
     struct member members[MOST_STREAMS];
     int member_count;
     struct operation operations[MOST_OPERATIONS];
@@ -60,15 +61,21 @@ static void note(struct operation *operation, struct iostream *stream, int resul
 
 /* Callbacks. */
 
+static void tell(struct operation *operation, int error)
+{
+    operation->told++;
+    scene.failed += error != 0;
+}
+
 static void on_end(struct iostream *stream, int error, void *arg)
 {
-    ((struct operation *)arg)->told++;
+    tell(arg, error);
 }
 
 static void on_release(void *data, void *arg)
 {
     free(data);
-    ((struct operation *)arg)->told++;
+    tell(arg, 0);
 }
 
 static void on_drain(struct iostream *stream, void *arg)
@@ -115,7 +122,7 @@ static void read_next(struct iostream *stream);
 
 static void on_read(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
-    ((struct operation *)arg)->told++;
+    tell(arg, error);
     if (error == 0)
         read_next(stream);
 }
@@ -294,7 +301,7 @@ static void ask_and_shut_down(struct iostream *stream)
 
 static void on_connected(struct iostream *stream, int error, void *arg)
 {
-    ((struct operation *)arg)->told++;
+    tell(arg, error);
     if (error == 0) {
         iostream_set_nodelay(stream, true);
         ask_and_shut_down(stream);
@@ -437,7 +444,7 @@ static void works_without_faults(void **state)
 {
     testing_begin_logs();
     assert_false(play(NULL, 0, 0, false));
-    assert_int_equal(scene.member_count, 1);
+    assert_int_equal(scene.failed, 0);
     assert_int_equal(testing_logs(NULL), 0);
     for (int i = 0; i < scene.operation_count; i++)
         assert_int_equal(scene.operations[i].told, scene.operations[i].accepted);
@@ -495,8 +502,11 @@ static void survives_every_failure_of_the_kernel(void **state)
         const struct failure *failure = &failures[i];
         for (const int *error = failure->errors; *error != 0; error++) {
             int nth = 1;
-            while (play(failure->call, *error, nth, false))
-                nth++;
+            for (; play(failure->call, *error, nth, false); nth++) {
+                /* Interrupted, or too early: nobody notices. (A connect of which that is made up has not begun.) */
+                if ((*error == EINTR || *error == EAGAIN) && failure->call[0] != 'c')
+                    assert_int_equal(scene.failed, 0);
+            }
             if (strcmp(failure->call, "epoll_ctl") != 0)
                 assert_true(nth > failure->least);
         }

@@ -127,6 +127,7 @@ static void writes_on_after_the_peers_end(void **state)
         streampair_run(&pair, &written);
         assert_int_equal(pair.closed.calls, 0);
         accepted(iostream_shutdown(pair.stream));
+        assert_true(iostream_closed(pair.stream)); /* both ways are at their end */
         streampair_expect_end(&pair);
         streampair_run(&pair, &pair.closed);
         assert_ended(pair.closed, -ESHUTDOWN);

@@ -505,6 +505,26 @@ static void no_signal_is_lost_when_the_loop_falls_asleep(void **state)
     close_loop();
 }
 
+static int clock_reads;
+
+/* As a signal would that comes just here: the loop has seen that there is nothing to do, and asks how long it may wait. */
+static double stop_before_the_wait(void *arg)
+{
+    if (++clock_reads > 2)
+        ioloop_stop(loop);
+    return 100;
+}
+
+static void a_stop_between_the_look_and_the_wait_is_seen(void **state)
+{
+    loop = ioloop_new(&(struct ioloop_options){ .clock = stop_before_the_wait });
+    clock_reads = 0;
+    call_later(3600, note, "x");
+    assert_int_equal(ioloop_start(loop), 0); /* else it waits for a minute at least */
+    assert_int_equal(clock_reads, 3);
+    ioloop_close(loop, false);
+}
+
 static atomic_bool stopped;
 
 static void stop_in_handler(int signal_number)
@@ -591,6 +611,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_storm_of_signals_leaves_time_for_the_rest),
     cmocka_unit_test(a_signal_keeps_errno),
     cmocka_unit_test(no_signal_is_lost_when_the_loop_falls_asleep),
+    cmocka_unit_test(a_stop_between_the_look_and_the_wait_is_seen),
     cmocka_unit_test(a_signal_handler_can_stop_the_loop),
     cmocka_unit_test(a_signal_can_be_added_and_removed_while_it_comes),
 };

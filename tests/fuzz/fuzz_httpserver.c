@@ -1,5 +1,6 @@
 /* A server in this process, and a client that sends the input in pieces. The first bytes of the input say how: the
- * sizes of pieces, which requests are answered late, how much a system call moves, and how the client ends.
+ * sizes of pieces, which requests are answered late, how much a system call moves, and how the client ends. In the
+ * rest, bytes from 0x80 on stand for words that make up requests.
  *
  * What has to hold: what comes back is one well-formed response for each request that was served, in order, with at
  * most one refusal behind them; after a while the connection is gone; nothing leaks; the next client is served. */
@@ -21,7 +22,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { SETTINGS = 6, MOST_REQUESTS = 4096, LONG_ANSWER = 300000 };
+enum { SETTINGS = 6, MOST_REQUESTS = 4096, LONG_ANSWER = 250000 };
 enum { ENDS_BY_FIN, ENDS_BY_WAITING, ENDS_BY_CLOSING, ENDINGS };
 
 static struct ioloop *loop;
@@ -35,6 +36,7 @@ static int requests;
 static struct httprequest *waiting;
 static bool left;
 static char long_answer[LONG_ANSWER];
+static int long_answers; /* that may still be given */
 
 static char *output;
 static size_t output_length;
@@ -84,9 +86,10 @@ static void answer(struct httprequest *request)
 {
     static const int statuses[] = { 200, 200, 200, 204, 304, 404, 205, 500 };
     size_t sum = look_at(request);
+    size_t length = sum % 16 == 0 && long_answers-- > 0 ? LONG_ANSWER : sum % 500;
 
     (void)!httprequest_reply(request, statuses[sum % 8], sum % 3 == 0 ? NULL : "text/plain", long_answer,
-                             sum % 16 == 0 ? LONG_ANSWER : sum % 500);
+                             length);
 }
 
 static void on_request(struct httprequest *request, void *arg)
@@ -294,6 +297,7 @@ static void check_next_client(void)
     requests = 0;
     output_length = 0;
     late = 0;
+    long_answers = 0;
     send_piece(fd, (const uint8_t *)get, sizeof get - 1);
     wait_for_end(fd);
     close(fd);
@@ -303,9 +307,31 @@ static void check_next_client(void)
     require(httpserver_connections(server) == 0 && faults_allocated() < 64);
 }
 
+/* The words are what requests have in common, so that most that is tried gets further than to the first byte. */
+static size_t expand(const uint8_t *data, size_t size, uint8_t *text)
+{
+    static const char *const words[] = {
+        "GET /", "POST /", "HEAD /", " HTTP/1.1\r\nHost: a\r\n", " HTTP/1.0\r\n", "\r\n\r\n", "\r\n",
+        "Content-Length: ", "5\r\n\r\nhello", "Connection: close\r\n", "Connection: keep-alive\r\n",
+        "Expect: 100-continue\r\n", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "X: y\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n",
+    };
+    size_t length = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        const char *word = words[data[i] % 16];
+        size_t count = data[i] < 0x80 ? 1 : strlen(word);
+        memcpy(text + length, data[i] < 0x80 ? (const void *)(data + i) : word, count);
+        length += count;
+    }
+    return length;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < SETTINGS)
+    static uint8_t text[(8192 - SETTINGS) * 64];
+
+    if (size < SETTINGS || size > 8192)
         return 0;
     set_up();
     int ending = data[2] % ENDINGS;
@@ -315,7 +341,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     output_length = 0;
     late = data[3] % 5;
     faults_short_io(data[4] < 128 ? 0 : data[4] - 127u);
-    send_all(fd, data + SETTINGS, size - SETTINGS, data);
+    long_answers = data[4] < 128 ? 2 : 0;
+    send_all(fd, text, expand(data + SETTINGS, size - SETTINGS, text), data);
     if (ending == ENDS_BY_FIN)
         shutdown(fd, SHUT_WR);
     if (ending != ENDS_BY_CLOSING) {
