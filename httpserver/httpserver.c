@@ -102,8 +102,7 @@ void httpserver_close(struct httpserver *server)
     server->closing = true;
     for (struct http1connection *connection = server->connections; connection != NULL; connection = connection->next)
         http1connection_finish(connection);
-    server->close_timeout =
-        ioloop_call_later(server->loop, server->options.close_timeout, close_connections, server);
+    server->close_timeout = ioloop_call_later(server->loop, server->options.close_timeout, close_connections, server);
     if (server->close_timeout == 0)
         close_connections(server); /* without memory there is no waiting */
     tcpserver_close(server->tcp);

@@ -30,7 +30,7 @@ typedef void httpserver_close_fn(struct httpserver *server, void *arg);
 struct httpserver_options {
     double header_timeout;         /* for the whole head, from its first byte, or the connection: 10 s */
     double idle_timeout;           /* between requests: 60 s */
-    double body_timeout;           /* without a byte of the body: 20 s */
+    double body_timeout;           /* without a byte of a body that comes, or of a long answer that goes: 20 s */
     double close_timeout;          /* for requests in work after httpserver_close: 10 s */
     uint64_t max_body;             /* 1 MiB; beyond, 413 */
     uint32_t max_header;           /* of a head: 32 KiB; beyond, 431 */

@@ -18,7 +18,7 @@ static void to_stderr(enum iolog_channel channel, enum iolog_level level, const 
 
 static iolog_fn *log_function = to_stderr;
 static void *log_arg;
-static enum iolog_level log_level = IOLOG_INFO;
+static enum iolog_level log_level = IOLOG_WARNING;
 
 void iolog_set_function(iolog_fn *function, void *arg)
 {

@@ -23,7 +23,7 @@ typedef void iolog_fn(enum iolog_channel channel, enum iolog_level level, const 
 /* NULL: back to stderr. */
 void iolog_set_function(iolog_fn *function, void *arg);
 
-/* Less than this is not said at all; IOLOG_INFO at the start. */
+/* Less than this is not said at all; IOLOG_WARNING at the start. */
 void iolog_set_level(enum iolog_level level);
 
 /* Text over 1,023 bytes is cut. */

@@ -284,7 +284,8 @@ void iostream_uncork(struct iostream *stream)
 static int check_write(struct iostream *stream, uint64_t length)
 {
     uint64_t most = MAX_WRITE_BUFFER;
-    uint64_t pending = iostream_pending(stream) - (stream->output != NULL ? stream->output->in_files : 0);
+    /* What is in the cork has not been offered to the peer yet. */
+    uint64_t pending = queued(stream) - (stream->output != NULL ? stream->output->in_files : 0);
 
     if (stream->is_closed)
         return -EBADF;

@@ -10,11 +10,11 @@
 #include "tests/support/httpscene.h"
 #include "tests/support/testing.h"
 
-#define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
-#define OLD_GET(target) "GET " target " HTTP/1.0\r\n\r\n"
+#define GET(target)      "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define OLD_GET(target)  "GET " target " HTTP/1.0\r\n\r\n"
 #define KEPT_GET(target) "GET " target " HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 #define LAST_GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-#define POST(length) "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " length "\r\n\r\n"
+#define POST(length)     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " length "\r\n\r\n"
 
 static struct httpscene_client *begin(struct httpscene *scene, const struct httpserver_options *options)
 {
@@ -144,8 +144,8 @@ static void pipelined_requests_are_answered_in_order_by_one_send(void **state)
     httpscene_put(&scene, client, GET("/warm"));
     httpscene_expect(&scene, client, 200, "GET /warm");
     faults_count_reset();
-    httpscene_put(&scene, client, GET("/0") GET("/1") GET("/2") GET("/3") GET("/4") GET("/5") GET("/6") GET("/7")
-                                  GET("/8") GET("/9"));
+    httpscene_put(&scene, client,
+                  GET("/0") GET("/1") GET("/2") GET("/3") GET("/4") GET("/5") GET("/6") GET("/7") GET("/8") GET("/9"));
     httpscene_settle(&scene);
     assert_int_equal(faults_count("recv"), 1);
     assert_int_equal(faults_count("send") + faults_count("sendmsg"), 1);
@@ -549,8 +549,9 @@ static void who_expects_100_gets_one_and_then_the_answer(void **state)
         httpscene_put(&scene, client, "dy");
         httpscene_expect(&scene, client, 200, "POST / body");
     }
-    httpscene_put(&scene, client, "POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 1\r\n"
-                                  "Expect: 100-continue\r\n\r\nx");
+    httpscene_put(&scene, client,
+                  "POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 1\r\n"
+                  "Expect: 100-continue\r\n\r\nx");
     httpscene_expect(&scene, client, 200, "POST / x");
     httpscene_put(&scene, client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n");
     httpscene_expect(&scene, client, 200, "POST /");
@@ -605,17 +606,19 @@ static const struct refused refusals[] = {
     { "GET / HTTP/1.1\r\n\r\n", 400 },
     { "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400 },
     { "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400 }, /* httpserver_test:test_invalid_host_header_with_whitespace */
-    { "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: foo\r\n\r\n", 400 }, /* httpserver_test:test_invalid_content_length */
+    { "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: foo\r\n\r\n",
+      400 }, /* httpserver_test:test_invalid_content_length */
     { "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +10\r\n\r\n", 400 },
     { "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1_0\r\n\r\n", 400 },
     { "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", 400 },
-    { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 35\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" GET("/SMUG"), 400 },
+    { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 35\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" GET("/SMUG"),
+      400 },
     { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 501 },
     { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501 },
     { "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 501 },
     { "GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", 417 },
     { "HTTP/1.1 200 OK\r\n\r\n", 400 },
-    { "asdf\r\n\r\n", 400 }, /* httpserver_test:test_malformed_first_line_response */
+    { "asdf\r\n\r\n", 400 },                             /* httpserver_test:test_malformed_first_line_response */
     { "GET / HTTP/1.1\r\nHost: a\r\nbad\r\n\r\n", 400 }, /* httpserver_test:test_malformed_headers */
     { "G[T / HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
     { "GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505 },
@@ -1085,8 +1088,13 @@ static void a_connection_that_waits_owns_no_buffer(void **state)
 static void try_everything(struct httpscene *scene)
 {
     static const char *const texts[] = {
-        GET("/1") GET("/2") "GET / HT", POST("5") "he", "asdf\r\n\r\n", GET("/size/300000"), LAST_GET("/1"),
-        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n", GET("/later") GET("/2"),
+        GET("/1") GET("/2") "GET / HT",
+        POST("5") "he",
+        "asdf\r\n\r\n",
+        GET("/size/300000"),
+        LAST_GET("/1"),
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",
+        GET("/later") GET("/2"),
     };
     enum { COUNT = sizeof texts / sizeof *texts };
     struct httpscene_client *clients[COUNT];
@@ -1132,7 +1140,7 @@ static void survives_each_allocation_that_fails(void **state)
         struct httpscene scene;
 
         httpscene_open(&scene, NULL);
-            faults_allocation(nth, nth % 3 == 0);
+        faults_allocation(nth, nth % 3 == 0);
         try_everything(&scene);
         hit = faults_hit();
         check_recovery(&scene);
@@ -1148,7 +1156,7 @@ static void check_call(const char *name, int error)
         struct httpscene scene;
 
         httpscene_open(&scene, NULL);
-            faults_system_call(name, error, nth);
+        faults_system_call(name, error, nth);
         try_everything(&scene);
         hit = faults_hit();
         check_recovery(&scene);
@@ -1161,10 +1169,11 @@ static void survives_each_system_call_that_fails(void **state)
         const char *name;
         int error;
     } calls[] = {
-        { "recv", ECONNRESET }, { "recv", EAGAIN },   { "recv", EINTR },      { "recv", ENOMEM },    { "send", EPIPE },
-        { "send", EAGAIN },     { "send", EINTR },    { "send", ENOBUFS },    { "sendmsg", EPIPE },  { "sendmsg", EAGAIN },
-        { "accept4", EMFILE },  { "accept4", EAGAIN }, { "accept4", ECONNABORTED }, { "epoll_ctl", ENOMEM },
-        { "epoll_wait", EINTR }, { "shutdown", ENOTCONN }, { "close", EINTR }, { "close", EIO }, { "getsockopt", ENOBUFS },
+        { "recv", ECONNRESET },      { "recv", EAGAIN },      { "recv", EINTR },         { "recv", ENOMEM },
+        { "send", EPIPE },           { "send", EAGAIN },      { "send", EINTR },         { "send", ENOBUFS },
+        { "sendmsg", EPIPE },        { "sendmsg", EAGAIN },   { "accept4", EMFILE },     { "accept4", EAGAIN },
+        { "accept4", ECONNABORTED }, { "epoll_ctl", ENOMEM }, { "epoll_wait", EINTR },   { "shutdown", ENOTCONN },
+        { "close", EINTR },          { "close", EIO },        { "getsockopt", ENOBUFS },
     };
 
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)

@@ -105,7 +105,7 @@ static void tells_the_version(void **state)
 static void look_at_headers(struct httpscene *scene, struct httprequest *request)
 {
     static const char *const all[][2] = {
-        { "Host", "a" }, { "X-First", "one" },       { "x-first", "two" },
+        { "Host", "a" }, { "X-First", "one" },        { "x-first", "two" },
         { "Empty", "" }, { "Blanks", "in  between" }, { "Last_One", "\xe4\xf6\tz" },
     };
     const char *name, *value;
@@ -358,9 +358,9 @@ struct reply {
     int status;
     const char *content_type;
     const char *body;
-    int result; /* what reply answers, */
-    int sent;   /* and what the client gets */
-    const char *head; /* this is in it, */
+    int result;           /* what reply answers, */
+    int sent;             /* and what the client gets */
+    const char *head;     /* this is in it, */
     const char *not_head; /* and this not */
     size_t length;
     const char *gets;

@@ -442,14 +442,14 @@ static void a_loop_may_be_closed_in_on_close(void **state)
 static void open_all_states(struct httpscene *scene, struct httpscene_client *clients[8])
 {
     static const char *const texts[8] = {
-        "", /* new */
-        "GET / HT", /* a head */
+        "",                                                          /* new */
+        "GET / HT",                                                  /* a head */
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo", /* a body */
-        GET("/later"), /* in work, */
-        GET("/later") GET("/later"), /* and with more behind it */
-        "garbage\r\n\r\n", /* lingers */
-        GET("/size/9000000"), /* is being answered */
-        GET("/"), /* idle */
+        GET("/later"),                                               /* in work, */
+        GET("/later") GET("/later"),                                 /* and with more behind it */
+        "garbage\r\n\r\n",                                           /* lingers */
+        GET("/size/9000000"),                                        /* is being answered */
+        GET("/"),                                                    /* idle */
     };
 
     for (int i = 0; i < 8; i++) {
@@ -549,8 +549,8 @@ static void a_server_needs_memory(void **state)
         faults_allocation(nth, false);
         errno = 0;
         struct httpserver *server = httpserver_new(loop, NULL, NULL, NULL);
-        int port = server != NULL ? httpserver_listen(server, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" })
-                                  : 0;
+        int port =
+            server != NULL ? httpserver_listen(server, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" }) : 0;
         hit = faults_hit();
         faults_end();
         if (server == NULL)

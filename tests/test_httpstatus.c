@@ -41,7 +41,8 @@ static void knows_the_codes_of_the_registry(void **state)
 
 static void has_no_reason_for_others(void **state)
 {
-    static const int others[] = { -200, -1, 0, 1, 99, 199, 299, 306, 399, 418, 427, 499, 512, 600, 999, 1000, 65736, 131272 };
+    static const int others[] = { -200, -1,  0,   1,   99,  199, 299,  306,   399,
+                                  418,  427, 499, 512, 600, 999, 1000, 65736, 131272 };
 
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         assert_null(httpstatus_reason(others[i]));

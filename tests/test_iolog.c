@@ -52,14 +52,14 @@ static void what_is_below_the_level_is_not_said(void **state)
 {
     iolog_set_function(keep, NULL);
     last.count = 0;
-    iolog_write(IOLOG_GENERAL, IOLOG_DEBUG, "x");
-    assert_int_equal(last.count, 0); /* INFO at the start */
     iolog_write(IOLOG_GENERAL, IOLOG_INFO, "x");
+    assert_int_equal(last.count, 0); /* WARNING at the start */
+    iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "x");
     assert_int_equal(last.count, 1);
     assert_int_equal(lines_at(IOLOG_DEBUG), 4);
-    assert_int_equal(lines_at(IOLOG_WARNING), 2);
-    assert_int_equal(lines_at(IOLOG_ERROR), 1);
     assert_int_equal(lines_at(IOLOG_INFO), 3);
+    assert_int_equal(lines_at(IOLOG_ERROR), 1);
+    assert_int_equal(lines_at(IOLOG_WARNING), 2);
     iolog_set_function(NULL, NULL);
 }
 
@@ -99,8 +99,8 @@ static void write_lines(void)
 {
     iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "first");
     iolog_write(IOLOG_APPLICATION, IOLOG_ERROR, "second");
-    iolog_write(IOLOG_ACCESS, IOLOG_INFO, "third");
-    iolog_write(IOLOG_ACCESS, IOLOG_DEBUG, "fourth");
+    iolog_write(IOLOG_ACCESS, IOLOG_WARNING, "third");
+    iolog_write(IOLOG_ACCESS, IOLOG_INFO, "fourth");
 }
 
 /* Each digit of the time becomes an underscore. */
@@ -113,7 +113,7 @@ static void without_a_function_it_goes_to_stderr_a_line_each(void **state)
         *digit++ = '_';
     assert_string_equal(text, "[W ____-__-__ __:__:__ general] first\n"
                               "[E ____-__-__ __:__:__ application] second\n"
-                              "[I ____-__-__ __:__:__ access] third\n");
+                              "[W ____-__-__ __:__:__ access] third\n");
 }
 
 static const struct CMUnitTest tests[] = {

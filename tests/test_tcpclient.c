@@ -225,6 +225,7 @@ static void tells_of_a_refused_connection(void **state)
     end_client(&client);
 }
 
+/* iostream_test:test_gaierror: there the stream itself connects by name, here that is the client's work. */
 static void tells_of_a_name_that_does_not_exist(void **state)
 {
     struct client client;

@@ -30,7 +30,7 @@ static struct httpserver *server;
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static double now = 100;
 
-static uint8_t late; /* each so-manieth request; 0: none */
+static uint8_t late;                /* each so-manieth request; 0: none */
 static bool is_head[MOST_REQUESTS]; /* of those that were served */
 static int requests;
 static struct httprequest *waiting;
@@ -88,8 +88,7 @@ static void answer(struct httprequest *request)
     size_t sum = look_at(request);
     size_t length = sum % 16 == 0 && long_answers-- > 0 ? LONG_ANSWER : sum % 500;
 
-    (void)!httprequest_reply(request, statuses[sum % 8], sum % 3 == 0 ? NULL : "text/plain", long_answer,
-                             length);
+    (void)!httprequest_reply(request, statuses[sum % 8], sum % 3 == 0 ? NULL : "text/plain", long_answer, length);
 }
 
 static void on_request(struct httprequest *request, void *arg)
@@ -311,10 +310,22 @@ static void check_next_client(void)
 static size_t expand(const uint8_t *data, size_t size, uint8_t *text)
 {
     static const char *const words[] = {
-        "GET /", "POST /", "HEAD /", " HTTP/1.1\r\nHost: a\r\n", " HTTP/1.0\r\n", "\r\n\r\n", "\r\n",
-        "Content-Length: ", "5\r\n\r\nhello", "Connection: close\r\n", "Connection: keep-alive\r\n",
-        "Expect: 100-continue\r\n", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "X: y\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n",
+        "GET /",
+        "POST /",
+        "HEAD /",
+        " HTTP/1.1\r\nHost: a\r\n",
+        " HTTP/1.0\r\n",
+        "\r\n\r\n",
+        "\r\n",
+        "Content-Length: ",
+        "5\r\n\r\nhello",
+        "Connection: close\r\n",
+        "Connection: keep-alive\r\n",
+        "Expect: 100-continue\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "X: y\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n",
     };
     size_t length = 0;
 

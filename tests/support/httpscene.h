@@ -26,7 +26,7 @@ struct httpscene_client {
     char *bytes; /* that came and were not looked at yet, with a NUL behind them */
     size_t length;
     bool ended;
-    int error;   /* how: 0 by FIN */
+    int error; /* how: 0 by FIN */
 };
 
 struct httpscene {
@@ -34,13 +34,13 @@ struct httpscene {
     double clock;
     struct httpserver *server;
     int port;
-    char path[64];  /* of the Unix socket */
+    char path[64];                                                            /* of the Unix socket */
     void (*on_request)(struct httpscene *scene, struct httprequest *request); /* instead of the usual answer */
     void (*on_left)(struct httpscene *scene, struct httprequest *request);    /* in the close callback */
     void (*on_close)(struct httpscene *scene);
-    int requests;   /* that on_request was called for */
-    int left;       /* close callbacks of those that wait */
-    int closed;     /* calls of the server's on_close */
+    int requests; /* that on_request was called for */
+    int left;     /* close callbacks of those that wait */
+    int closed;   /* calls of the server's on_close */
     struct httprequest *waiting[HTTPSCENE_WAITING];
     int waiting_count;
     struct httpscene_client clients[HTTPSCENE_CLIENTS];
@@ -52,7 +52,7 @@ struct httpscene {
 struct httpscene_answer {
     int status;
     bool closes;
-    size_t length; /* of the body, or what HEAD was told; -1: none was told */
+    size_t length;               /* of the body, or what HEAD was told; -1: none was told */
     char head[1024], body[1024]; /* the beginning, as strings */
 };
 
@@ -76,7 +76,7 @@ void httpscene_settle(struct httpscene *scene);
 struct httpscene_client *httpscene_connect(struct httpscene *scene);
 struct httpscene_client *httpscene_connect_unix(struct httpscene *scene);
 void httpscene_hang_up(struct httpscene_client *client);
-void httpscene_reset(struct httpscene_client *client); /* with RST */
+void httpscene_reset(struct httpscene_client *client);  /* with RST */
 void httpscene_finish(struct httpscene_client *client); /* with FIN, and goes on reading */
 
 /* Sends all, and runs the loop meanwhile. put_some sends what the kernel takes. */

@@ -160,7 +160,7 @@ void testing_end_logs(void)
     if (logs_file == NULL)
         return;
     iolog_set_function(NULL, NULL);
-    iolog_set_level(IOLOG_INFO);
+    iolog_set_level(IOLOG_WARNING);
     fclose(logs_file);
     free(logs);
     logs_file = NULL;
