@@ -78,10 +78,7 @@ TESTING_SECONDS=60; export TESTING_SECONDS
 sanitized=build/address-undefined
 build address-undefined SANITIZE=address,undefined && run address+undefined $sanitized
 build kqueue POLLER=kqueue && run kqueue build/kqueue
-build thread SANITIZE=thread && {
-    run thread-loop build/thread ioloop
-    run thread-executor build/thread ioexecutor
-}
+build thread SANITIZE=thread && run thread build/thread
 unset TESTING_SECONDS
 
 for test in tests/interop/*.sh; do

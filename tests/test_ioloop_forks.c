@@ -38,15 +38,23 @@ static void wait_for(pid_t child)
     assert_int_equal(status, 0);
 }
 
-static pid_t begin_child(int (*child)(void))
+/* A child that hangs must not outlive its test for long. */
+static pid_t fork_child(void)
 {
     fflush(stdout);
     pid_t pid = fork();
 
-    if (pid == 0) {
+    if (pid == 0)
         alarm(8);
+    return pid;
+}
+
+static pid_t begin_child(int (*child)(void))
+{
+    pid_t pid = fork_child();
+
+    if (pid == 0)
         _exit(child());
-    }
     return pid;
 }
 
@@ -172,7 +180,7 @@ static void stopping_in_a_child_does_not_wake_the_parent(void **state)
 {
     open_loop();
     assert_true(ioloop_next_timeout(loop) < 0);
-    pid_t child = fork();
+    pid_t child = fork_child();
     if (child == 0) {
         ioloop_stop(loop);
         _exit(0);
@@ -192,7 +200,7 @@ static void a_child_that_keeps_a_duplicate_makes_nobody_spin(void **state)
     assert_int_equal(pipe(gate), 0);
     testing_socketpair(watched);
     add_handler(watched[0], note_event, "x", IOLOOP_READ);
-    pid_t child = fork();
+    pid_t child = fork_child();
     if (child == 0) {
         close(gate[1]);
         _exit(read(gate[0], &byte, 1) != 0); /* until the parent closes it */
@@ -305,7 +313,7 @@ static pid_t forked;
 
 static void fork_here(void *arg)
 {
-    forked = fork();
+    forked = fork_child();
     note(forked == 0 ? "C" : "P");
     if (forked == 0 && arg != NULL && ioloop_reopen(loop) < 0)
         _exit(1);
@@ -317,7 +325,6 @@ static void a_child_that_returns_into_the_loop_has_none(void **state)
 {
     open_loop();
     add_callback(fork_here, NULL);
-    fflush(stdout);
     int result = ioloop_start(loop);
     if (forked == 0)
         _exit(!(result == -ESTALE && strcmp(trace, "C") == 0 && ioloop_start(loop) == -ESTALE));
@@ -391,7 +398,7 @@ static void stop_it(void *arg)
 
 static void fork_and_make_a_loop(void *arg)
 {
-    forked = fork();
+    forked = fork_child();
     if (forked > 0)
         return;
     ioloop_clear_current();
