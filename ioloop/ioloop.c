@@ -324,7 +324,7 @@ static int post(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
     return error;
 }
 
-int ioloop_add_callback(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
+static int __attribute__((noinline)) add_callback(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
 {
     if (loop->forks != loopstate_forks)
         return -ESTALE;
@@ -334,6 +334,18 @@ int ioloop_add_callback(struct ioloop *loop, ioloop_callback_fn *callback, void 
         return -EBADF;
     loop->added = true;
     return taskqueue_push(&loop->callbacks, callback, arg) ? 0 : -ENOMEM;
+}
+
+/* The shortest way first: from the loop's own thread, and there is room. */
+int ioloop_add_callback(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
+{
+    struct taskqueue *queue = &loop->callbacks;
+
+    if (loopstate_running != loop || queue->end == queue->capacity || loop->closing || loop->forks != loopstate_forks)
+        return add_callback(loop, callback, arg);
+    queue->entries[queue->end++] = (struct taskqueue_entry){ callback, arg };
+    loop->added = true;
+    return 0;
 }
 
 int ioloop_add_callback_from_signal(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)

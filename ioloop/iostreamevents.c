@@ -191,7 +191,7 @@ static ssize_t receive_once(struct iostream *stream, size_t *size)
     char *into = NULL;
     size_t missing = stream->is_read_op ? iostreamlayer_missing(stream, &into) : 0;
 
-    if (into != NULL && stream->input == NULL)
+    if (into != NULL && missing > 0 && stream->input == NULL)
         return receive_into(stream, into, *size = missing);
     if (iobuffer_length(stream->input) >= READ_DIRECT)
         return receive_behind_unread(stream, missing, size);

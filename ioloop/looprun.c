@@ -96,8 +96,12 @@ static void run_queue(struct ioloop *loop, struct taskqueue *queue)
 {
     struct taskqueue_entry entry;
 
+    if (loop->slow_callback != 0) {
+        while (taskqueue_next(queue, &entry))
+            call_watched(loop, entry.callback, entry.arg);
+    }
     while (taskqueue_next(queue, &entry))
-        call(loop, entry.callback, entry.arg);
+        entry.callback(entry.arg);
 }
 
 static void run_due_timeouts(struct ioloop *loop)

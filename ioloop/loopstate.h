@@ -67,11 +67,11 @@ struct ioloop {
     /* From here on other threads and signal handlers take part. */
     atomic_bool sleeping; /* whoever turns this off wakes the poller */
     atomic_uint asked;    /* STOPPING, POSTED, SIGNALLED */
-    atomic_bool closed;
     atomic_int holders;
-    atomic_int wakers; /* signal handlers and stops that use the poller now */
-    pthread_mutex_t lock; /* of posted, and of the poller's life for those who post */
-    struct taskqueue posted;
+    atomic_int wakers;       /* signal handlers and stops that use the poller now */
+    struct taskqueue posted; /* beside its lock: who posts touches both and little else */
+    pthread_mutex_t lock;    /* of posted, and of the poller's life for those who post */
+    atomic_bool closed;
     struct loopsignals signals;
     struct poller_event ready[READY_EVENTS];
 };

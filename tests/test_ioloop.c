@@ -402,6 +402,8 @@ static void the_next_timeout_says_how_long_another_loop_may_wait(void **state)
     assert_true(ioloop_next_timeout(loop) == 0);
     testing_spin(loop, 1);
     assert_true(ioloop_next_timeout(loop) == 0); /* the callback of the task */
+    testing_spin(loop, 1);
+    assert_true(ioloop_next_timeout(loop) < 0);
     close_loop();
 }
 

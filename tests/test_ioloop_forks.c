@@ -355,6 +355,34 @@ static void a_child_that_reopens_in_a_callback_goes_on(void **state)
     close_loop();
 }
 
+static void reopen_and_close(void *arg)
+{
+    forked = fork_child();
+    if (forked > 0)
+        return;
+    if (ioloop_reopen(loop) < 0)
+        _exit(1);
+    ioloop_close(loop, true);
+    if (fcntl(fds[0], F_GETFD) < 0) /* as in any callback: the end comes when the start returns */
+        _exit(1);
+}
+
+static void a_child_that_reopens_in_a_callback_may_close_there(void **state)
+{
+    open_loop();
+    open_ready_pipe(fds);
+    add_handler(fds[0], note_event, "h", IOLOOP_READ);
+    add_callback(reopen_and_close, NULL);
+    add_callback(stop, NULL);
+    int result = ioloop_start(loop);
+    if (forked == 0)
+        _exit(!(result == 0 && fcntl(fds[0], F_GETFD) < 0 && faults_allocated() == allocated));
+    assert_int_equal(result, 0);
+    wait_for(forked);
+    ioloop_close(loop, true);
+    close(fds[1]);
+}
+
 static void fork_in_handler(int fd, unsigned events, void *arg)
 {
     if (forked < 0)
@@ -424,12 +452,14 @@ static bool block_allocation;
 
 static void *blocking_realloc(void *memory, size_t size)
 {
+    void *result = realloc(memory, size);
+
     if (block_allocation) {
         block_allocation = false;
         sem_post(&allocating);
         sem_wait(&may_go_on);
     }
-    return realloc(memory, size);
+    return result;
 }
 
 static void *add_one(void *arg)
@@ -453,8 +483,8 @@ static int only_close(void)
     return 0;
 }
 
-/* The lock of the queue is held, and the queue half grown, by a thread that the child does not have. The allocator has
- * to be another one for that, so this is the last test. */
+/* The lock of the queue is held, and its memory has just been replaced, by a thread that the child does not have: what
+ * stood in it is lost there. The allocator has to be another one for that, so this is the last test. */
 static void a_thread_that_adds_during_the_fork_is_forgotten(void **state)
 {
     pthread_t thread;
@@ -465,6 +495,8 @@ static void a_thread_that_adds_during_the_fork_is_forgotten(void **state)
     traced = 0;
     sem_init(&allocating, 0, 0);
     sem_init(&may_go_on, 0, 0);
+    for (int i = 0; i < 16; i++)
+        add_callback(note, "n"); /* the next one needs more room */
     block_allocation = true;
     assert_int_equal(pthread_create(&thread, NULL, add_one, loop), 0);
     sem_wait(&allocating);
@@ -526,6 +558,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_loop_that_cannot_be_reopened_can_be_later),
     cmocka_unit_test(a_child_that_returns_into_the_loop_has_none),
     cmocka_unit_test(a_child_that_reopens_in_a_callback_goes_on),
+    cmocka_unit_test(a_child_that_reopens_in_a_callback_may_close_there),
     cmocka_unit_test(the_rest_of_a_batch_is_the_parents),
     cmocka_unit_test(a_child_may_run_a_loop_of_its_own),
     cmocka_unit_test(threads_in_a_signal_handler_during_the_fork_are_forgotten),

@@ -528,8 +528,49 @@ static void survives_failures_that_last(void **state)
     }
 }
 
+/* What cannot be begun without memory is as if it had not been asked for. */
+static void answers_enomem_and_changes_nothing(void **state)
+{
+    static const char delimiter[20];
+    struct operation none = { 0 };
+    char memory[10];
+    int fds[2];
+
+    open_scene();
+    testing_socketpair(fds);
+    struct iostream *stream = iostream_new(scene.loop, fds[0], NULL);
+    faults_allocation(1, true);
+    assert_int_equal(iostream_read_until(stream, "\n", 0, on_read, &none), -ENOMEM);
+    assert_int_equal(iostream_read_until_regex(stream, &scene.regex, 0, on_read, &none), -ENOMEM);
+    assert_int_equal(iostream_read_bytes(stream, 1, on_read, &none), -ENOMEM);
+    assert_int_equal(iostream_read_into(stream, memory, 1, on_read, &none), -ENOMEM);
+    assert_int_equal(iostream_read_until_close(stream, 0, on_read, &none), -ENOMEM);
+    assert_int_equal(iostream_read_bytes_streaming(stream, 1, on_read, &none), -ENOMEM);
+    assert_int_equal(iostream_set_read_timeout(stream, 1), -ENOMEM);
+    assert_int_equal(iostream_set_drain_callback(stream, 1, on_drain, NULL), -ENOMEM);
+    assert_int_equal(iostream_connect(stream, NULL, 0, on_end, &none), -ENOMEM);
+    assert_int_equal(iostream_write_owned(stream, memory, 1, on_release, &none, on_end, &none), -ENOMEM);
+    assert_int_equal(iostream_write_static(stream, "a", 1, on_end, &none), -ENOMEM);
+    assert_int_equal(iostream_sendfile(stream, scene.file, 0, 1, on_end, &none), -ENOMEM);
+    iostream_cork(stream); /* without memory it does not cork, */
+    assert_int_equal(iostream_write(stream, "a", 1, NULL, NULL), 0); /* and this needs none */
+    faults_end();
+    faults_allocation(2, true); /* of a delimiter that is too long for the operation itself */
+    assert_int_equal(iostream_read_until_bytes(stream, delimiter, sizeof delimiter, 0, on_read, &none), -ENOMEM);
+    faults_end();
+    assert_false(iostream_closed(stream));
+    assert_false(iostream_reading(stream));
+    assert_int_equal(read(fds[1], memory, sizeof memory), 1);
+    testing_spin(scene.loop, 2);
+    assert_int_equal(none.told, 0);
+    iostream_close(stream);
+    close(fds[1]);
+    close_scene();
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(works_without_faults),
+    cmocka_unit_test(answers_enomem_and_changes_nothing),
     cmocka_unit_test(survives_short_reads_and_writes),
     cmocka_unit_test(survives_every_failure_to_allocate),
     cmocka_unit_test(survives_every_failure_of_the_kernel),

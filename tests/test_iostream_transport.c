@@ -2,6 +2,7 @@
 #include "ioloop/iostream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -147,6 +148,7 @@ static void veil_close(void *context, int fd)
 {
     struct veil *veil = context;
 
+    assert_true(fcntl(fd, F_GETFD) >= 0);
     veil->closes++;
     veil->closed_fd = fd;
 }

@@ -31,7 +31,7 @@ struct operation {
     void *memory; /* freed when it is told */
 };
 
-/* One end. Its bytes are those of pattern(); written and read count them. */
+/* One end. Its bytes are those of pattern; written and read count them. */
 struct end {
     struct iostream *stream; /* NULL: gone */
     struct end *peer;
@@ -79,26 +79,26 @@ static struct end *take_end(void)
     return &ends[take_byte() & 1];
 }
 
-/* Bytes. */
+/* Bytes: those of every stream of bytes, also in the file. */
 
-static char pattern(uint64_t place)
+static char pattern[MOST_WRITTEN + LONGEST];
+
+static void make_pattern(void)
 {
-    if (place % LINE == LINE - 1)
-        return '\n';
-    char byte = (char)(place ^ place >> 8 ^ place >> 16);
-    return byte == '\n' ? 'x' : byte;
+    for (size_t place = 0; place < sizeof pattern; place++) {
+        char byte = (char)(place ^ place >> 8 ^ place >> 16);
+        pattern[place] = place % LINE == LINE - 1 ? '\n' : byte == '\n' ? 'x' : byte;
+    }
 }
 
 static void fill(char *bytes, uint64_t place, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        bytes[i] = pattern(place + i);
+    memcpy(bytes, pattern + place, length);
 }
 
 static void check(const struct end *end, const char *data, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        require(data[i] == pattern(end->read + i));
+    require(end->read + length <= sizeof pattern && memcmp(data, pattern + end->read, length) == 0);
 }
 
 /* Operations. */
@@ -628,11 +628,10 @@ static double read_clock(void *arg)
 
 static void make_file(void)
 {
-    static char bytes[MOST_WRITTEN + LONGEST];
     FILE *stream = tmpfile();
 
-    fill(bytes, 0, sizeof bytes);
-    require(stream != NULL && fwrite(bytes, 1, sizeof bytes, stream) == sizeof bytes && fflush(stream) == 0);
+    make_pattern();
+    require(stream != NULL && fwrite(pattern, 1, sizeof pattern, stream) == sizeof pattern && fflush(stream) == 0);
     file = fileno(stream);
     iolog_set_function(say_nothing, NULL);
 }

@@ -1,0 +1,265 @@
+/* How much a stream takes: limits of what is unread, shares of the loop, and what a message costs. */
+#include "ioloop/iostream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "ioloop/ioloop.h"
+#include "tests/support/faults.h"
+#include "tests/support/streampair.h"
+#include "tests/support/testing.h"
+
+#define accepted(call) assert_int_equal(call, 0)
+
+/* Limits of what is unread. */
+
+static void closes_over_max_buffer_size(void **state)
+{
+    for (int over = 0; over < 2; over++) {
+        struct streampair pair;
+        struct outcome part = { 0 };
+        char bytes[101] = { 0 };
+
+        testing_begin_logs();
+        streampair_open(&pair, STREAMPAIR_UNIX, &(struct iostream_options){ .max_buffer_size = 100 });
+        accepted(iostream_read_until(pair.stream, "\n", 5000, outcome_read, &part));
+        streampair_put_bytes(&pair, bytes, 100 + (size_t)over);
+        streampair_spin(&pair, 120);
+        assert_int_equal(pair.closed.calls, over);
+        if (over) {
+            assert_outcome(part, -ENOBUFS, "");
+            assert_ended(pair.closed, -ENOBUFS);
+            assert_int_equal(testing_logs("E "), 1);
+        }
+        streampair_close(&pair);
+    }
+}
+
+/* A peer that sends ahead is held back, not cut off. */
+static void serves_small_reads_whatever_the_peer_sends_ahead(void **state)
+{
+    struct streampair pair;
+    char bytes[200];
+    uint64_t sent = 0, got = 0;
+
+    streampair_open(&pair, STREAMPAIR_UNIX, &(struct iostream_options){ .max_buffer_size = 100 });
+    while (got < 5000) {
+        struct outcome part = { .in_pattern = true, .place = got };
+        while (sent < got + 150) {
+            streampair_pattern(bytes, sent, 50);
+            streampair_put_bytes(&pair, bytes, 50);
+            sent += 50;
+        }
+        streampair_spin(&pair, 2);
+        accepted(iostream_read_bytes(pair.stream, 10, outcome_read, &part));
+        streampair_run(&pair, &part);
+        assert_ended(part, 0);
+        got += 10;
+        int in_kernel;
+        assert_int_equal(ioctl(iostream_fd(pair.stream), FIONREAD, &in_kernel), 0);
+        assert_in_range(sent - got - (uint64_t)in_kernel, 0, 101);
+    }
+    assert_int_equal(pair.closed.calls, 0);
+    streampair_close(&pair);
+}
+
+static void reads_until_close_as_much_as_may_be_buffered(void **state)
+{
+    struct streampair pair;
+    struct outcome all = { .in_pattern = true };
+    char bytes[100];
+
+    streampair_pattern(bytes, 0, sizeof bytes);
+    streampair_open(&pair, STREAMPAIR_UNIX, &(struct iostream_options){ .max_buffer_size = 100 });
+    accepted(iostream_read_until_close(pair.stream, 0, outcome_read, &all));
+    streampair_put_bytes(&pair, bytes, sizeof bytes);
+    streampair_hang_up(&pair);
+    streampair_run(&pair, &pair.closed);
+    assert_ended(all, 0);
+    assert_int_equal(all.length, 100);
+    streampair_close(&pair);
+}
+
+/* iostream_test:test_flow_control */
+static void holds_back_a_peer_that_nobody_reads_from(void **state)
+{
+    struct streampair pair;
+    struct outcome all = { .in_pattern = true };
+    char *bytes = malloc(16 << 20);
+
+    streampair_pattern(bytes, 0, 16 << 20);
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    streampair_open_other(&pair, NULL);
+    accepted(iostream_write(pair.other, bytes, 16 << 20, NULL, NULL));
+    streampair_spin(&pair, 50);
+    uint64_t pending = iostream_pending(pair.other);
+    assert_true(pending > 15 << 20);
+    faults_count_reset();
+    assert_true(faults_allocated_bytes() < 18 << 20);
+    int handlers = 0;
+    for (int i = 0; i < 50; i++)
+        handlers += ioloop_run_once(pair.loop, 0.002);
+    assert_int_equal(handlers, 0);
+    assert_int_equal(faults_count("recv"), 0);
+    assert_int_equal(iostream_pending(pair.other), pending);
+    accepted(iostream_read_bytes(pair.stream, 16 << 20, outcome_read, &all));
+    streampair_run(&pair, &all);
+    assert_ended(all, 0);
+    assert_int_equal(all.length, 16 << 20);
+    free(bytes);
+    streampair_close(&pair);
+}
+
+/* Memory follows what has come, not what was announced. */
+static void allocates_for_what_came_only(void **state)
+{
+    struct streampair pair;
+    struct outcome all = { 0 };
+    char bytes[5000] = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    size_t before = faults_allocated_bytes();
+    accepted(iostream_read_bytes(pair.stream, 16 << 20, outcome_read, &all));
+    for (int i = 0; i < 3; i++) {
+        streampair_put_bytes(&pair, bytes, sizeof bytes);
+        streampair_spin(&pair, 2);
+    }
+    assert_in_range(faults_allocated_bytes() - before, 15000, 65536 + 70000);
+    assert_int_equal(all.calls, 0);
+    streampair_close(&pair);
+}
+
+static void owns_no_buffer_while_it_waits(void **state)
+{
+    struct streampair pair;
+    struct outcome line = { 0 }, next = { 0 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &line));
+    streampair_put(&pair, "a\n");
+    streampair_run(&pair, &line);
+    accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &next));
+    streampair_spin(&pair, 2);
+    long idle = faults_allocated();
+    for (int i = 0; i < 100; i++) {
+        next = (struct outcome){ 0 };
+        streampair_put(&pair, "b");
+        streampair_spin(&pair, 2);
+        assert_int_equal(faults_allocated(), idle + 1);
+        streampair_put(&pair, "\n");
+        streampair_run(&pair, &next);
+        accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &next));
+        streampair_spin(&pair, 1);
+        assert_int_equal(faults_allocated(), idle);
+    }
+    streampair_close(&pair);
+}
+
+/* Shares. */
+
+enum { OTHERS = 10 };
+
+static size_t take_all(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    ++*(int *)arg;
+    return length;
+}
+
+static void lets_no_greedy_stream_starve_the_others(void **state)
+{
+    struct streampair pair, others[OTHERS];
+    int greedy = 0, honest[OTHERS] = { 0 };
+    char *bytes = calloc(1, 1 << 20);
+    int size = 4 << 20;
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    assert_int_equal(setsockopt(pair.peer, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+    accepted(iostream_set_consumer(pair.stream, take_all, &greedy));
+    for (int i = 0; i < OTHERS; i++) {
+        int fds[2];
+        testing_socketpair(fds);
+        others[i] = (struct streampair){ .peer = fds[1], .stream = iostream_new(pair.loop, fds[0], NULL) };
+        accepted(iostream_set_consumer(others[i].stream, take_all, &honest[i]));
+    }
+    for (int turn = 1; turn <= 50; turn++) {
+        while (send(pair.peer, bytes, 1 << 20, MSG_DONTWAIT) > 0)
+            continue;
+        for (int i = 0; i < OTHERS; i++)
+            streampair_put(&others[i], "x");
+        faults_count_reset();
+        streampair_spin(&pair, 1);
+        for (int i = 0; i < OTHERS; i++)
+            assert_int_equal(honest[i], turn);
+        assert_in_range(faults_count("recv"), OTHERS + 1, OTHERS + 4);
+    }
+    for (int i = 0; i < OTHERS; i++) {
+        iostream_close(others[i].stream);
+        streampair_hang_up(&others[i]);
+    }
+    free(bytes);
+    streampair_close(&pair);
+}
+
+/* What a message costs. */
+
+static size_t echo(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    if (error == 0)
+        assert_int_equal(iostream_write(stream, data, length, NULL, NULL), 0);
+    ++*(int *)arg;
+    return length;
+}
+
+static void answer_line(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    if (error == 0) {
+        accepted(iostream_write(stream, data, length, NULL, NULL));
+        accepted(iostream_read_until(stream, "\n", 0, answer_line, arg));
+    }
+    ++*(int *)arg;
+}
+
+static void costs_one_receive_and_one_send_a_message(void **state)
+{
+    for (int by_lines = 0; by_lines < 2; by_lines++) {
+        struct streampair pair;
+        int messages = 0;
+
+        streampair_open(&pair, STREAMPAIR_TCP, NULL);
+        accepted(by_lines ? iostream_read_until(pair.stream, "\n", 0, answer_line, &messages)
+                          : iostream_set_consumer(pair.stream, echo, &messages));
+        streampair_put(&pair, "warm\n");
+        streampair_expect(&pair, "warm\n");
+        long allocations = faults_allocations();
+        faults_count_reset();
+        for (int i = 0; i < 100; i++) {
+            streampair_put(&pair, "message\n");
+            streampair_expect(&pair, "message\n");
+        }
+        assert_int_equal(messages, 101);
+        assert_int_equal(faults_count("recv"), 100);
+        assert_int_equal(faults_count("send") + faults_count("sendmsg"), 100);
+        assert_int_equal(faults_count("epoll_ctl"), 0);
+        assert_int_equal(faults_allocations(), allocations);
+        streampair_close(&pair);
+    }
+}
+
+static const struct CMUnitTest at_all_sizes[] = {
+    cmocka_unit_test(closes_over_max_buffer_size),
+    cmocka_unit_test(serves_small_reads_whatever_the_peer_sends_ahead),
+    cmocka_unit_test(reads_until_close_as_much_as_may_be_buffered),
+};
+
+static const struct CMUnitTest once[] = {
+    cmocka_unit_test(holds_back_a_peer_that_nobody_reads_from),
+    cmocka_unit_test(allocates_for_what_came_only),
+    cmocka_unit_test(owns_no_buffer_while_it_waits),
+    cmocka_unit_test(lets_no_greedy_stream_starve_the_others),
+    cmocka_unit_test(costs_one_receive_and_one_send_a_message),
+};
+
+STREAMPAIR_MAIN(at_all_sizes, once)
