@@ -359,6 +359,19 @@ static void __attribute__((noinline)) feed_rest(struct iostream *stream, const c
         iostreamlayer_fail(stream, -ENOMEM);
 }
 
+static inline void send_cork(struct iostream *stream, int fd, struct loopcork *cork)
+{
+    if (cork->used > 0) {
+        ssize_t sent = kernel_send_bytes(fd, cork->bytes, cork->used);
+
+        if (sent == (ssize_t)cork->used && stream->output == NULL && stream->extras == NULL)
+            loopcork_clear(cork);
+        else
+            iostreamlayer_settle_cork(stream, sent);
+    }
+    cork->owner = NULL;
+}
+
 /* Nearly all there is: bytes for a plain socket with a consumer, nothing unread, and nothing of what few streams
  * have. What follows does the same as receive, and leaves out what cannot be. */
 void iostreamlayer_handle_events(int fd, unsigned events, void *arg)
@@ -379,7 +392,8 @@ void iostreamlayer_handle_events(int fd, unsigned events, void *arg)
         if (taken < (size_t)count || stream->takes_nothing)
             feed_rest(stream, front->scratch + taken, (size_t)count - taken, taken > 0);
         stream->is_feeding = false;
-        iostreamlayer_end_cork(stream);
+        if (front->cork.owner == stream)
+            send_cork(stream, fd, &front->cork);
     } else {
         receive_nothing(stream, count < 0 ? -errno : 0);
     }

@@ -140,6 +140,9 @@ static inline void iostreamlayer_begin_cork(struct iostream *stream)
 
 void iostreamlayer_flush_cork(struct iostream *stream);
 
+/* What the kernel answered when it was given the cork. */
+void iostreamlayer_settle_cork(struct iostream *stream, ssize_t sent);
+
 static inline void iostreamlayer_end_cork(struct iostream *stream)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);

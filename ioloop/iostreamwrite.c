@@ -210,9 +210,10 @@ static ssize_t settle_cork(struct iostream *stream, struct loopcork *cork, size_
     return 0;
 }
 
-/* What the kernel did with the cork. */
-static void __attribute__((noinline)) settle_flush(struct iostream *stream, struct loopcork *cork, ssize_t sent)
+void iostreamlayer_settle_cork(struct iostream *stream, ssize_t sent)
 {
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
     if (sent >= 0 || would_block(sent))
         sent = settle_cork(stream, cork, sent > 0 ? (size_t)sent : 0);
     if (sent < 0) {
@@ -224,16 +225,9 @@ static void __attribute__((noinline)) settle_flush(struct iostream *stream, stru
 void iostreamlayer_flush_cork(struct iostream *stream)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
-    ssize_t sent;
+    struct iovec vector = { cork->bytes, cork->used };
 
-    if (stream->is_custom || stream->is_pipe)
-        sent = iostreamlayer_transport_write(stream, &(struct iovec){ cork->bytes, cork->used }, 1, false);
-    else
-        sent = kernel_send_bytes(stream->fd, cork->bytes, cork->used);
-    if (sent == (ssize_t)cork->used && stream->output == NULL && stream->extras == NULL)
-        loopcork_clear(cork);
-    else
-        settle_flush(stream, cork, sent);
+    iostreamlayer_settle_cork(stream, iostreamlayer_transport_write(stream, &vector, 1, false));
 }
 
 /* Once more before the end, so that an answer written and closed behind is an answer sent. */
@@ -441,7 +435,8 @@ static inline bool put_in_cork_quickly(struct iostream *stream, const void *data
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
 
-    if (cork->owner != stream || length > CORKED_AT_MOST || length > cork->room || stream->output != NULL ||
+    /* Also none at all is not for the cork: 0 - 1 is larger than everything. */
+    if (cork->owner != stream || length - 1 >= CORKED_AT_MOST || length > cork->room || stream->output != NULL ||
         stream->extras != NULL)
         return false;
     char *place = cork->bytes + cork->used;
@@ -453,7 +448,7 @@ static inline bool put_in_cork_quickly(struct iostream *stream, const void *data
 
 int iostream_write(struct iostream *stream, const void *data, size_t length, iostream_write_fn *callback, void *arg)
 {
-    if (callback == NULL && length > 0 && put_in_cork_quickly(stream, data, length))
+    if (callback == NULL && put_in_cork_quickly(stream, data, length))
         return 0;
     struct iovec vector = { (void *)data, length };
 

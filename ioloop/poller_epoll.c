@@ -173,8 +173,8 @@ int poller_wait(struct poller *poller, struct poller_event *ready, int capacity,
     struct epoll_event *events = place_for(poller, ready);
     int count;
 
-    if (capacity > EVENTS_A_WAIT)
-        capacity = EVENTS_A_WAIT;
+    if (EVENTS_TRANSLATED > 1 && capacity > EVENTS_TRANSLATED)
+        capacity = EVENTS_TRANSLATED;
     if (nanoseconds <= 0)
         count = epoll_wait(poller->epoll, events, capacity, (int)(nanoseconds >> 63));
     else
