@@ -162,7 +162,8 @@ void iostreamlayer_set_interest(struct iostream *stream, unsigned events)
 {
     unsigned watched = events;
 
-    if (stream->is_custom && iostreamlayer_transport(stream)->events != NULL && events != 0)
+    /* Connecting is not the transport's affair. */
+    if (stream->is_custom && iostreamlayer_transport(stream)->events != NULL && events != 0 && !stream->is_connecting)
         watched = iostreamlayer_transport(stream)->events(iostreamlayer_context(stream), events);
     else if (events == stream->interest)
         return;

@@ -3,11 +3,8 @@
 
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "ioloop/looptask.h"
 #include "tests/support/tracedloop.h"
 
 static uint64_t call_at(double when, ioloop_callback_fn *callback, void *arg)
@@ -435,86 +432,6 @@ static void none_comes_early(void **state)
     ioloop_close(loop, false);
 }
 
-/* Slow callbacks. */
-
-static void take_long(void *arg)
-{
-    the_time += *(const double *)arg;
-}
-
-static void take_long_in_handler(int fd, unsigned events, void *arg)
-{
-    take_long(arg);
-    ioloop_remove_handler(loop, fd);
-}
-
-static void take_long_in_signal(int signal_number, void *arg)
-{
-    take_long(arg);
-}
-
-static void take_long_in_task(struct looptask *task)
-{
-    the_time += 2;
-}
-
-static void open_watched_loop(double slow_callback)
-{
-    the_time = 100;
-    loop = ioloop_new(&(struct ioloop_options){
-        .clock = testing_clock, .clock_arg = &the_time, .slow_callback = slow_callback });
-    assert_non_null(loop);
-    testing_begin_logs();
-}
-
-static int logs_naming(void (*function)(void))
-{
-    char address[64];
-
-    snprintf(address, sizeof address, "for 2.000 s: %p", (void *)(uintptr_t)function);
-    return testing_logs(address);
-}
-
-static void a_slow_callback_of_any_kind_is_told_by_its_address(void **state)
-{
-    static double seconds = 2;
-    struct looptask task = { .run = take_long_in_task };
-    int fds[2];
-
-    open_watched_loop(0.5);
-    open_ready_pipe(fds);
-    add_handler(fds[0], take_long_in_handler, &seconds, IOLOOP_READ);
-    assert_int_equal(ioloop_add_signal(loop, SIGUSR1, take_long_in_signal, &seconds), 0);
-    call_later(0, take_long, &seconds);
-    add_callback(take_long, &seconds);
-    assert_int_equal(ioloop_add_callback_from_signal(loop, take_long, &seconds), 0);
-    looptask_add(loop, &task);
-    raise(SIGUSR1);
-    testing_spin(loop, 1);
-    assert_int_equal(logs_naming((void (*)(void))take_long), 3);
-    assert_int_equal(logs_naming((void (*)(void))take_long_in_handler), 1);
-    assert_int_equal(logs_naming((void (*)(void))take_long_in_signal), 1);
-    assert_int_equal(logs_naming((void (*)(void))take_long_in_task), 1);
-    assert_int_equal(testing_logs("W "), 6);
-    ioloop_close(loop, false);
-    close_both(fds);
-}
-
-static void a_callback_that_is_not_slow_is_not_told(void **state)
-{
-    static const double thresholds[] = { 0, -1, NAN, INFINITY, 2, 3 };
-    static double seconds = 2;
-
-    for (size_t i = 0; i < sizeof thresholds / sizeof *thresholds; i++) {
-        open_watched_loop(thresholds[i]);
-        add_callback(take_long, &seconds);
-        call_later(0, take_long, &seconds);
-        testing_spin(loop, 2);
-        assert_int_equal(testing_logs(NULL), 0);
-        ioloop_close(loop, false);
-    }
-}
-
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_timeout_has_an_id_that_is_not_0),
     cmocka_unit_test(comes_when_its_time_has_come_and_once),
@@ -537,8 +454,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_new_one_in_the_place_of_a_removed_one_waits_its_turn),
     cmocka_unit_test(short_waits_do_not_spin),
     cmocka_unit_test(none_comes_early),
-    cmocka_unit_test(a_slow_callback_of_any_kind_is_told_by_its_address),
-    cmocka_unit_test(a_callback_that_is_not_slow_is_not_told),
 };
 
 TESTING_MAIN(tests)

@@ -75,7 +75,8 @@ static void mark(struct model *model)
 static void model_copy(struct model *model, size_t length, bool callback)
 {
     static char bytes[300000];
-    struct iovec vector[3] = { { bytes, length / 3 }, { bytes + length / 3, 0 }, { bytes + length / 3, length - length / 3 } };
+    size_t third = length / 3;
+    struct iovec vector[3] = { { bytes, third }, { bytes + third, 0 }, { bytes + third, length - third } };
     size_t skip = length > 0 ? (size_t)rand() % length : 0;
 
     streampair_pattern(bytes, model->in - skip, length);

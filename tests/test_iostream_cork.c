@@ -182,8 +182,8 @@ static void keeps_the_order_of_all_kinds_of_writes(void **state)
 static void write_many(struct streampair *pair)
 {
     for (int i = 0; i < 1000; i++)
-        accepted(iostream_write(pair->stream, next_bytes(1 + (size_t)i), 1 + (size_t)i, i % 100 == 0 ? outcome_end : NULL,
-                                &marks[0]));
+        accepted(iostream_write(pair->stream, next_bytes(1 + (size_t)i), 1 + (size_t)i,
+                                i % 100 == 0 ? outcome_end : NULL, &marks[0]));
 }
 
 static void write_a_corkful(struct streampair *pair)
@@ -489,7 +489,7 @@ static void tells_when_the_cork_has_drained(void **state)
 }
 
 /* The consumer takes all that came and goes on with a read that needs nothing. */
-static size_t change_to_a_read_of_nothing(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+static size_t read_nothing_next(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
     accepted(iostream_set_consumer(stream, NULL, NULL));
     accepted(iostream_read_bytes(stream, 0, outcome_read, arg));
@@ -508,7 +508,7 @@ static void serves_a_read_of_nothing_that_a_consumer_began(void **state)
             streampair_put(&pair, "a");
             streampair_run(&pair, &first);
         }
-        accepted(iostream_set_consumer(pair.stream, change_to_a_read_of_nothing, &none));
+        accepted(iostream_set_consumer(pair.stream, read_nothing_next, &none));
         streampair_put(&pair, "abc");
         streampair_run(&pair, &none);
         assert_outcome(none, 0, "");

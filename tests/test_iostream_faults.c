@@ -1,6 +1,6 @@
-/* Streams of all kinds at work, while each allocation and each system call fails in turn, in every way that it may. Of
- * each case: no crash, no leak, no descriptor lost, everything that was accepted told of exactly once and without having
- * to be closed for it, and a loop that works afterwards. */
+/* Streams of all kinds at work, while each allocation and each system call fails in turn, in every way that it may.
+ * Of each case: no crash, no leak, no descriptor lost, everything that was accepted told of exactly once, and without
+ * having to be closed for it, and a loop that works afterwards. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -182,7 +182,8 @@ static bool write_owned(struct iostream *stream, size_t length)
     struct ledger_entry *written = ledger_add("owned"), *released = ledger_add("release");
     char *memory = calloc(1, length);
 
-    note(written, stream, iostream_write_owned(stream, memory, length, ledger_on_release, released, ledger_on_end, written));
+    note(written, stream,
+         iostream_write_owned(stream, memory, length, ledger_on_release, released, ledger_on_end, written));
     released->accepted = written->accepted;
     if (!written->accepted)
         free(memory);

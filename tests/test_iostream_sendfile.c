@@ -1,4 +1,4 @@
-/* iostream_sendfile: over sockets, pipes and transports, alone and among memory, and files that are not what was said. */
+/* iostream_sendfile: over sockets, pipes and transports, alone and among memory, and files that are not as said. */
 #include "ioloop/iostream.h"
 
 #include <errno.h>

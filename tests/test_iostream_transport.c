@@ -1,8 +1,10 @@
 /* Streams that reach their descriptor through a transport from outside, as TLS would. */
 #include "ioloop/iostream.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -198,7 +200,8 @@ static void carries_all_kinds_of_reads_and_writes(void **state)
 
         streampair_pattern(bytes, 0, 100000);
         open_veiled(&pair, transport, &veils[0]);
-        streampair_open_other(&pair, &(struct iostream_options){ .transport = transport, .transport_context = &veils[1] });
+        streampair_open_other(&pair, &(struct iostream_options){
+            .transport = transport, .transport_context = &veils[1] });
         struct iovec vector[2] = { { bytes, 30 }, { bytes + 30, 300 } };
         accepted(iostream_writev(pair.other, vector, 2, NULL, NULL));
         accepted(iostream_write(pair.other, bytes + 330, 100000 - 330, outcome_end, &written));
@@ -449,6 +452,39 @@ static void reads_what_came_with_the_handshake(void **state)
     }
 }
 
+/* While it connects, what the transport would wait for does not matter yet. */
+static void connects_before_it_shakes_hands(void **state)
+{
+    struct streampair pair;
+    struct veil veil = { .rounds = 2, .read_to_write = true };
+    struct outcome connected = { 0 }, line = { 0 };
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t length = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    accepted(bind(listener, (struct sockaddr *)&address, sizeof address));
+    accepted(getsockname(listener, (struct sockaddr *)&address, &length));
+    accepted(listen(listener, 1));
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    pair.other = iostream_new(pair.loop, socket(AF_INET, SOCK_STREAM, 0), &(struct iostream_options){
+        .transport = &greeting_veil, .transport_context = &veil });
+    iostream_set_close_callback(pair.other, outcome_end, &pair.other_closed);
+    accepted(iostream_connect(pair.other, (struct sockaddr *)&address, sizeof address, outcome_end, &connected));
+    accepted(iostream_read_until(pair.other, "\n", 0, outcome_read, &line));
+    streampair_hang_up(&pair);
+    streampair_spin(&pair, 5);
+    pair.peer = accept(listener, NULL, NULL);
+    accepted(fcntl(pair.peer, F_SETFL, O_NONBLOCK));
+    shake_hands(&pair, 2);
+    streampair_run(&pair, &connected);
+    assert_ended(connected, 0);
+    put_veiled(&pair, "abc\n");
+    streampair_run(&pair, &line);
+    assert_outcome(line, 0, "abc\n");
+    close(listener);
+    streampair_close(&pair);
+}
+
 static void tells_everybody_that_the_handshake_failed(void **state)
 {
     for (int hang_up = 0; hang_up < 2; hang_up++) {
@@ -516,6 +552,7 @@ static const struct CMUnitTest at_all_sizes[] = {
     cmocka_unit_test(receives_before_it_can_write),
     cmocka_unit_test(shakes_hands_before_anything_else),
     cmocka_unit_test(shakes_hands_without_being_asked_for_anything),
+    cmocka_unit_test(connects_before_it_shakes_hands),
     cmocka_unit_test(tells_everybody_that_the_handshake_failed),
     cmocka_unit_test(shuts_down_after_the_handshake),
     cmocka_unit_test(closes_in_the_middle_of_the_handshake),

@@ -380,8 +380,10 @@ static void refuses_expressions_over_more_than_an_int(void **state)
     regex_t regex = compiled("x");
 
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
-    assert_int_equal(iostream_read_until_regex(pair.stream, &regex, (size_t)INT32_MAX + 1, outcome_read, &part), -EINVAL);
-    assert_int_equal(iostream_read_until_regex(pair.stream, &regex, SIZE_MAX, outcome_read, &part), -EINVAL);
+    for (int i = 0; i < 2; i++) {
+        size_t most = i == 0 ? (size_t)INT32_MAX + 1 : SIZE_MAX;
+        assert_int_equal(iostream_read_until_regex(pair.stream, &regex, most, outcome_read, &part), -EINVAL);
+    }
     streampair_close(&pair);
     regfree(&regex);
 }

@@ -144,7 +144,8 @@ static void begin_owned_write(struct iostream *stream, size_t length)
     struct ledger_entry *written = ledger_add("owned write"), *released = ledger_add("release");
     char *memory = calloc(1, length);
 
-    ledger_note(written, iostream_write_owned(stream, memory, length, ledger_on_release, released, ledger_on_end, written));
+    ledger_note(written,
+                iostream_write_owned(stream, memory, length, ledger_on_release, released, ledger_on_end, written));
     released->accepted = written->accepted;
     if (!written->accepted)
         free(memory);
@@ -351,7 +352,8 @@ static void connect_again(void)
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(9) };
     struct ledger_entry *operation = ledger_add("connect");
 
-    ledger_note(operation, iostream_connect(scene.subject, (struct sockaddr *)&address, sizeof address, ledger_on_end, operation));
+    ledger_note(operation, iostream_connect(scene.subject, (struct sockaddr *)&address, sizeof address, ledger_on_end,
+                                            operation));
 }
 
 /* A new stream gets the number of the one just closed. */
@@ -500,8 +502,10 @@ static void by_write(void)
 static void by_release(void)
 {
     struct ledger_entry *released = acting("release"), *written = ledger_add("owned write");
+    struct iostream *stream = scene.streams[FIRST].stream;
 
-    ledger_note(written, iostream_write_owned(scene.streams[FIRST].stream, malloc(1), 1, ledger_on_release, released, ledger_on_end, written));
+    ledger_note(written,
+                iostream_write_owned(stream, malloc(1), 1, ledger_on_release, released, ledger_on_end, written));
     released->accepted = written->accepted;
 }
 
@@ -624,8 +628,8 @@ static void connect_third(int port)
     struct ledger_entry *connected = ledger_add("connect");
 
     adopt(THIRD, iostream_new(scene.loop, socket(AF_INET, SOCK_STREAM, 0), NULL));
-    ledger_note(connected, iostream_connect(scene.streams[THIRD].stream, (struct sockaddr *)&address, sizeof address, ledger_on_end,
-                                     connected));
+    ledger_note(connected, iostream_connect(scene.streams[THIRD].stream, (struct sockaddr *)&address, sizeof address,
+                                            ledger_on_end, connected));
     assert_int_equal(iostream_write(scene.streams[THIRD].stream, "abcdef", 6, NULL, NULL), 0);
 }
 

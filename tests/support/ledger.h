@@ -38,7 +38,7 @@ iostream_read_fn ledger_on_read, ledger_on_piece;
 iostream_write_fn ledger_on_end;
 iostream_release_fn ledger_on_release;
 
-/* Has everything that was accepted been told of? And nothing twice, and nothing else? The latter prints what has not. */
+/* Has everything that was accepted been told of? And nothing twice, and nothing else? settled prints what is wrong. */
 bool ledger_is_told(void);
 bool ledger_is_settled(void);
 

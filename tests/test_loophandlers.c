@@ -400,6 +400,21 @@ static void a_handler_may_remove_itself(void **state)
     close_batch();
 }
 
+static void stop_in_handler(int fd, unsigned events, void *arg)
+{
+    note("s");
+    ioloop_stop(loop);
+}
+
+static void a_stop_in_a_handler_ends_the_loop_after_its_turn(void **state)
+{
+    open_batch(stop_in_handler);
+    call_later(0, note, "t");
+    assert_int_equal(ioloop_start(loop), 0);
+    assert_string_equal(trace, "tss");
+    close_batch();
+}
+
 /* The table of handlers grows while one of them runs. */
 static void add_a_large_number(int fd, unsigned events, void *arg)
 {
@@ -469,6 +484,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_handler_added_anew_is_not_told_the_event_of_the_old),
     cmocka_unit_test(a_handler_that_lost_its_interest_is_not_called),
     cmocka_unit_test(a_handler_may_remove_itself),
+    cmocka_unit_test(a_stop_in_a_handler_ends_the_loop_after_its_turn),
     cmocka_unit_test(handlers_may_be_added_by_handlers),
     cmocka_unit_test(all_of_very_many_ready_ones_are_called),
 };

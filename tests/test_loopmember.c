@@ -1,0 +1,306 @@
+/* What a loop does for the layers above it: members that end with it, claimed descriptors, tasks, the time of a turn,
+ * memory. */
+#include "ioloop/loopmember.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "ioloop/looptask.h"
+#include "tests/support/tracedloop.h"
+
+/* Members. */
+
+struct noting_member {
+    struct loopmember member;
+    struct looptask task;
+    char name[2];
+};
+
+static void note_task(struct looptask *task)
+{
+    struct noting_member *member = (struct noting_member *)((char *)task - offsetof(struct noting_member, task));
+    char lower[2] = { (char)(member->name[0] - 'A' + 'a') };
+
+    note(lower);
+    assert_int_equal(ioloop_add_callback(loop, note, "x"), -EBADF);
+    assert_int_equal(ioloop_call_later(loop, 0, note, "x"), 0);
+    assert_int_equal(ioloop_start(loop), -EBADF);
+    assert_ptr_equal(ioloop_current(), loop);
+}
+
+static void close_member(struct loopmember *member)
+{
+    struct noting_member *noting = (struct noting_member *)member;
+
+    note(noting->name);
+    loopmember_remove(member);
+    loopmember_remove(member); /* removing what is not there is fine */
+    looptask_add(loop, &noting->task);
+}
+
+static void add_members(struct noting_member *members, int count)
+{
+    for (int i = 0; i < count; i++) {
+        members[i] = (struct noting_member){ .member.close = close_member, .task.run = note_task, .name = "A" };
+        members[i].name[0] = (char)('A' + i);
+        loopmember_add(loop, &members[i].member);
+    }
+}
+
+static void members_end_with_their_loop_newest_first(void **state)
+{
+    struct noting_member members[4];
+
+    open_loop();
+    add_members(members, 4);
+    loopmember_remove(&members[1].member);
+    ioloop_clear_current(); /* they are called as if from the loop all the same */
+    close_loop();
+    assert_string_equal(trace, "DCAdca");
+}
+
+static void close_one_and_the_next(struct loopmember *member)
+{
+    struct noting_member *noting = (struct noting_member *)member;
+
+    close_member(member);
+    if (noting->member.next != NULL)
+        noting->member.next->close(noting->member.next);
+}
+
+static void a_member_may_close_others_while_the_loop_ends(void **state)
+{
+    struct noting_member members[4];
+
+    open_loop();
+    add_members(members, 4);
+    members[3].member.close = close_one_and_the_next;
+    close_loop();
+    assert_string_equal(trace, "DCBAdcba");
+}
+
+static void close_in_callback(void *arg)
+{
+    ioloop_close(loop, false);
+    note(arg);
+}
+
+static void members_end_after_the_callback_that_closes_their_loop(void **state)
+{
+    struct noting_member member;
+
+    open_loop();
+    add_members(&member, 1);
+    add_callback(close_in_callback, "c");
+    assert_int_equal(ioloop_start(loop), 0);
+    assert_string_equal(trace, "cAa");
+    assert_int_equal(faults_allocated(), allocated);
+}
+
+static void on_claimed(int fd, unsigned events, void *arg)
+{
+    note(events == LOOPMEMBER_CLOSING ? "C" : "e");
+    if (events != LOOPMEMBER_CLOSING)
+        return;
+    assert_int_equal(ioloop_update_handler(loop, fd, IOLOOP_WRITE), -EBADF);
+    ioloop_remove_handler(loop, fd);
+    close(fd);
+}
+
+static void a_claimed_descriptor_is_told_that_its_loop_ends(void **state)
+{
+    int fds[2];
+
+    open_loop();
+    open_ready_pipe(fds);
+    assert_int_equal(loopmember_claim_fd(loop, fds[0], on_claimed, NULL), 0);
+    assert_int_equal(loopmember_claim_fd(loop, fds[0], on_claimed, NULL), -EEXIST);
+    assert_int_equal(ioloop_add_handler(loop, fds[0], note_event, "x", IOLOOP_READ), -EEXIST);
+    testing_spin(loop, 1); /* claimed only: the kernel does not know it yet */
+    assert_string_equal(trace, "");
+    assert_int_equal(ioloop_update_handler(loop, fds[0], IOLOOP_READ), 0);
+    assert_int_equal(ioloop_run_once(loop, 0), 1);
+    ioloop_close(loop, true);
+    assert_string_equal(trace, "eC");
+    assert_int_equal(faults_allocated(), allocated);
+    close(fds[1]);
+}
+
+static void an_unwatched_descriptor_is_silent_until_it_is_watched_again(void **state)
+{
+    int fds[2];
+
+    open_loop();
+    open_ready_pipe(fds);
+    assert_int_equal(loopmember_claim_fd(loop, fds[0], on_claimed, NULL), 0);
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(loopmember_watch_exclusive(loop, fds[0]), 0);
+        assert_int_equal(ioloop_run_once(loop, 0), 1);
+        loopmember_unwatch_fd(loop, fds[0]);
+        loopmember_unwatch_fd(loop, fds[0]);
+        assert_int_equal(ioloop_run_once(loop, 0), 0);
+    }
+    assert_int_equal(loopmember_watch_exclusive(loop, fds[0]), 0); /* which the kernel cannot change, only replace */
+    assert_int_equal(ioloop_update_handler(loop, fds[0], IOLOOP_NONE), 0);
+    assert_int_equal(ioloop_run_once(loop, 0), 0);
+    assert_int_equal(loopmember_watch_exclusive(loop, fds[0]), 0);
+    assert_int_equal(ioloop_run_once(loop, 0), 1);
+    close_loop();
+    assert_string_equal(trace, "eeeeC");
+    close(fds[1]);
+}
+
+/* Tasks. */
+
+static struct looptask *victim;
+
+static void run_task(struct looptask *task)
+{
+    note("t");
+}
+
+static void remove_victim(struct looptask *task)
+{
+    note("r");
+    looptask_remove(loop, victim);
+}
+
+static void again(struct looptask *task)
+{
+    note("a");
+    looptask_add(loop, task);
+}
+
+static void tasks_run_once_in_the_order_they_were_added(void **state)
+{
+    struct looptask first = { .run = again }, second = { .run = run_task };
+
+    open_loop();
+    looptask_add(loop, &first);
+    looptask_add(loop, &second);
+    looptask_add(loop, &first);
+    assert_true(looptask_waits(&first) && looptask_waits(&second));
+    testing_spin(loop, 1);
+    assert_string_equal(trace, "at");
+    assert_true(looptask_waits(&first));
+    assert_false(looptask_waits(&second));
+    testing_spin(loop, 1);
+    assert_string_equal(trace, "ata");
+    looptask_remove(loop, &first);
+    close_loop();
+}
+
+static void a_task_that_waits_can_be_taken_back(void **state)
+{
+    for (int removed = 0; removed < 3; removed++) {
+        struct looptask tasks[4] = { { .run = run_task }, { .run = run_task }, { .run = run_task }, { .run = again } };
+
+        open_loop();
+        for (int i = 0; i < 3; i++)
+            looptask_add(loop, &tasks[i]);
+        looptask_remove(loop, &tasks[removed]);
+        looptask_remove(loop, &tasks[removed]);
+        assert_false(looptask_waits(&tasks[removed]));
+        looptask_add(loop, &tasks[3]);
+        testing_spin(loop, 1);
+        assert_string_equal(trace, "tta");
+        looptask_remove(loop, &tasks[3]);
+        close_loop();
+    }
+}
+
+static void a_task_can_take_back_one_that_runs_after_it(void **state)
+{
+    struct looptask tasks[3] = { { .run = remove_victim }, { .run = run_task }, { .run = run_task } };
+
+    for (int removed = 0; removed < 3; removed++) {
+        open_loop();
+        for (int i = 0; i < 3; i++)
+            looptask_add(loop, &tasks[i]);
+        victim = &tasks[removed];
+        testing_spin(loop, 2);
+        assert_string_equal(trace, removed == 0 ? "rtt" : "rt");
+        close_loop();
+    }
+}
+
+/* Time. */
+
+static int64_t seconds(double count)
+{
+    return (int64_t)(count * 1e9);
+}
+
+static void look_twice(void *arg)
+{
+    the_time = 200;
+    assert_true(loopmember_now(loop) == seconds(200)); /* read when it is asked for */
+    the_time = 201;
+    assert_true(loopmember_now(loop) == seconds(200));
+    assert_true(ioloop_time(loop) == 201); /* which reads anew for all */
+    assert_true(loopmember_now(loop) == seconds(201));
+    the_time = 202;
+}
+
+static void look_after_the_wait(int fd, unsigned events, void *arg)
+{
+    assert_true(loopmember_now(loop) == seconds(202));
+    the_time = 203;
+    assert_true(loopmember_now(loop) == seconds(202));
+}
+
+static void the_time_of_a_turn_stands_still(void **state)
+{
+    int fds[2];
+
+    open_loop();
+    open_ready_pipe(fds);
+    add_handler(fds[0], look_after_the_wait, NULL, IOLOOP_READ);
+    add_callback(look_twice, NULL);
+    assert_int_equal(ioloop_run_once(loop, 0), 1);
+    for (the_time = 300; the_time < 303; the_time++) /* no turn, no standing still */
+        assert_true(loopmember_now(loop) == seconds(the_time));
+    close_loop();
+    close_both(fds);
+}
+
+/* Memory. */
+
+static void spare_blocks_are_kept_and_freed_with_the_loop(void **state)
+{
+    void *blocks[100];
+
+    open_loop();
+    long before = faults_allocated();
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 100; i++) {
+            blocks[i] = loopmember_take_spare(loop);
+            assert_non_null(blocks[i]);
+            memset(blocks[i], i, LOOPMEMBER_SPARE);
+        }
+        for (int i = 0; i < 100; i++)
+            loopmember_give_spare(loop, blocks[i]);
+    }
+    assert_in_range(faults_allocated() - before, 1, 99); /* some are kept, not all */
+    long made = faults_allocations();
+    loopmember_give_spare(loop, loopmember_take_spare(loop));
+    assert_int_equal(faults_allocations(), made);
+    assert_ptr_equal(loopmember_scratch(loop), loopmember_scratch(loop));
+    close_loop();
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(members_end_with_their_loop_newest_first),
+    cmocka_unit_test(a_member_may_close_others_while_the_loop_ends),
+    cmocka_unit_test(members_end_after_the_callback_that_closes_their_loop),
+    cmocka_unit_test(a_claimed_descriptor_is_told_that_its_loop_ends),
+    cmocka_unit_test(an_unwatched_descriptor_is_silent_until_it_is_watched_again),
+    cmocka_unit_test(tasks_run_once_in_the_order_they_were_added),
+    cmocka_unit_test(a_task_that_waits_can_be_taken_back),
+    cmocka_unit_test(a_task_can_take_back_one_that_runs_after_it),
+    cmocka_unit_test(the_time_of_a_turn_stands_still),
+    cmocka_unit_test(spare_blocks_are_kept_and_freed_with_the_loop),
+};
+
+TESTING_MAIN(tests)
