@@ -60,7 +60,8 @@ void ioloop_clear_current(void);
 
 /* Closes the library's objects on this loop (their operations end with -ECANCELED, their close callbacks run now),
  * drops handlers, timeouts and callbacks, and frees the loop. all_fds closes the descriptors of the remaining
- * handlers too. Inside a callback of the loop it stops the loop, and the rest happens when ioloop_start returns. */
+ * handlers too. Inside a callback of the loop it stops the loop, and the rest happens when ioloop_start returns.
+ * A loop that is some thread's current one is closed by that thread. */
 void ioloop_close(struct ioloop *loop, bool all_fds);
 
 /* A thread that may outlive the loop holds it: the memory stays, and add_callback answers -EBADF once it is closed. */
