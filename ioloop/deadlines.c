@@ -6,10 +6,10 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/loopmember.h"
 
-#define TICK_BITS DEADLINE_TICK_BITS
+#define TICK_BITS   DEADLINE_TICK_BITS
 #define SLOTS       1024u /* 69 s; a deadline further away is met once a turn and stays */
 #define WORD_BITS   64u
-#define MAX_SECONDS 1e8   /* 3 years, so that ticks never come near half a turn of their 32 bits */
+#define MAX_SECONDS 1e8 /* 3 years, so that ticks never come near half a turn of their 32 bits */
 
 struct deadlines {
     struct ioloop *loop;
@@ -164,6 +164,6 @@ static void look_at_slots(void *arg)
     if ((int32_t)(now - deadlines->done) > 0)
         deadlines->done = now;
     int error = arm(deadlines);
-    if (error < 0 && error != -EBADF) /* an expiry may have closed the loop */
+    if (error < 0 && error != -EBADF)                   /* an expiry may have closed the loop */
         ioloop_callback_failed(deadlines->loop, error); /* armed again by the next deadline that is set */
 }

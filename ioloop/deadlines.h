@@ -26,8 +26,8 @@ struct deadline {
     struct deadline *next;
     struct deadline **link; /* what points to this one; NULL: not set */
     deadline_fn *expired;
-    uint32_t touched;       /* the tick of the last touch */
-    uint32_t ticks;         /* how many it lasts from there */
+    uint32_t touched; /* the tick of the last touch */
+    uint32_t ticks;   /* how many it lasts from there */
 };
 
 /* seconds not above 0: cleared. */

@@ -10,8 +10,12 @@
 #define IOLOOP_IOAPI_H
 
 #ifdef __cplusplus
-#define IOAPI_BEGIN extern "C" { _Pragma("GCC visibility push(default)")
-#define IOAPI_END   _Pragma("GCC visibility pop") }
+#define IOAPI_BEGIN                                                                                                    \
+    extern "C" {                                                                                                       \
+    _Pragma("GCC visibility push(default)")
+#define IOAPI_END                                                                                                      \
+    _Pragma("GCC visibility pop")                                                                                      \
+    }
 #else
 #define IOAPI_BEGIN _Pragma("GCC visibility push(default)")
 #define IOAPI_END   _Pragma("GCC visibility pop")

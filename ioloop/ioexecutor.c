@@ -43,13 +43,13 @@ struct ioexecutor {
     pthread_cond_t work_waits;
     pthread_cond_t progress; /* for a close that waits */
     struct joblist waiting, running;
-    size_t capacity;    /* of both together */
-    size_t idle;        /* threads that wait for work */
-    size_t threads;     /* that have not ended */
-    size_t started;     /* handles of them; none ends before the executor is closed */
+    size_t capacity; /* of both together */
+    size_t idle;     /* threads that wait for work */
+    size_t threads;  /* that have not ended */
+    size_t started;  /* handles of them; none ends before the executor is closed */
     size_t max_threads;
-    size_t references;  /* one for its user, one each for threads and jobs */
-    unsigned forks;     /* the process that threads and jobs belong to: how many forks deep */
+    size_t references; /* one for its user, one each for threads and jobs */
+    unsigned forks;    /* the process that threads and jobs belong to: how many forks deep */
     bool closed;
     pthread_t handles[];
 };
@@ -390,8 +390,8 @@ struct ioexecutor *ioexecutor_new(int threads, int queue)
         return errno = EINVAL, NULL;
     follow_forks();
     lock_executors();
-    struct ioexecutor *executor = make_executor(threads != 0 ? (size_t)threads : DEFAULT_THREADS,
-                                                queue != 0 ? (size_t)queue : DEFAULT_QUEUE);
+    struct ioexecutor *executor =
+        make_executor(threads != 0 ? (size_t)threads : DEFAULT_THREADS, queue != 0 ? (size_t)queue : DEFAULT_QUEUE);
     unlock_executors();
     return executor;
 }

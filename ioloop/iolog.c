@@ -12,8 +12,8 @@ static void to_stderr(enum iolog_channel channel, enum iolog_level level, const 
 
     clock_gettime(CLOCK_REALTIME, &now);
     localtime_r(&now.tv_sec, &local);
-    fprintf(stderr, "[%c %04d-%02d-%02d %02d:%02d:%02d %s] %s\n", "DIWE"[level], local.tm_year + 1900,
-            local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, channels[channel], text);
+    fprintf(stderr, "[%c %04d-%02d-%02d %02d:%02d:%02d %s] %s\n", "DIWE"[level], local.tm_year + 1900, local.tm_mon + 1,
+            local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, channels[channel], text);
 }
 
 static iolog_fn *log_function = to_stderr;

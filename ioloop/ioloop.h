@@ -98,8 +98,8 @@ double ioloop_time(struct ioloop *loop);
 
 /* The handler is called once an iteration with all that happened, until removed. -EEXIST when fd has a handler
  * already, -EPERM when the kernel cannot watch it (a regular file). */
-int ioloop_add_handler(struct ioloop *loop, int fd, ioloop_handler_fn *handler, void *arg, unsigned events)
-    IOAPI_MUST_USE;
+int ioloop_add_handler(struct ioloop *loop, int fd, ioloop_handler_fn *handler, void *arg,
+                       unsigned events) IOAPI_MUST_USE;
 
 /* -ENOENT when fd has no handler. */
 int ioloop_update_handler(struct ioloop *loop, int fd, unsigned events) IOAPI_MUST_USE;

@@ -21,12 +21,12 @@ struct iooutput_segment {
     uint64_t left;    /* bytes not sent yet; 0: only its callback is left */
     int file;         /* -1: memory */
     off_t offset;
-    size_t room;      /* behind what was copied into bytes */
+    size_t room; /* behind what was copied into bytes */
     char bytes[];
 };
 
 struct iooutput {
-    struct iooutput_segment *first, **last; /* not sent */
+    struct iooutput_segment *first, **last;     /* not sent */
     struct iooutput_segment *done, **last_done; /* sent; callbacks and owned data wait for the loop */
     uint64_t pending;
     uint64_t in_files; /* of these: they take no memory */

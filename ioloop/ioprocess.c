@@ -34,13 +34,13 @@ struct supervisor {
     struct worker *workers;
     int count;
     int restarts_left;
-    bool ending;         /* nothing is started any more */
-    bool failed;         /* exits with 1 */
-    bool told;           /* that a worker cannot be started */
-    int error;           /* why the last one could not */
-    sigset_t wanted;     /* signals to wait for: those supervised that were not ignored */
-    sigset_t passed;     /* that the workers were sent */
-    sigset_t mask;       /* as it was before, */
+    bool ending;                          /* nothing is started any more */
+    bool failed;                          /* exits with 1 */
+    bool told;                            /* that a worker cannot be started */
+    int error;                            /* why the last one could not */
+    sigset_t wanted;                      /* signals to wait for: those supervised that were not ignored */
+    sigset_t passed;                      /* that the workers were sent */
+    sigset_t mask;                        /* as it was before, */
     struct sigaction actions[SUPERVISED]; /* and as they were */
 };
 

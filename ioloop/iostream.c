@@ -195,7 +195,8 @@ void iostreamlayer_update_interest(struct iostream *stream)
     else {
         if (iostreamlayer_wants_input(stream) || (stream->end == 0 && (stream->interest & IOLOOP_READ) != 0))
             events |= IOLOOP_READ;
-        if (stream->output != NULL && stream->output->pending > 0 && (stream->extras == NULL || stream->extras->corks == 0))
+        if (stream->output != NULL && stream->output->pending > 0 &&
+            (stream->extras == NULL || stream->extras->corks == 0))
             events |= IOLOOP_WRITE;
         if (stream->is_write_only && stream->close_callback != NULL)
             events |= ONLY_ERRORS;

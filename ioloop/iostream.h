@@ -88,8 +88,8 @@ void iostream_set_close_callback(struct iostream *stream, iostream_close_fn *cal
 /* Up to and including the delimiter (at most 256 bytes of it; copied). No match in max_bytes: -EMSGSIZE. 0: 64 KiB. */
 int iostream_read_until(struct iostream *stream, const char *delimiter, size_t max_bytes, iostream_read_fn *callback,
                         void *arg) IOAPI_MUST_USE;
-int iostream_read_until_bytes(struct iostream *stream, const void *delimiter, size_t delimiter_length,
-                              size_t max_bytes, iostream_read_fn *callback, void *arg) IOAPI_MUST_USE;
+int iostream_read_until_bytes(struct iostream *stream, const void *delimiter, size_t delimiter_length, size_t max_bytes,
+                              iostream_read_fn *callback, void *arg) IOAPI_MUST_USE;
 
 /* Up to the end of the first match of a compiled expression, which is lent until the callback. NUL is a byte like any
  * other. The whole buffer is searched each time bytes arrive, so keep max_bytes small. 0: 64 KiB. */
@@ -99,23 +99,24 @@ int iostream_read_until_regex(struct iostream *stream, const regex_t *regex, siz
 /* Exactly length bytes; partial: any number from 1 to max_bytes. 0 bytes complete at
  * once. */
 int iostream_read_bytes(struct iostream *stream, size_t length, iostream_read_fn *callback, void *arg) IOAPI_MUST_USE;
-int iostream_read_bytes_partial(struct iostream *stream, size_t max_bytes, iostream_read_fn *callback, void *arg) IOAPI_MUST_USE;
+int iostream_read_bytes_partial(struct iostream *stream, size_t max_bytes, iostream_read_fn *callback,
+                                void *arg) IOAPI_MUST_USE;
 
 /* The same straight into the caller's memory, lent until the callback, which gets it as data. */
-int iostream_read_into(struct iostream *stream, void *buffer, size_t length, iostream_read_fn *callback, void *arg)
-    IOAPI_MUST_USE;
+int iostream_read_into(struct iostream *stream, void *buffer, size_t length, iostream_read_fn *callback,
+                       void *arg) IOAPI_MUST_USE;
 int iostream_read_into_partial(struct iostream *stream, void *buffer, size_t length, iostream_read_fn *callback,
-                            void *arg) IOAPI_MUST_USE;
+                               void *arg) IOAPI_MUST_USE;
 
 /* All until the end of file, up to max_bytes (0: max_buffer_size): beyond, -ENOBUFS. A connection that broke gives
  * its error with the bytes that came. */
-int iostream_read_until_close(struct iostream *stream, size_t max_bytes, iostream_read_fn *callback, void *arg)
-    IOAPI_MUST_USE;
+int iostream_read_until_close(struct iostream *stream, size_t max_bytes, iostream_read_fn *callback,
+                              void *arg) IOAPI_MUST_USE;
 
 /* Streaming: the callback gets pieces as they come until length bytes (or the end of file) are through, then, once,
  * length 0 with how it ended. */
-int iostream_read_bytes_streaming(struct iostream *stream, uint64_t length, iostream_read_fn *callback, void *arg)
-    IOAPI_MUST_USE;
+int iostream_read_bytes_streaming(struct iostream *stream, uint64_t length, iostream_read_fn *callback,
+                                  void *arg) IOAPI_MUST_USE;
 int iostream_read_until_close_streaming(struct iostream *stream, iostream_read_fn *callback, void *arg) IOAPI_MUST_USE;
 
 /* What all of these are made of. Until it is replaced, the consumer is shown all unread bytes whenever there are new

@@ -295,8 +295,8 @@ static void go_on_with_connect(struct iostream *stream)
 static inline bool is_usual(const struct iostream *stream)
 {
     return stream->consumer != NULL && stream->input == NULL && stream->extras == NULL && stream->end == 0 &&
-           stream->interest == IOLOOP_READ && !stream->is_connecting && !stream->is_handshaking &&
-           !stream->is_custom && !stream->is_pipe && !stream->is_read_op;
+           stream->interest == IOLOOP_READ && !stream->is_connecting && !stream->is_handshaking && !stream->is_custom &&
+           !stream->is_pipe && !stream->is_read_op;
 }
 
 /* ERROR, and nobody reads who would find out more. Who has a close callback and nothing left to read is told. Else

@@ -41,10 +41,10 @@ struct iostream {
     int error; /* why it closed */
     int end;   /* why no more bytes will come in; 0: they may */
     unsigned is_pipe : 1;
-    unsigned is_custom : 1;     /* reached through a transport from outside */
+    unsigned is_custom : 1; /* reached through a transport from outside */
     unsigned is_handshaking : 1;
     unsigned is_connecting : 1;
-    unsigned is_connected : 1;  /* which the program has not been told yet */
+    unsigned is_connected : 1; /* which the program has not been told yet */
     unsigned is_closed : 1;
     unsigned half_close : 1;
     unsigned shutdown_wanted : 1;

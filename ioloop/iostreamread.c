@@ -23,7 +23,7 @@ struct read_op {
         char *long_delimiter;
     } with;
     uint16_t delimiter_length;
-    bool partial;     /* any number of bytes up to what is wanted will do */
+    bool partial; /* any number of bytes up to what is wanted will do */
     bool is_into;
     bool until_close;
 };
@@ -235,8 +235,8 @@ static size_t consume_until(struct iostream *stream, int error, const char *data
     return settle_until(stream, op, error, data, length, end);
 }
 
-int iostream_read_until_bytes(struct iostream *stream, const void *delimiter, size_t delimiter_length,
-                              size_t max_bytes, iostream_read_fn *callback, void *arg)
+int iostream_read_until_bytes(struct iostream *stream, const void *delimiter, size_t delimiter_length, size_t max_bytes,
+                              iostream_read_fn *callback, void *arg)
 {
     int error;
 
@@ -265,9 +265,9 @@ int iostream_read_until(struct iostream *stream, const char *delimiter, size_t m
     return iostream_read_until_bytes(stream, delimiter, strlen(delimiter), max_bytes, callback, arg);
 }
 
-/* REG_STARTEND takes the length from the match, so that NUL is a byte like any other. The NUL behind the bytes, for which
- * every buffer of ours has room, is for implementations that look for one all the same (AddressSanitizer's). An empty
- * match is none: it would be there without a byte, for ever. */
+/* REG_STARTEND takes the length from the match, so that NUL is a byte like any other. The NUL behind the bytes, for
+ * which every buffer of ours has room, is for implementations that look for one all the same (AddressSanitizer's). An
+ * empty match is none: it would be there without a byte, for ever. */
 static size_t consume_until_regex(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
     struct read_op *op = arg;

@@ -15,7 +15,7 @@
 #define MAX_WRITE_BUFFER (16u << 20)
 #define CORKED_AT_MOST   4096u /* longer writes are not worth copying into the cork */
 #define VECTOR           16
-#define SEND_BUDGET      16    /* calls a wake-up */
+#define SEND_BUDGET      16     /* calls a wake-up */
 #define FILE_CHUNK       65536u /* of a file that goes where sendfile does not */
 #define FILE_AT_ONCE     (1u << 20)
 

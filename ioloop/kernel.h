@@ -16,7 +16,8 @@ int kernel_socket(int family, int type);
 int kernel_accept(int listener, struct sockaddr *address, socklen_t *length);
 int kernel_pipe(int fds[2]);
 
-/* Makes a descriptor from elsewhere non-blocking; a socket also free of SIGPIPE. Answers 1 for a socket, 0 for others. */
+/* Makes a descriptor from elsewhere non-blocking; a socket also free of SIGPIPE. Answers 1 for a socket, 0 for others.
+ */
 int kernel_adopt(int fd);
 
 /* Sends to a socket, in one call: -EINTR is not retried. */

@@ -26,7 +26,8 @@ void loopmember_remove(struct loopmember *member);
 
 #define LOOPMEMBER_CLOSING 0x8000u
 
-/* Takes the handler's place for a descriptor without telling the kernel: ioloop_update_handler does that. -EEXIST, -ENOMEM. */
+/* Takes the handler's place for a descriptor without telling the kernel: ioloop_update_handler does that. -EEXIST,
+ * -ENOMEM. */
 int loopmember_claim_fd(struct ioloop *loop, int fd, ioloop_handler_fn *handler, void *arg);
 
 /* The kernel forgets the descriptor, its handler stays. */
@@ -80,8 +81,8 @@ static inline struct loopcork *loopmember_cork(struct ioloop *loop)
     return &loopmember_front(loop)->cork;
 }
 
-/* The buffer that all streams of a loop receive into, LOOPMEMBER_SCRATCH bytes, and one more for a NUL behind them. Its bytes are nobody's from the end of
- * a handler on. NULL: no memory. */
+/* The buffer that all streams of a loop receive into, LOOPMEMBER_SCRATCH bytes, and one more for a NUL behind them. Its
+ * bytes are nobody's from the end of a handler on. NULL: no memory. */
 #define LOOPMEMBER_SCRATCH 65536u
 char *loopmember_new_scratch(struct ioloop *loop);
 

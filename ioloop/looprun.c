@@ -113,7 +113,8 @@ static void run_due_timeouts(struct ioloop *loop)
         call(loop, callback, arg);
 }
 
-static void __attribute__((noinline)) call_handler_watched(struct ioloop *loop, struct handler handler, int fd, unsigned events)
+static void __attribute__((noinline))
+call_handler_watched(struct ioloop *loop, struct handler handler, int fd, unsigned events)
 {
     int64_t start = loopstate_read_clock(loop);
 

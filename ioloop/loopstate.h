@@ -25,8 +25,8 @@ struct handler {
     ioloop_handler_fn *function; /* NULL: none */
     void *arg;
     uint32_t generation;
-    uint16_t events; /* what the kernel was asked for */
-    uint8_t told;    /* what the handler is told: of that what it asked for, and ERROR */
+    uint16_t events;  /* what the kernel was asked for */
+    uint8_t told;     /* what the handler is told: of that what it asked for, and ERROR */
     bool watched : 1; /* the kernel knows it */
     bool claimed : 1; /* by an object of the library */
 };

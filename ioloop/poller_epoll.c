@@ -111,11 +111,14 @@ static int to_milliseconds(int64_t nanoseconds)
 
 /* epoll_wait with nanoseconds, from Linux 5.11. Called by its number: a libc that has the function may still run on
  * a kernel, or in a sandbox, that has not. */
-static int __attribute__((noinline)) wait_nanoseconds(struct poller *poller, struct epoll_event *events, int capacity, int64_t nanoseconds)
+static int __attribute__((noinline))
+wait_nanoseconds(struct poller *poller, struct epoll_event *events, int capacity, int64_t nanoseconds)
 {
 #ifdef SYS_epoll_pwait2
     if (!poller->milliseconds_only) {
-        struct { int64_t seconds, nanoseconds; } timeout = { nanoseconds / 1000000000, nanoseconds % 1000000000 };
+        struct {
+            int64_t seconds, nanoseconds;
+        } timeout = { nanoseconds / 1000000000, nanoseconds % 1000000000 };
         long count = syscall(SYS_epoll_pwait2, poller->epoll, events, capacity, &timeout, NULL, 0);
 
         if (count >= 0 || (errno != ENOSYS && errno != EPERM))

@@ -34,8 +34,8 @@ struct registration {
 
 struct poller {
     int kqueue;
-    pid_t owner;        /* a child of fork() does not inherit the queue: its number may be another descriptor's */
-    int wake_pipe[2];   /* where there are no user events */
+    pid_t owner;      /* a child of fork() does not inherit the queue: its number may be another descriptor's */
+    int wake_pipe[2]; /* where there are no user events */
     int registration_count;
     struct registration *registrations; /* by descriptor */
     struct kevent events[EVENTS_A_WAIT];
@@ -75,8 +75,8 @@ static int add_wake_up(struct poller *poller)
 
     if (error < 0)
         return error;
-    return submit(poller, &(struct kevent){
-        .ident = (uintptr_t)poller->wake_pipe[0], .filter = EVFILT_READ, .flags = EV_ADD });
+    return submit(poller,
+                  &(struct kevent){ .ident = (uintptr_t)poller->wake_pipe[0], .filter = EVFILT_READ, .flags = EV_ADD });
 }
 
 static bool is_wake_up(const struct poller *poller, const struct kevent *event)
@@ -147,8 +147,9 @@ int poller_fd(const struct poller *poller)
 static int change_filter(const struct poller *poller, int fd, filter_type filter, unsigned short flags,
                          uint32_t generation)
 {
-    struct kevent change = { .ident = (uintptr_t)fd, .filter = filter, .flags = flags,
-                             .udata = (udata_type)(uintptr_t)generation };
+    struct kevent change = {
+        .ident = (uintptr_t)fd, .filter = filter, .flags = flags, .udata = (udata_type)(uintptr_t)generation
+    };
 
     if ((flags & EV_CLEAR) != 0) { /* see add_error_filter */
         change.fflags = NOTE_LOWAT;
@@ -215,9 +216,8 @@ static bool is_in_kernel(const struct poller *poller, int fd, const struct regis
 {
     unsigned short flags = registration->events == IOLOOP_NONE ? EV_ENABLE | EV_CLEAR : EV_ENABLE;
 
-    return registration->added &&
-           (change_filter(poller, fd, EVFILT_READ, flags, registration->generation) == 0 ||
-            change_filter(poller, fd, EVFILT_WRITE, flags, registration->generation) == 0);
+    return registration->added && (change_filter(poller, fd, EVFILT_READ, flags, registration->generation) == 0 ||
+                                   change_filter(poller, fd, EVFILT_WRITE, flags, registration->generation) == 0);
 }
 
 /* POLLER_EXCLUSIVE: no kqueue knows it. Regular files and folders are refused as by epoll. Writing to a pipe that
@@ -249,7 +249,7 @@ int poller_update(struct poller *poller, int fd, unsigned old_events, unsigned e
     if (fd < 0 || fd >= poller->registration_count || !poller->registrations[fd].added)
         return -ENOENT;
     struct registration *registration = &poller->registrations[fd];
-    unsigned old = registration->events, new = events & BOTH;
+    unsigned old = registration->events, new = events &BOTH;
     if (new == old && generation == registration->generation)
         return 0;
 
@@ -317,8 +317,8 @@ int poller_wait(struct poller *poller, struct poller_event *ready, int capacity,
 
     if (nanoseconds > a_year)
         nanoseconds = a_year;
-    timeout = (struct timespec){ .tv_sec = (time_t)(nanoseconds / 1000000000),
-                                 .tv_nsec = (long)(nanoseconds % 1000000000) };
+    timeout =
+        (struct timespec){ .tv_sec = (time_t)(nanoseconds / 1000000000), .tv_nsec = (long)(nanoseconds % 1000000000) };
     if (capacity > EVENTS_A_WAIT)
         capacity = EVENTS_A_WAIT;
     int count = kevent(poller->kqueue, NULL, 0, poller->events, capacity, nanoseconds < 0 ? NULL : &timeout);

@@ -35,7 +35,7 @@ struct resolver {
 enum lookup { LOOKUP_UNDER_WAY, LOOKUP_DONE, LOOKUP_ABANDONED };
 
 struct query {
-    struct query *next; /* in its bucket */
+    struct query *next;                    /* in its bucket */
     struct query *sibling, **sibling_link; /* of the same resolver. link NULL: not in that list */
     struct loopmember member;
     struct looptask task; /* tells error */

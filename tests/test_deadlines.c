@@ -60,8 +60,8 @@ static void check_in_time(const struct probe *probe)
 
 static void it_comes_never_early_and_two_ticks_late_at_most(void **state)
 {
-    static const double durations[] = { 1e-9, 0.01, 0.067, 0.0671088639, 0.0671088641, 0.1342, 1, 10, 60, 68, 68.7,
-                                        68.8, 69, 70, 137.4, 137.5, 3600, 1e6 };
+    static const double durations[] = { 1e-9, 0.01, 0.067, 0.0671088639, 0.0671088641, 0.1342, 1,     10,   60,
+                                        68,   68.7, 68.8,  69,           70,           137.4,  137.5, 3600, 1e6 };
 
     for (int offset = 0; offset < 20; offset++) {
         for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {

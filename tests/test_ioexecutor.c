@@ -1002,9 +1002,7 @@ static void scenario(bool memory_comes_back)
 
     for (int i = 0; i < 3; i++) {
         errno = 0;
-        uint64_t id = loop == NULL || executor == NULL
-                          ? 0
-                          : ioexecutor_submit(executor, loop, work, done, &probes[i]);
+        uint64_t id = loop == NULL || executor == NULL ? 0 : ioexecutor_submit(executor, loop, work, done, &probes[i]);
 
         accepted[i] = id != 0;
         assert_true(accepted[i] || loop == NULL || executor == NULL || errno == ENOMEM || errno == EAGAIN);
@@ -1057,7 +1055,9 @@ static void survives_any_call_that_fails(void **state)
     static const struct {
         const char *name;
         int error;
-    } calls[] = { { "pthread_create", EAGAIN }, { "epoll_create1", EMFILE }, { "eventfd", EMFILE }, { "write", EAGAIN } };
+    } calls[] = {
+        { "pthread_create", EAGAIN }, { "epoll_create1", EMFILE }, { "eventfd", EMFILE }, { "write", EAGAIN }
+    };
     long before = faults_allocated();
     int fds = testing_count_fds();
 

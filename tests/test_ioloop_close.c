@@ -55,7 +55,7 @@ static void closing_inside_a_callback_ends_the_loop_when_the_start_returns(void 
 static void close_in_handler(int fd, unsigned events, void *arg)
 {
     ioloop_close(loop, true);
-    ioloop_close(loop, false); /* the first one counts */
+    ioloop_close(loop, false);                    /* the first one counts */
     assert_int_not_equal(fcntl(fd, F_GETFD), -1); /* not yet */
 }
 

@@ -19,12 +19,12 @@
 #include "tests/support/tracedloop.h"
 
 /* In a child, where a failed assertion would go on with the tests. */
-#define CHECK(condition)                                            \
-    do {                                                            \
-        if (!(condition)) {                                         \
-            fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-            return 1;                                               \
-        }                                                           \
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "line %d: %s\n", __LINE__, #condition);                                                    \
+            return 1;                                                                                                  \
+        }                                                                                                              \
     } while (0)
 
 static int fds[2]; /* a pipe with a byte in it */

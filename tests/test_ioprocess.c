@@ -25,7 +25,7 @@ static struct {
     atomic_int forks;              /* of the supervising parent */
     atomic_int forks_that_succeed; /* before so many fail; */
     atomic_int forks_that_fail;
-} *shared;
+} * shared;
 
 /* fork, as the library sees it: on order it fails. */
 pid_t fork(void)

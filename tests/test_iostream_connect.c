@@ -135,8 +135,9 @@ static void connects_once_at_a_time(void **state)
 
     open_place(&place, AF_INET);
     begin_connecting(&place);
-    assert_int_equal(iostream_connect(place.pair.stream, (struct sockaddr *)&place.address, place.length, outcome_end,
-                                      &second), -EALREADY);
+    assert_int_equal(
+        iostream_connect(place.pair.stream, (struct sockaddr *)&place.address, place.length, outcome_end, &second),
+        -EALREADY);
     streampair_run(&place.pair, &place.connected);
     assert_int_equal(second.calls, 0);
     close_place(&place);

@@ -297,8 +297,9 @@ static void play_connection(void)
     if (member == NULL)
         return;
     member->step = 7;
-    note(connected, member->stream, iostream_connect(member->stream, (struct sockaddr *)&scene.address,
-                                                     sizeof scene.address, on_connected, connected));
+    note(connected, member->stream,
+         iostream_connect(member->stream, (struct sockaddr *)&scene.address, sizeof scene.address, on_connected,
+                          connected));
 }
 
 /* Until all is told, or nothing has happened for a while. A shutdown that fails says that the peer has gone; where it
@@ -505,7 +506,7 @@ static void answers_enomem_and_changes_nothing(void **state)
     assert_int_equal(iostream_write_owned(stream, memory, 1, ledger_on_release, &none, ledger_on_end, &none), -ENOMEM);
     assert_int_equal(iostream_write_static(stream, "a", 1, ledger_on_end, &none), -ENOMEM);
     assert_int_equal(iostream_sendfile(stream, scene.file, 0, 1, ledger_on_end, &none), -ENOMEM);
-    iostream_cork(stream); /* without memory it does not cork, */
+    iostream_cork(stream);                                           /* without memory it does not cork, */
     assert_int_equal(iostream_write(stream, "a", 1, NULL, NULL), 0); /* and this needs none */
     faults_end();
     faults_allocation(2, true); /* of a delimiter that is too long for the operation itself */

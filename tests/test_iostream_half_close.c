@@ -384,12 +384,9 @@ static const struct CMUnitTest at_all_sizes[] = {
 };
 
 static const struct CMUnitTest once[] = {
-    cmocka_unit_test(shuts_down_when_all_is_sent),
-    cmocka_unit_test(closes_a_pipe_that_is_shut_down),
-    cmocka_unit_test(sends_much_after_the_peers_end),
-    cmocka_unit_test(keeps_unread_bytes_of_a_peer_that_has_ended),
-    cmocka_unit_test(sleeps_whatever_the_peer_does),
-    cmocka_unit_test(sleeps_over_unread_bytes),
+    cmocka_unit_test(shuts_down_when_all_is_sent),    cmocka_unit_test(closes_a_pipe_that_is_shut_down),
+    cmocka_unit_test(sends_much_after_the_peers_end), cmocka_unit_test(keeps_unread_bytes_of_a_peer_that_has_ended),
+    cmocka_unit_test(sleeps_whatever_the_peer_does),  cmocka_unit_test(sleeps_over_unread_bytes),
     cmocka_unit_test(reads_on_after_a_pause),
 };
 

@@ -36,7 +36,10 @@ static const struct way {
     enum streampair_kind kind;
     const struct iostream_transport *transport;
 } ways[] = {
-    { STREAMPAIR_UNIX, NULL }, { STREAMPAIR_TCP, NULL }, { STREAMPAIR_PIPE_OUT, NULL }, { STREAMPAIR_UNIX, &plain },
+    { STREAMPAIR_UNIX, NULL },
+    { STREAMPAIR_TCP, NULL },
+    { STREAMPAIR_PIPE_OUT, NULL },
+    { STREAMPAIR_UNIX, &plain },
 };
 
 enum { WAYS = sizeof ways / sizeof *ways };
@@ -48,8 +51,9 @@ static void open_way(struct streampair *pair, int way)
 
 static void open_narrow(struct streampair *pair, int way, size_t max_write_buffer_size)
 {
-    streampair_open(pair, ways[way].kind, &(struct iostream_options){
-        .transport = ways[way].transport, .max_write_buffer_size = max_write_buffer_size });
+    streampair_open(
+        pair, ways[way].kind,
+        &(struct iostream_options){ .transport = ways[way].transport, .max_write_buffer_size = max_write_buffer_size });
     if (ways[way].kind <= STREAMPAIR_TCP)
         streampair_narrow(pair);
 }

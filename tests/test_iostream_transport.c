@@ -19,13 +19,13 @@
 
 /* A transport that can do a few things TLS does. Every byte is changed on the wire. */
 struct veil {
-    int rounds;           /* of the handshake that are left: sends a byte and waits for one, each */
+    int rounds; /* of the handshake that are left: sends a byte and waits for one, each */
     bool sent_round;
-    int failure;          /* what the handshake ends with */
-    bool write_to_read;   /* before it reads it has to send a byte, */
-    bool read_to_write;   /* and before it writes to get one */
-    size_t most;          /* bytes a read answers at most. 0: all */
-    char hidden[20000];   /* read ahead */
+    int failure;        /* what the handshake ends with */
+    bool write_to_read; /* before it reads it has to send a byte, */
+    bool read_to_write; /* and before it writes to get one */
+    size_t most;        /* bytes a read answers at most. 0: all */
+    char hidden[20000]; /* read ahead */
     size_t hidden_start, hidden_length;
     int handshakes, reads, shutdowns, closes;
     int closed_fd;
@@ -156,23 +156,36 @@ static void veil_close(void *context, int fd)
 }
 
 static const struct iostream_transport plain_veil = {
-    .read = veil_read, .write = veil_write, .events = veil_events, .shutdown = veil_shutdown, .close = veil_close,
+    .read = veil_read,
+    .write = veil_write,
+    .events = veil_events,
+    .shutdown = veil_shutdown,
+    .close = veil_close,
 };
 
 static const struct iostream_transport buffering_veil = {
-    .read = veil_read, .write = veil_write, .events = veil_events, .shutdown = veil_shutdown, .close = veil_close,
+    .read = veil_read,
+    .write = veil_write,
+    .events = veil_events,
+    .shutdown = veil_shutdown,
+    .close = veil_close,
     .buffers = true,
 };
 
 static const struct iostream_transport greeting_veil = {
-    .read = veil_read, .write = veil_write, .handshake = veil_handshake, .events = veil_events,
-    .shutdown = veil_shutdown, .close = veil_close, .buffers = true,
+    .read = veil_read,
+    .write = veil_write,
+    .handshake = veil_handshake,
+    .events = veil_events,
+    .shutdown = veil_shutdown,
+    .close = veil_close,
+    .buffers = true,
 };
 
 static void open_veiled(struct streampair *pair, const struct iostream_transport *transport, struct veil *veil)
 {
-    streampair_open(pair, STREAMPAIR_UNIX, &(struct iostream_options){
-        .transport = transport, .transport_context = veil });
+    streampair_open(pair, STREAMPAIR_UNIX,
+                    &(struct iostream_options){ .transport = transport, .transport_context = veil });
 }
 
 static void put_veiled(struct streampair *pair, const char *text)
@@ -193,15 +206,17 @@ static void carries_all_kinds_of_reads_and_writes(void **state)
         struct streampair pair;
         struct veil veils[2] = { 0 };
         const struct iostream_transport *transport = buffers ? &buffering_veil : &plain_veil;
-        struct outcome parts[4] = { { .in_pattern = true, .place = 0 }, { .in_pattern = true, .place = 100 },
-                                    { .in_pattern = true, .place = 250 }, { .in_pattern = true, .place = 300 } };
+        struct outcome parts[4] = { { .in_pattern = true, .place = 0 },
+                                    { .in_pattern = true, .place = 100 },
+                                    { .in_pattern = true, .place = 250 },
+                                    { .in_pattern = true, .place = 300 } };
         struct outcome written = { 0 };
         char memory[150], *bytes = malloc(100000);
 
         streampair_pattern(bytes, 0, 100000);
         open_veiled(&pair, transport, &veils[0]);
-        streampair_open_other(&pair, &(struct iostream_options){
-            .transport = transport, .transport_context = &veils[1] });
+        streampair_open_other(&pair,
+                              &(struct iostream_options){ .transport = transport, .transport_context = &veils[1] });
         struct iovec vector[2] = { { bytes, 30 }, { bytes + 30, 300 } };
         accepted(iostream_writev(pair.other, vector, 2, NULL, NULL));
         accepted(iostream_write(pair.other, bytes + 330, 100000 - 330, outcome_end, &written));
@@ -284,8 +299,8 @@ static void reads_on_what_the_transport_hides_after_a_pause(void **state)
     struct veil veil = { .most = 5 };
     struct outcome parts[4] = { 0 };
 
-    streampair_open_unwatched(&pair, STREAMPAIR_UNIX, &(struct iostream_options){
-        .transport = &buffering_veil, .transport_context = &veil });
+    streampair_open_unwatched(&pair, STREAMPAIR_UNIX,
+                              &(struct iostream_options){ .transport = &buffering_veil, .transport_context = &veil });
     put_veiled(&pair, "one  two  threefour ");
     for (int i = 0; i < 4; i++) {
         accepted(iostream_read_bytes(pair.stream, 5, outcome_read, &parts[i]));
@@ -367,8 +382,8 @@ static void receives_before_it_can_write(void **state)
     struct veil veil = { .read_to_write = true };
     struct outcome written = { 0 };
 
-    streampair_open_unwatched(&pair, STREAMPAIR_UNIX, &(struct iostream_options){
-        .transport = &plain_veil, .transport_context = &veil });
+    streampair_open_unwatched(&pair, STREAMPAIR_UNIX,
+                              &(struct iostream_options){ .transport = &plain_veil, .transport_context = &veil });
     accepted(iostream_write(pair.stream, "abc", 3, outcome_end, &written));
     int handlers = 0;
     for (int i = 0; i < 20; i++)
@@ -418,8 +433,8 @@ static void shakes_hands_without_being_asked_for_anything(void **state)
     struct streampair pair;
     struct veil veil = { .rounds = 2 };
 
-    streampair_open_unwatched(&pair, STREAMPAIR_UNIX, &(struct iostream_options){
-        .transport = &greeting_veil, .transport_context = &veil });
+    streampair_open_unwatched(&pair, STREAMPAIR_UNIX,
+                              &(struct iostream_options){ .transport = &greeting_veil, .transport_context = &veil });
     shake_hands(&pair, 2);
     streampair_spin(&pair, 3);
     assert_int_equal(veil.rounds, 0);
@@ -434,8 +449,9 @@ static void reads_what_came_with_the_handshake(void **state)
         struct veil veil = { .rounds = 2, .most = 1000 };
         struct outcome line = { 0 };
 
-        streampair_open_unwatched(&pair, STREAMPAIR_UNIX, &(struct iostream_options){
-            .transport = &greeting_veil, .transport_context = &veil });
+        streampair_open_unwatched(
+            &pair, STREAMPAIR_UNIX,
+            &(struct iostream_options){ .transport = &greeting_veil, .transport_context = &veil });
         if (!read_late)
             accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &line));
         shake_hands(&pair, 1);
@@ -466,8 +482,8 @@ static void connects_before_it_shakes_hands(void **state)
     accepted(getsockname(listener, (struct sockaddr *)&address, &length));
     accepted(listen(listener, 1));
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
-    pair.other = iostream_new(pair.loop, socket(AF_INET, SOCK_STREAM, 0), &(struct iostream_options){
-        .transport = &greeting_veil, .transport_context = &veil });
+    pair.other = iostream_new(pair.loop, socket(AF_INET, SOCK_STREAM, 0),
+                              &(struct iostream_options){ .transport = &greeting_veil, .transport_context = &veil });
     iostream_set_close_callback(pair.other, outcome_end, &pair.other_closed);
     accepted(iostream_connect(pair.other, (struct sockaddr *)&address, sizeof address, outcome_end, &connected));
     accepted(iostream_read_until(pair.other, "\n", 0, outcome_read, &line));

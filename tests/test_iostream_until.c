@@ -465,10 +465,8 @@ static const struct CMUnitTest at_all_sizes[] = {
 };
 
 static const struct CMUnitTest once[] = {
-    cmocka_unit_test(refuses_what_was_unread_from_the_loop_only),
-    cmocka_unit_test(has_a_limit_when_none_is_given),
-    cmocka_unit_test(refuses_expressions_over_more_than_an_int),
-    cmocka_unit_test(searches_each_byte_about_once),
+    cmocka_unit_test(refuses_what_was_unread_from_the_loop_only), cmocka_unit_test(has_a_limit_when_none_is_given),
+    cmocka_unit_test(refuses_expressions_over_more_than_an_int),  cmocka_unit_test(searches_each_byte_about_once),
     cmocka_unit_test(searches_single_bytes_about_once),
 };
 

@@ -241,8 +241,14 @@ static void a_full_descriptor_is_not_waited_for(void **state)
 
 static void sending_goes_on_after_an_interrupt(void **state)
 {
-    static const struct { const char *call; int count; } socket_calls[] = { { "send", 1 }, { "sendmsg", 2 } };
-    static const struct { const char *call; int count; } pipe_calls[] = { { "write", 1 }, { "writev", 2 } };
+    static const struct {
+        const char *call;
+        int count;
+    } socket_calls[] = { { "send", 1 }, { "sendmsg", 2 } };
+    static const struct {
+        const char *call;
+        int count;
+    } pipe_calls[] = { { "write", 1 }, { "writev", 2 } };
     struct iovec vector[2] = { piece("one "), piece("two ") };
 
     for (int i = 0; i < 2; i++) {

@@ -501,9 +501,14 @@ static void without_ev_clear_a_user_event_stays(void **state)
 
 static void the_flags_of_a_user_event_are_the_programs(void **state)
 {
-    static const struct { unsigned fflags, expected; } steps[] = {
-        { NOTE_FFNOP | 0x0f, 0x33 }, { NOTE_FFAND | 0x0f, 0x03 }, { NOTE_FFOR | 0xf0, 0xf3 },
-        { NOTE_FFCOPY | 0x123456, 0x123456 }, { NOTE_FFCOPY | NOTE_FFLAGSMASK, NOTE_FFLAGSMASK },
+    static const struct {
+        unsigned fflags, expected;
+    } steps[] = {
+        { NOTE_FFNOP | 0x0f, 0x33 },
+        { NOTE_FFAND | 0x0f, 0x03 },
+        { NOTE_FFOR | 0xf0, 0xf3 },
+        { NOTE_FFCOPY | 0x123456, 0x123456 },
+        { NOTE_FFCOPY | NOTE_FFLAGSMASK, NOTE_FFLAGSMASK },
     };
     int kq = new_queue();
 

@@ -31,7 +31,7 @@ static struct scene {
     struct ioloop *loop;
     struct member streams[STREAMS];
     struct tcpserver *server;
-    int pipe[2];   /* with a handler */
+    int pipe[2]; /* with a handler */
     int file;
     uint64_t timer;
     double now;
@@ -352,8 +352,8 @@ static void connect_again(void)
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(9) };
     struct ledger_entry *operation = ledger_add("connect");
 
-    ledger_note(operation, iostream_connect(scene.subject, (struct sockaddr *)&address, sizeof address, ledger_on_end,
-                                            operation));
+    ledger_note(operation,
+                iostream_connect(scene.subject, (struct sockaddr *)&address, sizeof address, ledger_on_end, operation));
 }
 
 /* A new stream gets the number of the one just closed. */
@@ -623,8 +623,9 @@ static const struct action occasions[] = {
 
 static void connect_third(int port)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct ledger_entry *connected = ledger_add("connect");
 
     adopt(THIRD, iostream_new(scene.loop, socket(AF_INET, SOCK_STREAM, 0), NULL));
@@ -638,8 +639,8 @@ static void open_server(void)
     struct ledger_entry *accept = ledger_add("accept");
 
     server_closing = ledger_add("close of the server");
-    scene.server = tcpserver_new(scene.loop, on_connection, accept, &(struct tcpserver_options){
-        .on_close = on_server_close });
+    scene.server =
+        tcpserver_new(scene.loop, on_connection, accept, &(struct tcpserver_options){ .on_close = on_server_close });
     assert_non_null(scene.server);
     ledger_note(server_closing, 0);
     accept->accepted = accept->may_be_lost = true; /* not when the server closes before */

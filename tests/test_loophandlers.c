@@ -208,8 +208,9 @@ static void descriptors_may_have_large_numbers(void **state)
 static void only_what_was_asked_for_is_told(void **state)
 {
     static const unsigned both = IOLOOP_READ | IOLOOP_WRITE;
-    static const unsigned interests[] = { IOLOOP_READ, IOLOOP_WRITE, both, IOLOOP_NONE, IOLOOP_WRITE, IOLOOP_NONE,
-                                          both, IOLOOP_READ, IOLOOP_NONE, IOLOOP_READ, both };
+    static const unsigned interests[] = { IOLOOP_READ,  IOLOOP_WRITE, both, IOLOOP_NONE,
+                                          IOLOOP_WRITE, IOLOOP_NONE,  both, IOLOOP_READ,
+                                          IOLOOP_NONE,  IOLOOP_READ,  both };
     struct told told;
     int fds[2];
 

@@ -322,8 +322,8 @@ static void take_long_in_task(struct looptask *task)
 static void open_watched_loop(double slow_callback)
 {
     the_time = 100;
-    loop = ioloop_new(&(struct ioloop_options){
-        .clock = testing_clock, .clock_arg = &the_time, .slow_callback = slow_callback });
+    loop = ioloop_new(
+        &(struct ioloop_options){ .clock = testing_clock, .clock_arg = &the_time, .slow_callback = slow_callback });
     assert_non_null(loop);
     testing_begin_logs();
 }

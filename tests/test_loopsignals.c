@@ -507,7 +507,8 @@ static void no_signal_is_lost_when_the_loop_falls_asleep(void **state)
 
 static int clock_reads;
 
-/* As a signal would that comes just here: the loop has seen that there is nothing to do, and asks how long it may wait. */
+/* As a signal would that comes just here: the loop has seen that there is nothing to do, and asks how long it may wait.
+ */
 static double stop_before_the_wait(void *arg)
 {
     if (++clock_reads > 2)

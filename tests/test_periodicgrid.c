@@ -28,11 +28,11 @@ static void calls_are_one_period_apart(void **state)
 static void a_call_that_overruns_skips_whole_periods(void **state)
 {
     static const double durations[] = { 9, 9, 10, 11, 20, 20, 35, 35, 0, 0, 0 };
-    static const double expected[] = { 1010, 1020, 1030,  /* on time, */
-                                       1050, 1070,        /* one period skipped, */
-                                       1100, 1130,        /* two, */
-                                       1170, 1210,        /* three, */
-                                       1220, 1230 };      /* and on time again */
+    static const double expected[] = { 1010, 1020, 1030, /* on time, */
+                                       1050, 1070,       /* one period skipped, */
+                                       1100, 1130,       /* two, */
+                                       1170, 1210,       /* three, */
+                                       1220, 1230 };     /* and on time again */
 
     check_calls(durations, NULL, 0, expected, 11);
 }

@@ -43,8 +43,8 @@ static int64_t nanoseconds_now(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* The events of the one descriptor that has any, IOLOOP_NONE when a moment passes without. Either bit of ERROR counts as
- * ERROR. The wait may be woken for nothing a few times, but must not spin. */
+/* The events of the one descriptor that has any, IOLOOP_NONE when a moment passes without. Either bit of ERROR counts
+ * as ERROR. The wait may be woken for nothing a few times, but must not spin. */
 static unsigned wait_for(struct poller *poller, int fd)
 {
     struct poller_event ready[8];

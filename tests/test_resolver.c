@@ -67,9 +67,15 @@ static struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
 static struct sockaddr useless = { .sa_family = AF_UNIX };
 
 static struct addrinfo again = { .ai_family = AF_INET, .ai_addr = (void *)&v4, .ai_addrlen = sizeof v4 };
-static struct addrinfo third = { .ai_family = AF_INET6, .ai_addr = (void *)&v6, .ai_addrlen = sizeof v6, .ai_next = &again };
-static struct addrinfo second = { .ai_family = AF_UNIX, .ai_addr = &useless, .ai_addrlen = sizeof useless, .ai_next = &third };
-static struct addrinfo first = { .ai_family = AF_INET, .ai_addr = (void *)&v4, .ai_addrlen = sizeof v4, .ai_next = &second };
+static struct addrinfo third = {
+    .ai_family = AF_INET6, .ai_addr = (void *)&v6, .ai_addrlen = sizeof v6, .ai_next = &again
+};
+static struct addrinfo second = {
+    .ai_family = AF_UNIX, .ai_addr = &useless, .ai_addrlen = sizeof useless, .ai_next = &third
+};
+static struct addrinfo first = {
+    .ai_family = AF_INET, .ai_addr = (void *)&v4, .ai_addrlen = sizeof v4, .ai_next = &second
+};
 static struct addrinfo only = { .ai_family = AF_INET, .ai_addr = (void *)&v4, .ai_addrlen = sizeof v4 };
 static struct addrinfo none = { .ai_family = AF_UNIX, .ai_addr = &useless, .ai_addrlen = sizeof useless };
 
@@ -284,8 +290,8 @@ static void errors_of_the_system_become_ours(void **state)
 {
     static const struct {
         int eai, error;
-    } cases[] = { { EAI_NONAME, -ENXIO }, { EAI_FAIL, -ENXIO },      { EAI_FAMILY, -ENXIO },    { EAI_AGAIN, -EAGAIN },
-                  { EAI_MEMORY, -ENOMEM }, { EAI_SERVICE, -ENXIO } };
+    } cases[] = { { EAI_NONAME, -ENXIO }, { EAI_FAIL, -ENXIO },    { EAI_FAMILY, -ENXIO },
+                  { EAI_AGAIN, -EAGAIN }, { EAI_MEMORY, -ENOMEM }, { EAI_SERVICE, -ENXIO } };
     struct ioloop *loop = new_loop();
     struct answer answer;
 
@@ -305,9 +311,9 @@ static void what_cannot_be_asked_is_not_accepted(void **state)
         int port, family;
         double timeout;
     } cases[] = {
-        { NULL, 80, AF_UNSPEC, 0 },       { "", 80, AF_UNSPEC, 0 },
+        { NULL, 80, AF_UNSPEC, 0 },        { "", 80, AF_UNSPEC, 0 },
         { "localhost", -1, AF_UNSPEC, 0 }, { "localhost", 65536, AF_UNSPEC, 0 },
-        { "localhost", 80, AF_UNIX, 0 },  { "localhost", 80, AF_UNSPEC, __builtin_nan("") },
+        { "localhost", 80, AF_UNIX, 0 },   { "localhost", 80, AF_UNSPEC, __builtin_nan("") },
     };
     struct ioloop *loop = new_loop();
     struct answer answer = { .told = 0 };
@@ -316,7 +322,8 @@ static void what_cannot_be_asked_is_not_accepted(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         errno = 0;
         assert_int_equal(resolver_resolve(NULL, loop, cases[i].host, cases[i].port, cases[i].family, cases[i].timeout,
-                                          on_resolved, &answer), 0);
+                                          on_resolved, &answer),
+                         0);
         assert_int_equal(errno, EINVAL);
     }
     memset(host, 'a', 254);
@@ -338,8 +345,10 @@ static void literals_are_answered_in_the_next_iteration(void **state)
         const char *host, *text;
         int family;
     } cases[] = {
-        { "127.0.0.1", "127.0.0.1 80", AF_UNSPEC }, { "192.0.2.7", "192.0.2.7 80", AF_INET },
-        { "::1", "::1 80", AF_UNSPEC },             { "2001:DB8::0:7", "2001:db8::7 80", AF_INET6 },
+        { "127.0.0.1", "127.0.0.1 80", AF_UNSPEC },
+        { "192.0.2.7", "192.0.2.7 80", AF_INET },
+        { "::1", "::1 80", AF_UNSPEC },
+        { "2001:DB8::0:7", "2001:db8::7 80", AF_INET6 },
         { "::ffff:192.0.2.1", "::ffff:192.0.2.1 80", AF_UNSPEC },
     };
     struct ioloop *loop = new_loop();
@@ -426,11 +435,11 @@ static void the_most_specific_override_wins(void **state)
         int port, family;
         const char *text;
     } cases[] = {
-        { "host.test", 80, AF_INET, "10.0.0.3 80" },    { "host.test", 80, AF_UNSPEC, "10.0.0.2 8000" },
-        { "host.test", 81, AF_UNSPEC, "10.0.0.1 81" },  { "host.test", 81, AF_INET, "10.0.0.4 81" },
-        { "HOST.Test", 81, AF_UNSPEC, "10.0.0.1 81" },  { "later.test", 80, AF_UNSPEC, "10.0.0.6 80" },
-        { "10.9.9.9", 80, AF_UNSPEC, "10.0.0.7 80" },   { "127.0.0.1", 80, AF_UNSPEC, "127.0.0.1 80" },
-        { "both.test", 80, AF_INET, "10.0.0.8 80" },    { "both.test", 81, AF_INET, "10.0.0.9 81" },
+        { "host.test", 80, AF_INET, "10.0.0.3 80" },   { "host.test", 80, AF_UNSPEC, "10.0.0.2 8000" },
+        { "host.test", 81, AF_UNSPEC, "10.0.0.1 81" }, { "host.test", 81, AF_INET, "10.0.0.4 81" },
+        { "HOST.Test", 81, AF_UNSPEC, "10.0.0.1 81" }, { "later.test", 80, AF_UNSPEC, "10.0.0.6 80" },
+        { "10.9.9.9", 80, AF_UNSPEC, "10.0.0.7 80" },  { "127.0.0.1", 80, AF_UNSPEC, "127.0.0.1 80" },
+        { "both.test", 80, AF_INET, "10.0.0.8 80" },   { "both.test", 81, AF_INET, "10.0.0.9 81" },
     };
     struct ioloop *loop = new_loop();
     struct resolver *resolver = new_resolver(NULL);
@@ -506,7 +515,8 @@ static void a_deadline_ends_a_query_whose_answer_does_not_come(void **state)
 
     ask(resolver, loop, "blocked.test", &running);
     assert_true(resolver_resolve(resolver, loop, "localhost", 80, AF_UNSPEC, 3, on_resolved, &waiting) != 0);
-    assert_true(resolver_resolve(resolver, loop, "many.test", 80, AF_UNSPEC, __builtin_inf(), on_resolved, &patient) != 0);
+    assert_true(resolver_resolve(resolver, loop, "many.test", 80, AF_UNSPEC, __builtin_inf(), on_resolved, &patient) !=
+                0);
     await_entered(1);
     now += 2.9;
     testing_spin(loop, 2);
@@ -896,8 +906,8 @@ static void *resolve_on_a_thread(void *arg)
 
     for (int i = 0; i < 300; i++) {
         struct answer answer = { .error = 1 };
-        uint64_t id = resolver_resolve(resolver, loop, i % 2 ? "many.test" : "127.0.0.1", 80, AF_UNSPEC, 0, on_resolved,
-                                       &answer);
+        uint64_t id =
+            resolver_resolve(resolver, loop, i % 2 ? "many.test" : "127.0.0.1", 80, AF_UNSPEC, 0, on_resolved, &answer);
 
         if (i % 5 == 0)
             resolver_cancel(loop, id);

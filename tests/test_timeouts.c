@@ -124,7 +124,7 @@ static void an_id_is_not_confused_with_the_next_of_its_slot(void **state)
 
     assert_int_equal(take_due(&timeouts, 1, args, 2), 1);
     uint64_t new = add(&timeouts, 2, 2);
-    assert_int_equal((uint32_t)old, (uint32_t)new); /* the same slot */
+    assert_int_equal((uint32_t)old, (uint32_t) new); /* the same slot */
     assert_true(old != new);
     timeouts_remove(&timeouts, old);
     assert_int_equal(take_due(&timeouts, 2, args, 2), 1);

@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MOST_OPERATIONS 2000
 #define MOST_WRITTEN    1500000u /* bytes a run and direction */
 #define LONGEST         70000u
-#define LINE            41u      /* every so many bytes there is a newline */
+#define LINE            41u /* every so many bytes there is a newline */
 
 struct operation {
     bool accepted;
@@ -37,10 +37,10 @@ struct end {
     struct end *peer;
     struct operation *closing;
     uint64_t written, read;
-    size_t take;             /* what the consumer takes of what it is shown */
+    size_t take; /* what the consumer takes of what it is shown */
     bool is_consumed;
     bool may_write, may_read;
-    char hidden[3000];       /* of the transport */
+    char hidden[3000]; /* of the transport */
     size_t hidden_start, hidden_length, hidden_most;
 };
 
@@ -370,8 +370,8 @@ static void stop_consuming(struct end *end)
 
 static void order_a_fault(void)
 {
-    static const char *const calls[] = { "recv", "send", "sendmsg", "read", "write", "writev", "sendfile", "epoll_ctl",
-                                         "shutdown", "close", "getsockopt", "setsockopt" };
+    static const char *const calls[] = { "recv",     "send",      "sendmsg",  "read",  "write",      "writev",
+                                         "sendfile", "epoll_ctl", "shutdown", "close", "getsockopt", "setsockopt" };
     static const int errors[] = { EINTR, EAGAIN, ECONNRESET, EPIPE, ENOMEM, ENOBUFS, EIO, ETIMEDOUT };
     const char *call = calls[take_byte() % (sizeof calls / sizeof *calls)];
     int error = errors[take_byte() % (sizeof errors / sizeof *errors)];
@@ -501,7 +501,10 @@ static int veiled_shutdown(void *context, int fd)
 }
 
 static const struct iostream_transport veil = {
-    .read = veiled_read, .write = veiled_write, .shutdown = veiled_shutdown, .buffers = true,
+    .read = veiled_read,
+    .write = veiled_write,
+    .shutdown = veiled_shutdown,
+    .buffers = true,
 };
 
 /* A run. */

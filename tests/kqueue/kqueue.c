@@ -107,8 +107,9 @@ static struct kevent *report(struct output *output, const struct filter *filter)
 {
     struct kevent *event = &output->events[output->count++];
 
-    *event = (struct kevent){ .ident = filter->ident, .filter = filter->type, .flags = filter->flags,
-                              .udata = filter->udata };
+    *event = (struct kevent){
+        .ident = filter->ident, .filter = filter->type, .flags = filter->flags, .udata = filter->udata
+    };
     return event;
 }
 
@@ -144,9 +145,15 @@ static int set_fflags(const struct queue *queue, struct filter *filter, unsigned
     unsigned flags = fflags & NOTE_FFLAGSMASK;
 
     switch (fflags & NOTE_FFCTRLMASK) {
-    case NOTE_FFAND: atomic_fetch_and(&filter->fflags, flags); break;
-    case NOTE_FFOR: atomic_fetch_or(&filter->fflags, flags); break;
-    case NOTE_FFCOPY: filter->fflags = flags; break;
+    case NOTE_FFAND:
+        atomic_fetch_and(&filter->fflags, flags);
+        break;
+    case NOTE_FFOR:
+        atomic_fetch_or(&filter->fflags, flags);
+        break;
+    case NOTE_FFCOPY:
+        filter->fflags = flags;
+        break;
     }
     if ((fflags & NOTE_TRIGGER) != 0)
         filter->triggered = true;
@@ -435,9 +442,15 @@ static int apply(struct queue *queue, const struct kevent *change)
     pthread_mutex_lock(&queue->lock);
     switch (change->filter) {
     case EVFILT_READ:
-    case EVFILT_WRITE: error = change_descriptor(queue, change); break;
-    case EVFILT_TIMER: error = change_timer(queue, change); break;
-    case EVFILT_USER: error = change_user(queue, change); break;
+    case EVFILT_WRITE:
+        error = change_descriptor(queue, change);
+        break;
+    case EVFILT_TIMER:
+        error = change_timer(queue, change);
+        break;
+    case EVFILT_USER:
+        error = change_user(queue, change);
+        break;
     }
     pthread_mutex_unlock(&queue->lock);
     return error;
@@ -455,9 +468,15 @@ static int collect(struct queue *queue, struct output *output)
         int fd = (int)(uint32_t)ready[i].data.u64;
 
         switch ((enum kind)(ready[i].data.u64 >> 32)) {
-        case DESCRIPTOR: report_descriptor(queue, fd, ready[i].events, output); break;
-        case TIMER: report_timer(queue, fd, output); break;
-        case USERS: report_users(queue, output); break;
+        case DESCRIPTOR:
+            report_descriptor(queue, fd, ready[i].events, output);
+            break;
+        case TIMER:
+            report_timer(queue, fd, output);
+            break;
+        case USERS:
+            report_users(queue, output);
+            break;
         }
     }
     pthread_mutex_unlock(&queue->lock);

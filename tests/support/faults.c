@@ -19,16 +19,37 @@
 #include "ioloop/ioalloc.h"
 
 enum call {
-    CALL_recv, CALL_send, CALL_sendmsg, CALL_read, CALL_write, CALL_writev, CALL_accept4, CALL_socket, CALL_bind,
-    CALL_listen, CALL_connect, CALL_setsockopt, CALL_getsockopt, CALL_epoll_create1, CALL_epoll_ctl, CALL_epoll_wait,
-    CALL_eventfd, CALL_fcntl, CALL_close, CALL_pipe2, CALL_sendfile, CALL_shutdown, CALL_pthread_create,
-    CALL_getaddrinfo, CALLS
+    CALL_recv,
+    CALL_send,
+    CALL_sendmsg,
+    CALL_read,
+    CALL_write,
+    CALL_writev,
+    CALL_accept4,
+    CALL_socket,
+    CALL_bind,
+    CALL_listen,
+    CALL_connect,
+    CALL_setsockopt,
+    CALL_getsockopt,
+    CALL_epoll_create1,
+    CALL_epoll_ctl,
+    CALL_epoll_wait,
+    CALL_eventfd,
+    CALL_fcntl,
+    CALL_close,
+    CALL_pipe2,
+    CALL_sendfile,
+    CALL_shutdown,
+    CALL_pthread_create,
+    CALL_getaddrinfo,
+    CALLS
 };
 
 static const char *const names[CALLS] = {
-    "recv", "send", "sendmsg", "read", "write", "writev", "accept4", "socket", "bind", "listen", "connect",
-    "setsockopt", "getsockopt", "epoll_create1", "epoll_ctl", "epoll_wait", "eventfd", "fcntl", "close", "pipe2",
-    "sendfile", "shutdown", "pthread_create", "getaddrinfo",
+    "recv",    "send",   "sendmsg", "read",       "write",      "writev",        "accept4",        "socket",
+    "bind",    "listen", "connect", "setsockopt", "getsockopt", "epoll_create1", "epoll_ctl",      "epoll_wait",
+    "eventfd", "fcntl",  "close",   "pipe2",      "sendfile",   "shutdown",      "pthread_create", "getaddrinfo",
 };
 
 static atomic_int counts[CALLS];
@@ -108,15 +129,15 @@ static size_t limited(size_t size)
 }
 
 /* Defines __wrap_NAME, which fails on order and else does what the call does. */
-#define WRAP(type, name, parameters, arguments)      \
-    type __real_##name parameters;                   \
-    type __wrap_##name parameters;                   \
-    type __wrap_##name parameters                    \
-    {                                                \
-        int error = fault(CALL_##name);              \
-        if (error != 0)                              \
-            return errno = error, (type)-1;          \
-        return __real_##name arguments;              \
+#define WRAP(type, name, parameters, arguments)                                                                        \
+    type __real_##name parameters;                                                                                     \
+    type __wrap_##name parameters;                                                                                     \
+    type __wrap_##name parameters                                                                                      \
+    {                                                                                                                  \
+        int error = fault(CALL_##name);                                                                                \
+        if (error != 0)                                                                                                \
+            return errno = error, (type)-1;                                                                            \
+        return __real_##name arguments;                                                                                \
     }
 
 WRAP(ssize_t, recv, (int fd, void *data, size_t size, int flags), (fd, data, limited(size), flags))
@@ -133,8 +154,7 @@ WRAP(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t
 WRAP(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *length), (fd, level, name, value, length))
 WRAP(int, epoll_create1, (int flags), (flags))
 WRAP(int, epoll_ctl, (int epoll, int operation, int fd, struct epoll_event *event), (epoll, operation, fd, event))
-WRAP(int, epoll_wait, (int epoll, struct epoll_event *events, int count, int timeout),
-     (epoll, events, count, timeout))
+WRAP(int, epoll_wait, (int epoll, struct epoll_event *events, int count, int timeout), (epoll, events, count, timeout))
 WRAP(int, eventfd, (unsigned initial, int flags), (initial, flags))
 WRAP(int, pipe2, (int fds[2], int flags), (fds, flags))
 WRAP(ssize_t, sendfile, (int out, int in, off_t *offset, size_t count), (out, in, offset, limited(count)))

@@ -21,10 +21,10 @@
 struct outcome {
     bool done;
     int calls;
-    int error;     /* of the last call */
-    int order;     /* its place among all outcomes of the pair, from 1 */
-    int pieces;    /* of outcome_piece: calls with data, which calls does not count */
-    size_t length; /* bytes of all calls */
+    int error;       /* of the last call */
+    int order;       /* its place among all outcomes of the pair, from 1 */
+    int pieces;      /* of outcome_piece: calls with data, which calls does not count */
+    size_t length;   /* bytes of all calls */
     char data[1024]; /* the first of them, as a string */
     bool in_pattern; /* set before: the bytes are to be those of streampair_pattern, */
     uint64_t place;  /* which continue here */
@@ -37,18 +37,18 @@ iostream_write_fn outcome_end;
 iostream_drain_fn outcome_drain;
 iostream_release_fn outcome_release;
 
-#define assert_outcome(outcome, wanted_error, wanted_text)                \
-    do {                                                                  \
-        assert_int_equal((outcome).calls, 1);                             \
-        assert_int_equal((outcome).error, wanted_error);                  \
-        assert_string_equal((outcome).data, wanted_text);                 \
-        assert_int_equal((outcome).length, sizeof(wanted_text "") - 1);   \
+#define assert_outcome(outcome, wanted_error, wanted_text)                                                             \
+    do {                                                                                                               \
+        assert_int_equal((outcome).calls, 1);                                                                          \
+        assert_int_equal((outcome).error, wanted_error);                                                               \
+        assert_string_equal((outcome).data, wanted_text);                                                              \
+        assert_int_equal((outcome).length, sizeof(wanted_text "") - 1);                                                \
     } while (0)
 
-#define assert_ended(outcome, wanted_error)              \
-    do {                                                 \
-        assert_int_equal((outcome).calls, 1);            \
-        assert_int_equal((outcome).error, wanted_error); \
+#define assert_ended(outcome, wanted_error)                                                                            \
+    do {                                                                                                               \
+        assert_int_equal((outcome).calls, 1);                                                                          \
+        assert_int_equal((outcome).error, wanted_error);                                                               \
     } while (0)
 
 /* PIPE_IN: the stream reads, PIPE_OUT: it writes. TERMINAL: it has the master's side, the peer a raw terminal. */
@@ -116,11 +116,11 @@ int streampair_file(uint64_t length);
 
 /* The main of a program of tests: the first list runs three times, with reads and writes of any size, of 1 and of 3
  * bytes a call from streampair_open to streampair_close; the second once. */
-#define STREAMPAIR_MAIN(at_all_sizes, once)                                                                       \
-    int main(void)                                                                                                \
-    {                                                                                                             \
-        return streampair_main(__FILE__, at_all_sizes, sizeof at_all_sizes / sizeof *at_all_sizes, once,          \
-                               sizeof once / sizeof *once);                                                       \
+#define STREAMPAIR_MAIN(at_all_sizes, once)                                                                            \
+    int main(void)                                                                                                     \
+    {                                                                                                                  \
+        return streampair_main(__FILE__, at_all_sizes, sizeof at_all_sizes / sizeof *at_all_sizes, once,               \
+                               sizeof once / sizeof *once);                                                            \
     }
 
 struct CMUnitTest;

@@ -17,10 +17,10 @@
 
 int testing_run(const char *group, const struct CMUnitTest *tests, size_t count);
 
-#define TESTING_MAIN(tests)                                                 \
-    int main(void)                                                          \
-    {                                                                       \
-        return testing_run(__FILE__, tests, sizeof tests / sizeof *tests);  \
+#define TESTING_MAIN(tests)                                                                                            \
+    int main(void)                                                                                                     \
+    {                                                                                                                  \
+        return testing_run(__FILE__, tests, sizeof tests / sizeof *tests);                                             \
     }
 
 /* Open descriptors of this process. */
