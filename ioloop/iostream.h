@@ -12,8 +12,9 @@
  * Callbacks: from the loop only, never inside the call that asks for them. Data is lent until they return.
  * Errors: -ESHUTDOWN the peer has finished sending (end of file) · -ECANCELED closed on this side · -EMSGSIZE no match
  *     within max_bytes · -ENOBUFS a buffer limit was hit · -ETIMEDOUT read timeout · else what the kernel said. They
- *     all close the stream. Calls that answer an error change nothing and never call back: -EBADF the stream is
- *     closed, -EALREADY a read is waiting, -EPIPE after iostream_shutdown, -ENOMEM, -EINVAL.
+ *     all close the stream. Calls that answer an error never call back: -EBADF the stream is closed, -EALREADY a read
+ *     is waiting, -EPIPE after iostream_shutdown, -ENOBUFS more than max_buffer_size, -EINVAL, -ENOMEM. They change
+ *     nothing, but for a write that could be sent in part only: that closes the stream.
  * Threads: the loop's. Units: bytes, seconds. */
 #ifndef IOLOOP_IOSTREAM_H
 #define IOLOOP_IOSTREAM_H
@@ -73,7 +74,7 @@ struct iostream_options {
 struct iostream *iostream_new(struct ioloop *loop, int fd, const struct iostream_options *options);
 struct iostream *iostream_new_pipe(struct ioloop *loop, int fd, const struct iostream_options *options);
 
-/* A failure to connect is told to the callback. Reads and writes may be asked for meanwhile. */
+/* Of a new stream, before the loop runs again. A failure to connect is told to the callback. Reads and writes may be asked for meanwhile. */
 int iostream_connect(struct iostream *stream, const struct sockaddr *address, socklen_t length,
                      iostream_connect_fn *callback, void *arg) IOAPI_MUST_USE;
 
@@ -91,7 +92,7 @@ int iostream_read_until(struct iostream *stream, const char *delimiter, size_t m
 int iostream_read_until_bytes(struct iostream *stream, const void *delimiter, size_t delimiter_length, size_t max_bytes,
                               iostream_read_fn *callback, void *arg) IOAPI_MUST_USE;
 
-/* Up to the end of the first match of a compiled expression, which is lent until the callback. NUL is a byte like any
+/* Up to the end of the first match of an expression, compiled without REG_NOSUB and lent until the callback. NUL is a byte like any
  * other. The whole buffer is searched each time bytes arrive, so keep max_bytes small. 0: 64 KiB. */
 int iostream_read_until_regex(struct iostream *stream, const regex_t *regex, size_t max_bytes,
                               iostream_read_fn *callback, void *arg) IOAPI_MUST_USE;
@@ -127,7 +128,7 @@ int iostream_set_consumer(struct iostream *stream, iostream_consumer_fn *consume
 /* The read that waits ends with -ECANCELED; its bytes stay for the next. */
 void iostream_cancel_read(struct iostream *stream);
 
-/* Closes with -ETIMEDOUT when a read waits and nothing has come for so long. Coarse: up to 0.07 s late. 0: never. */
+/* Closes with -ETIMEDOUT when a read waits and nothing has come for so long. Coarse: up to 0.14 s late. 0: never. */
 int iostream_set_read_timeout(struct iostream *stream, double seconds);
 
 /* Writing. Any number at a time. callback may be NULL; it comes when these bytes have gone to the kernel. */
