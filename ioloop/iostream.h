@@ -74,7 +74,8 @@ struct iostream_options {
 struct iostream *iostream_new(struct ioloop *loop, int fd, const struct iostream_options *options);
 struct iostream *iostream_new_pipe(struct ioloop *loop, int fd, const struct iostream_options *options);
 
-/* Of a new stream, before the loop runs again. A failure to connect is told to the callback. Reads and writes may be asked for meanwhile. */
+/* Of a new stream, before the loop runs again. A failure to connect is told to the callback. Reads and writes may be
+ * asked for meanwhile. */
 int iostream_connect(struct iostream *stream, const struct sockaddr *address, socklen_t length,
                      iostream_connect_fn *callback, void *arg) IOAPI_MUST_USE;
 
@@ -92,8 +93,8 @@ int iostream_read_until(struct iostream *stream, const char *delimiter, size_t m
 int iostream_read_until_bytes(struct iostream *stream, const void *delimiter, size_t delimiter_length, size_t max_bytes,
                               iostream_read_fn *callback, void *arg) IOAPI_MUST_USE;
 
-/* Up to the end of the first match of an expression, compiled without REG_NOSUB and lent until the callback. NUL is a byte like any
- * other. The whole buffer is searched each time bytes arrive, so keep max_bytes small. 0: 64 KiB. */
+/* Up to the end of the first match of an expression, compiled without REG_NOSUB and lent until the callback. NUL is a
+ * byte like any other. The whole buffer is searched each time bytes arrive, so keep max_bytes small. 0: 64 KiB. */
 int iostream_read_until_regex(struct iostream *stream, const regex_t *regex, size_t max_bytes,
                               iostream_read_fn *callback, void *arg) IOAPI_MUST_USE;
 
