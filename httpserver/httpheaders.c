@@ -1,0 +1,398 @@
+#include "httpserver/httpheaders.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "httpserver/httpfield.h"
+#include "ioloop/ioalloc.h"
+
+/* The text is "Name\0 value\0\n" again and again, without gaps and in order: so each name and value is a string, and
+ * putting ':' and '\r' in the place of the zeros makes the whole of it a head. */
+struct httpheaders_entry {
+    uint32_t offset; /* of the name */
+    uint16_t name_length, value_length;
+};
+
+/* Bytes of a header that are neither name nor value; as many in the text as on the wire. */
+enum { HEADER_PUNCTUATION = sizeof ": \r\n" - 1 };
+
+enum { HEADERS_FIRST_COUNT = 8, HEADERS_FIRST_LENGTH = 448 };
+
+static size_t header_size(size_t name_length, size_t value_length)
+{
+    return name_length + value_length + HEADER_PUNCTUATION;
+}
+
+static char *name_of(const struct httpheaders *headers, uint32_t index)
+{
+    return headers->text + headers->entries[index].offset;
+}
+
+static char *value_of(const struct httpheaders *headers, uint32_t index)
+{
+    return name_of(headers, index) + headers->entries[index].name_length + sizeof "\0 " - 1;
+}
+
+static size_t size_of(const struct httpheaders *headers, uint32_t index)
+{
+    return header_size(headers->entries[index].name_length, headers->entries[index].value_length);
+}
+
+static bool is_named(const struct httpheaders *headers, uint32_t index, const char *name, size_t length)
+{
+    return headers->entries[index].name_length == length && httpfield_is_same(name_of(headers, index), name, length);
+}
+
+/* The index of the first one of that name from `from` on; the count when there is none. */
+static uint32_t find_header(const struct httpheaders *headers, uint32_t from, const char *name, size_t length)
+{
+    while (from < headers->count && !is_named(headers, from, name, length))
+        from++;
+    return from;
+}
+
+void httpheaders_free(struct httpheaders *headers)
+{
+    ioalloc_free(headers->entries);
+    *headers = (struct httpheaders){ 0 };
+}
+
+void httpheaders_clear(struct httpheaders *headers)
+{
+    headers->length = 0;
+    headers->count = 0;
+}
+
+/* Memory. */
+
+static bool has_room_for(const struct httpheaders *headers, uint32_t count, size_t length)
+{
+    return count <= headers->entry_capacity && length <= headers->capacity;
+}
+
+/* Empty headers in one piece of memory, entries and then text, of which there is at least so much. */
+static int make_headers(struct httpheaders *headers, uint32_t count, size_t length)
+{
+    uint32_t entry_capacity = HEADERS_FIRST_COUNT, capacity = HEADERS_FIRST_LENGTH;
+
+    while (entry_capacity < count)
+        entry_capacity *= 2;
+    while (capacity < length)
+        capacity *= 2;
+    char *memory = ioalloc(entry_capacity * sizeof(struct httpheaders_entry) + capacity);
+    if (memory == NULL)
+        return -ENOMEM;
+    headers->entries = (struct httpheaders_entry *)(void *)memory;
+    headers->text = memory + entry_capacity * sizeof(struct httpheaders_entry);
+    headers->entry_capacity = entry_capacity;
+    headers->capacity = capacity;
+    httpheaders_clear(headers);
+    return 0;
+}
+
+/* There is room. */
+static void copy_headers(struct httpheaders *to, const struct httpheaders *from)
+{
+    to->length = from->length;
+    to->count = from->count;
+    if (from->count == 0)
+        return;
+    memcpy(to->text, from->text, from->length);
+    memcpy(to->entries, from->entries, from->count * sizeof *from->entries);
+}
+
+int httpheaders_copy(struct httpheaders *to, const struct httpheaders *from)
+{
+    if (to == from)
+        return 0;
+    if (!has_room_for(to, from->count, from->length)) {
+        struct httpheaders larger;
+        if (make_headers(&larger, from->count, from->length) < 0)
+            return -ENOMEM;
+        ioalloc_free(to->entries);
+        *to = larger;
+    }
+    copy_headers(to, from);
+    return 0;
+}
+
+/* Adding and setting. */
+
+/* There is room. -EINVAL for what is no name or no value; it is then as if nothing had been written. */
+static inline int put_header(struct httpheaders *headers, const struct httpfield *field)
+{
+    char *place = headers->text + headers->length;
+    char *value_place = place + field->name_length + sizeof "\0 " - 1;
+
+    if (!httpfield_copy_name(place, field->name, field->name_length) ||
+        !httpfield_copy_value(value_place, field->value, field->value_length))
+        return -EINVAL;
+    memcpy(place + field->name_length, "\0 ", 2);
+    memcpy(value_place + field->value_length, "\0\n", 2);
+    headers->entries[headers->count++] = (struct httpheaders_entry){
+        .offset = headers->length,
+        .name_length = (uint16_t)field->name_length,
+        .value_length = (uint16_t)field->value_length,
+    };
+    headers->length += (uint32_t)header_size(field->name_length, field->value_length);
+    return 0;
+}
+
+/* The field may lie in the memory that is replaced, so that goes last. */
+static __attribute__((noinline)) int put_in_larger(struct httpheaders *headers, const struct httpfield *field)
+{
+    struct httpheaders larger;
+    size_t length = headers->length + header_size(field->name_length, field->value_length);
+
+    if (make_headers(&larger, headers->count + 1, length) < 0)
+        return -ENOMEM;
+    copy_headers(&larger, headers);
+    int error = put_header(&larger, field);
+    ioalloc_free(headers->entries);
+    *headers = larger;
+    return error;
+}
+
+/* Are the limits kept with the field, and without so many others of so many bytes? */
+static inline bool is_within_limits(const struct httpheaders *headers, const struct httpfield *field, uint32_t count,
+                                    size_t size)
+{
+    return headers->count - count < HTTPHEADERS_MAX_COUNT &&
+           headers->length - size + header_size(field->name_length, field->value_length) <= HTTPHEADERS_MAX_SIZE;
+}
+
+static inline int append_header(struct httpheaders *headers, const struct httpfield *field)
+{
+    size_t length = headers->length + header_size(field->name_length, field->value_length);
+
+    if (!has_room_for(headers, headers->count + 1, length))
+        return put_in_larger(headers, field);
+    return put_header(headers, field);
+}
+
+static int add_field(struct httpheaders *headers, struct httpfield *field)
+{
+    httpfield_trim(field);
+    return is_within_limits(headers, field, 0, 0) ? append_header(headers, field) : -ENOBUFS;
+}
+
+int httpheaders_add_bytes(struct httpheaders *headers, const char *name, size_t name_length, const char *value,
+                          size_t value_length)
+{
+    return add_field(headers, &(struct httpfield){ name, name_length, value, value_length });
+}
+
+int httpheaders_add(struct httpheaders *headers, const char *name, const char *value)
+{
+    return add_field(headers, &(struct httpfield){ name, strlen(name), value, strlen(value) });
+}
+
+int httpheaders_set_default(struct httpheaders *headers, const char *name, const char *value)
+{
+    return httpheaders_get(headers, name) != NULL ? 0 : httpheaders_add(headers, name, value);
+}
+
+/* Removing: first the entries are marked, with a name of no length, then the gaps are closed. The name may be one that
+ * goes. */
+
+/* Marks those of the first `end`. Answers how many. */
+static uint32_t mark_removed(struct httpheaders *headers, uint32_t end, const char *name, size_t length)
+{
+    uint32_t removed = 0;
+
+    for (uint32_t i = 0; i < end; i++)
+        if (is_named(headers, i, name, length)) {
+            headers->entries[i].name_length = 0;
+            removed++;
+        }
+    return removed;
+}
+
+static void close_gaps(struct httpheaders *headers)
+{
+    uint32_t kept = 0, length = 0;
+
+    for (uint32_t i = 0; i < headers->count; i++) {
+        if (headers->entries[i].name_length == 0)
+            continue;
+        size_t size = size_of(headers, i);
+        memmove(headers->text + length, name_of(headers, i), size);
+        headers->entries[kept] = headers->entries[i];
+        headers->entries[kept++].offset = length;
+        length += (uint32_t)size;
+    }
+    headers->count = kept;
+    headers->length = length;
+}
+
+void httpheaders_remove(struct httpheaders *headers, const char *name)
+{
+    if (mark_removed(headers, headers->count, name, strlen(name)) > 0)
+        close_gaps(headers);
+}
+
+/* Adds the field when there is no room but that of those of its name, which are to go. */
+static int add_instead(struct httpheaders *headers, const struct httpfield *field)
+{
+    uint32_t count = 0;
+    size_t size = 0;
+
+    for (uint32_t i = 0; i < headers->count; i++)
+        if (is_named(headers, i, field->name, field->name_length)) {
+            size += size_of(headers, i);
+            count++;
+        }
+    return is_within_limits(headers, field, count, size) ? append_header(headers, field) : -ENOBUFS;
+}
+
+static void remove_earlier(struct httpheaders *headers, uint32_t last)
+{
+    if (mark_removed(headers, last, name_of(headers, last), headers->entries[last].name_length) > 0)
+        close_gaps(headers);
+}
+
+/* The new one comes first, as it may fail, and be made of parts of those that go. */
+static int set_field(struct httpheaders *headers, struct httpfield *field)
+{
+    uint32_t before = headers->count;
+    int error = add_field(headers, field);
+
+    if (error == -ENOBUFS)
+        error = add_instead(headers, field);
+    if (error == 0 && before > 0)
+        remove_earlier(headers, before);
+    return error;
+}
+
+int httpheaders_set_bytes(struct httpheaders *headers, const char *name, size_t name_length, const char *value,
+                          size_t value_length)
+{
+    return set_field(headers, &(struct httpfield){ name, name_length, value, value_length });
+}
+
+int httpheaders_set(struct httpheaders *headers, const char *name, const char *value)
+{
+    return set_field(headers, &(struct httpfield){ name, strlen(name), value, strlen(value) });
+}
+
+/* Looking. */
+
+size_t httpheaders_count(const struct httpheaders *headers)
+{
+    return headers->count;
+}
+
+bool httpheaders_at(const struct httpheaders *headers, size_t index, const char **name, const char **value)
+{
+    if (index >= headers->count)
+        return false;
+    if (name != NULL)
+        *name = name_of(headers, (uint32_t)index);
+    if (value != NULL)
+        *value = value_of(headers, (uint32_t)index);
+    return true;
+}
+
+static const char *get_from(const struct httpheaders *headers, uint32_t index, const char *name)
+{
+    index = find_header(headers, index, name, strlen(name));
+    return index < headers->count ? value_of(headers, index) : NULL;
+}
+
+const char *httpheaders_get(const struct httpheaders *headers, const char *name)
+{
+    return get_from(headers, 0, name);
+}
+
+/* The index of the first header behind the value; the count for what is no value of these. */
+static uint32_t index_behind(const struct httpheaders *headers, const char *value)
+{
+    uintptr_t offset = (uintptr_t)value - (uintptr_t)headers->text;
+    uint32_t low = 0, high = headers->count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (headers->entries[middle].offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const char *httpheaders_get_next(const struct httpheaders *headers, const char *name, const char *after)
+{
+    return get_from(headers, index_behind(headers, after), name);
+}
+
+/* Writes the values with commas between, and a zero; answers how many bytes. place NULL: only counts. */
+static size_t join_values(const struct httpheaders *headers, const char *name, char *place)
+{
+    size_t name_length = strlen(name), length = 0;
+
+    for (uint32_t i = find_header(headers, 0, name, name_length); i < headers->count;
+         i = find_header(headers, i + 1, name, name_length)) {
+        size_t value_length = headers->entries[i].value_length;
+        if (place != NULL) {
+            memcpy(place + length, value_of(headers, i), value_length);
+            place[length + value_length] = ',';
+        }
+        length += value_length + 1;
+    }
+    if (place != NULL)
+        place[length - 1] = '\0';
+    return length;
+}
+
+char *httpheaders_join(const struct httpheaders *headers, const char *name)
+{
+    size_t size = join_values(headers, name, NULL);
+
+    if (size == 0)
+        return errno = ENOENT, NULL;
+    char *joined = ioalloc(size);
+    if (joined == NULL)
+        return errno = ENOMEM, NULL;
+    join_values(headers, name, joined);
+    return joined;
+}
+
+/* To and from text. */
+
+int httpheaders_parse(struct httpheaders *headers, const char *text, size_t length)
+{
+    uint32_t count_before = headers->count, length_before = headers->length;
+    struct httpfield field;
+
+    for (size_t at = 0; at < length;) {
+        ssize_t size = httpfield_read_line(text + at, length - at, &field);
+        int error = size < 0 ? (int)size : add_field(headers, &field);
+        if (error < 0) {
+            headers->count = count_before;
+            headers->length = length_before;
+            return error;
+        }
+        at += (size_t)size;
+    }
+    return 0;
+}
+
+size_t httpheaders_size(const struct httpheaders *headers)
+{
+    return headers->length;
+}
+
+size_t httpheaders_serialize(const struct httpheaders *headers, char *place)
+{
+    if (headers->count == 0)
+        return 0;
+    memcpy(place, headers->text, headers->length);
+    for (uint32_t i = 0; i < headers->count; i++) {
+        const struct httpheaders_entry *entry = &headers->entries[i];
+        char *name_end = place + entry->offset + entry->name_length;
+        name_end[0] = ':';
+        name_end[sizeof ": " - 1 + entry->value_length] = '\r';
+    }
+    return headers->length;
+}
