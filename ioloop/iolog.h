@@ -9,6 +9,8 @@
 #ifndef IOLOOP_IOLOG_H
 #define IOLOOP_IOLOG_H
 
+#include <stdbool.h>
+
 #include "ioloop/ioapi.h"
 
 IOAPI_BEGIN
@@ -26,7 +28,15 @@ void iolog_set_function(iolog_fn *function, void *arg);
 /* Less than this is not said at all; IOLOG_WARNING at the start. */
 void iolog_set_level(enum iolog_level level);
 
-/* Text over 1,023 bytes is cut. */
+/* Would it be said? For who first has to make the text. */
+bool iolog_says(enum iolog_level level);
+
+/* Of each message (each format) so many lines a second are said at most, as a peer may be what causes them; the next
+ * that is says how many were left out. 0: 10. Lines of the access log are not counted while IOLOG_INFO is said, for
+ * then all are wanted. */
+void iolog_set_rate(unsigned lines_per_second);
+
+/* Text over 1,023 bytes is cut. The format is a literal: it is what tells messages apart. */
 void iolog_write(enum iolog_channel channel, enum iolog_level level, const char *format, ...) IOAPI_PRINTF(3, 4);
 
 IOAPI_END

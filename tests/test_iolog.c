@@ -1,6 +1,7 @@
 /* What the library has to say, and to whom. */
 #include "ioloop/iolog.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,8 +44,10 @@ static int lines_at(enum iolog_level least)
 {
     last.count = 0;
     iolog_set_level(least);
+    iolog_set_rate(1000);
     for (int level = IOLOG_DEBUG; level <= IOLOG_ERROR; level++)
         iolog_write(IOLOG_GENERAL, (enum iolog_level)level, "x");
+    iolog_set_rate(0);
     return last.count;
 }
 
@@ -60,6 +63,66 @@ static void what_is_below_the_level_is_not_said(void **state)
     assert_int_equal(lines_at(IOLOG_INFO), 3);
     assert_int_equal(lines_at(IOLOG_ERROR), 1);
     assert_int_equal(lines_at(IOLOG_WARNING), 2);
+    iolog_set_function(NULL, NULL);
+}
+
+static int say(int times)
+{
+    last.count = 0;
+    for (int i = 0; i < times; i++)
+        iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "a peer made me say this");
+    return last.count;
+}
+
+/* Of what a peer can cause a log cannot be filled. A second may begin while the test runs. */
+static void a_message_is_said_so_often_a_second(void **state)
+{
+    iolog_set_function(keep, NULL);
+    int said = say(100000);
+    assert_in_range(said, 10, 10 * 6);
+    iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "another one");
+    assert_string_equal(last.text, "another one");
+    iolog_set_rate(1000000000);
+    iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "a peer made me say this");
+    iolog_set_rate(0);
+    iolog_set_function(NULL, NULL);
+}
+
+static void what_was_left_out_is_counted(void **state)
+{
+    unsigned left_out = 0;
+    char *number;
+
+    iolog_set_function(keep, NULL);
+    for (int i = 0; i < 50; i++)
+        iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "counted");
+    assert_true(last.count < 50);
+    iolog_set_rate(1000000000);
+    iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "counted");
+    iolog_set_rate(0);
+    iolog_set_function(NULL, NULL);
+    number = strchr(last.text, '(');
+    assert_non_null(number);
+    left_out = (unsigned)strtoul(number + 1, NULL, 10);
+    assert_in_range(left_out, 1, 40);
+    assert_string_equal(strchr(number, ' '), " more of these were left out)");
+}
+
+static void the_access_log_is_whole_when_all_is_said(void **state)
+{
+    iolog_set_function(keep, NULL);
+    iolog_set_level(IOLOG_INFO);
+    last.count = 0;
+    for (int i = 0; i < 100; i++)
+        iolog_write(IOLOG_ACCESS, IOLOG_INFO, "200 GET /");
+    assert_int_equal(last.count, 100);
+    iolog_set_level(IOLOG_WARNING);
+    last.count = 0;
+    for (int i = 0; i < 100; i++)
+        iolog_write(IOLOG_ACCESS, IOLOG_WARNING, "404 GET /");
+    assert_in_range(last.count, 10, 20);
+    assert_true(iolog_says(IOLOG_WARNING));
+    assert_false(iolog_says(IOLOG_INFO));
     iolog_set_function(NULL, NULL);
 }
 
@@ -119,6 +182,9 @@ static void without_a_function_it_goes_to_stderr_a_line_each(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_function_of_the_program_is_told_all_of_it),
     cmocka_unit_test(what_is_below_the_level_is_not_said),
+    cmocka_unit_test(a_message_is_said_so_often_a_second),
+    cmocka_unit_test(what_was_left_out_is_counted),
+    cmocka_unit_test(the_access_log_is_whole_when_all_is_said),
     cmocka_unit_test(long_text_is_cut),
     cmocka_unit_test(without_a_function_it_goes_to_stderr_a_line_each),
 };

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,7 @@ void testing_begin_logs(void)
     logs_file = open_memstream(&logs, &logs_size);
     assert_non_null(logs_file);
     iolog_set_level(IOLOG_DEBUG);
+    iolog_set_rate(UINT_MAX);
     iolog_set_function(to_buffer, NULL);
 }
 
@@ -161,6 +163,7 @@ void testing_end_logs(void)
         return;
     iolog_set_function(NULL, NULL);
     iolog_set_level(IOLOG_WARNING);
+    iolog_set_rate(0);
     fclose(logs_file);
     free(logs);
     logs_file = NULL;
