@@ -155,18 +155,23 @@ static bool has_something_to_run(const struct ioloop *loop)
     return loop->added || atomic_load(&loop->asked) != 0;
 }
 
-/* How long the poller may wait, in nanoseconds; negative: without end. */
-static int64_t __attribute__((noinline)) longest_wait(struct ioloop *loop)
+/* How long it is until the next timeout, in nanoseconds; 0: it is due; negative: there is none. */
+static int64_t __attribute__((noinline)) next_timeout(struct ioloop *loop)
 {
-    if (has_something_to_run(loop))
-        return 0;
-    if (loop->timeouts.heap_count == 0)
-        return -1;
     int64_t next = timeouts_next(&loop->timeouts);
+
     if (next == INT64_MAX)
         return -1;
     int64_t wait = loopstate_until(loop, next);
     return wait < LONGEST_WAIT ? wait : LONGEST_WAIT;
+}
+
+/* How long the poller may wait; 0: there is something to do before. */
+static inline __attribute__((always_inline)) int64_t longest_wait(struct ioloop *loop)
+{
+    if (has_something_to_run(loop))
+        return 0;
+    return loop->timeouts.heap_count > 0 ? next_timeout(loop) : -1;
 }
 
 /* Others that add something look at sleeping after they have added it; the loop looks at what was added after it has
@@ -207,10 +212,9 @@ static void __attribute__((noinline)) run_what_is_due(struct ioloop *loop)
 /* One turn, in Tornado's order; docs/architecture.md tells it step by step. */
 static inline __attribute__((always_inline)) int run_iteration(struct ioloop *loop, int64_t limit)
 {
-    int64_t wait = -1;
-
     loop->front.knows_now = false;
-    if (loop->timeouts.heap_count > 0 || has_something_to_run(loop)) {
+    int64_t wait = longest_wait(loop);
+    if (wait == 0) {
         run_what_is_due(loop);
         if (atomic_load_explicit(&loop->asked, memory_order_relaxed) & STOPPING)
             return 0;

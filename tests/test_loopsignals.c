@@ -511,7 +511,7 @@ static int clock_reads;
  */
 static double stop_before_the_wait(void *arg)
 {
-    if (++clock_reads > 2)
+    if (++clock_reads > 1)
         ioloop_stop(loop);
     return 100;
 }
@@ -522,7 +522,7 @@ static void a_stop_between_the_look_and_the_wait_is_seen(void **state)
     clock_reads = 0;
     call_later(3600, note, "x");
     assert_int_equal(ioloop_start(loop), 0); /* else it waits for a minute at least */
-    assert_int_equal(clock_reads, 3);
+    assert_int_equal(clock_reads, 2);
     ioloop_close(loop, false);
 }
 
