@@ -145,7 +145,7 @@ static void reseed(void)
 {
     unsigned seed;
 
-    if (!kernel_random(&seed, sizeof seed))
+    if (kernel_random(&seed, sizeof seed) < 0)
         seed = (unsigned)getpid() ^ (unsigned)time(NULL);
     srand(seed);
     srandom(seed);

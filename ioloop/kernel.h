@@ -9,8 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 
 int kernel_socket(int family, int type);
 int kernel_accept(int listener, struct sockaddr *address, socklen_t *length);
@@ -35,7 +37,15 @@ ssize_t kernel_sendfile(int fd, int file, off_t offset, size_t count);
 /* The error that waits on a socket, cleared: a negative errno value or 0. */
 int kernel_socket_error(int fd);
 
-/* False when the system gives no random bytes. */
-bool kernel_random(void *bytes, size_t size);
+/* Opens what is at path below the folder root, for reading; without waiting for what may be at the other side of a FIFO.
+ * Neither ".." nor links lead out of it: -EXDEV. The path is relative, with no empty segments. no_links: no symbolic
+ * links are followed, inside of it neither: -ELOOP; some systems never follow any here. */
+int kernel_open_beneath(int root, const char *path, bool no_links);
+
+/* When a file was modified. */
+struct timespec kernel_modified(const struct stat *status);
+
+/* Fit for secrets: 0, or a negative errno value when the system gives no random bytes; then none may be used. */
+int kernel_random(void *bytes, size_t size);
 
 #endif

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "ioloop/pathwalk.h"
+
 /* Where not even a socket can be made non-blocking at birth. */
 #if !defined SOCK_NONBLOCK || !defined SOCK_CLOEXEC
 #define SET_LATER
@@ -246,8 +248,45 @@ int kernel_socket_error(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? -errno : -error;
 }
 
-bool kernel_random(void *bytes, size_t size)
+#if defined __FreeBSD__ && defined O_RESOLVE_BENEATH
+
+static int open_below(int root, const char *path)
+{
+    int fd;
+
+    do
+        fd = openat(root, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | O_RESOLVE_BENEATH);
+    while (fd < 0 && errno == EINTR);
+    if (fd >= 0)
+        return fd;
+    return errno == ENOTCAPABLE ? -EXDEV : -errno;
+}
+
+int kernel_open_beneath(int root, const char *path, bool no_links)
+{
+    return no_links ? pathwalk_open(root, path) : open_below(root, path);
+}
+
+#else
+
+int kernel_open_beneath(int root, const char *path, bool no_links)
+{
+    return pathwalk_open(root, path);
+}
+
+#endif
+
+struct timespec kernel_modified(const struct stat *status)
+{
+#ifdef __APPLE__
+    return status->st_mtimespec;
+#else
+    return status->st_mtim;
+#endif
+}
+
+int kernel_random(void *bytes, size_t size)
 {
     arc4random_buf(bytes, size);
-    return true;
+    return 0;
 }
