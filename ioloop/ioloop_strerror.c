@@ -46,6 +46,7 @@ static const struct {
     { ENOSPC, "no space left" },
     { EINTR, "interrupted" },
     { ENOTSUP, "not supported" },
+    { EBADMSG, "not signed by us" },
 };
 
 const char *ioloop_strerror(int error)
