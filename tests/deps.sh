@@ -5,8 +5,10 @@ set -e
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
 packages="gcc make libc6-dev libcmocka-dev pkg-config clang libclang-rt-dev clang-format python3 curl strace
-          valgrind wrk g++ libevent-dev libuv1-dev libev-dev"
-export DEBIAN_FRONTEND=noninteractive
+          valgrind wrk apache2-utils nginx-light chromium python3-tornado g++ libevent-dev libuv1-dev libev-dev
+          libmicrohttpd-dev h2o lighttpd"
+# RUNLEVEL: servers among them are not started.
+export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 $sudo apt-get update -qq
 for package in $packages; do
     apt-cache show "$package" > /dev/null 2>&1 || { echo "deps: no package $package here"; continue; }

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=$1; shift
-MAKE=${MAKE:-make} build=build/fuzz
+MAKE=${MAKE:-make} build=${FUZZ_BUILD:-build/fuzz}
 flags="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 "$MAKE" -s -j2 CC=clang BUILD=$build CFLAGS="-O1 -g $flags -fsanitize=fuzzer-no-link" $build/libioloop.a \
     $build/tests/support/faults.o
