@@ -123,7 +123,8 @@ ssize_t kernel_write_pipe(int fd, const struct iovec *vector, int count)
     return written < 0 ? -errno : written;
 }
 
-/* sendfile has no flags: to a socket that was shut down it raises SIGPIPE as a pipe does. */
+/* sendfile has no flags: to a socket that was shut down it raises SIGPIPE as a pipe does; also when that happens behind
+ * bytes that it could send, of which it tells. */
 ssize_t kernel_sendfile(int fd, int file, off_t offset, size_t count)
 {
     struct sigpipe sigpipe;
@@ -133,7 +134,7 @@ ssize_t kernel_sendfile(int fd, int file, off_t offset, size_t count)
     do
         sent = sendfile(fd, file, &offset, count);
     while (sent < 0 && errno == EINTR);
-    release_sigpipe(&sigpipe, sent < 0 && errno == EPIPE);
+    release_sigpipe(&sigpipe, sent < 0 ? errno == EPIPE : (size_t)sent < count);
     return sent < 0 ? -errno : sent;
 }
 
