@@ -3,7 +3,7 @@
 #include <ev.h>
 #include <string.h>
 
-#include "echo.h"
+#include "server.h"
 
 struct connection {
     ev_io in, out;
@@ -11,7 +11,7 @@ struct connection {
     size_t length, sent;
 };
 
-static char buffer[ECHO_BUFFER];
+static char buffer[SERVER_BUFFER];
 
 static void close_connection(struct ev_loop *loop, struct connection *connection)
 {
@@ -27,7 +27,7 @@ static void keep_rest(struct ev_loop *loop, struct connection *connection, const
 {
     connection->rest = malloc(length);
     if (connection->rest == NULL)
-        echo_fail("malloc");
+        server_fail("malloc");
     memcpy(connection->rest, data, length);
     connection->length = length;
     connection->sent = 0;
@@ -81,7 +81,7 @@ static void on_connection(struct ev_loop *loop, ev_io *listener, int events)
         struct connection *connection = calloc(1, sizeof *connection);
 
         if (connection == NULL)
-            echo_fail("calloc");
+            server_fail("calloc");
         ev_io_init(&connection->in, on_readable, fd, EV_READ);
         ev_io_init(&connection->out, on_writable, fd, EV_WRITE);
         connection->in.data = connection->out.data = connection;
@@ -94,7 +94,7 @@ int main(void)
     struct ev_loop *loop = ev_default_loop(EVBACKEND_EPOLL);
     ev_io listener;
 
-    ev_io_init(&listener, on_connection, echo_listen(), EV_READ);
+    ev_io_init(&listener, on_connection, server_listen(), EV_READ);
     ev_io_start(loop, &listener);
     ev_run(loop, 0);
     return 0;

@@ -4,7 +4,7 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 
-#include "echo.h"
+#include "server.h"
 
 static void on_read(struct bufferevent *stream, void *arg)
 {
@@ -26,7 +26,7 @@ static void on_connection(struct evconnlistener *listener, evutil_socket_t fd, s
 
     (void)listener, (void)address, (void)length;
     if (stream == NULL)
-        echo_fail("bufferevent_socket_new");
+        server_fail("bufferevent_socket_new");
     bufferevent_setcb(stream, on_read, NULL, on_event, NULL);
     bufferevent_enable(stream, EV_READ | EV_WRITE);
 }
@@ -35,7 +35,8 @@ int main(void)
 {
     struct event_base *base = event_base_new();
 
-    if (base == NULL || evconnlistener_new(base, on_connection, base, LEV_OPT_CLOSE_ON_FREE, 0, echo_listen()) == NULL)
-        echo_fail("evconnlistener_new");
+    if (base == NULL ||
+        evconnlistener_new(base, on_connection, base, LEV_OPT_CLOSE_ON_FREE, 0, server_listen()) == NULL)
+        server_fail("evconnlistener_new");
     return event_base_dispatch(base);
 }

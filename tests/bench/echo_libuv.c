@@ -2,14 +2,14 @@
 #include <string.h>
 #include <uv.h>
 
-#include "echo.h"
+#include "server.h"
 
 struct rest {
     uv_write_t write;
     char bytes[];
 };
 
-static char buffer[ECHO_BUFFER];
+static char buffer[SERVER_BUFFER];
 
 static void on_closed(uv_handle_t *stream)
 {
@@ -33,7 +33,7 @@ static void write_rest(uv_stream_t *stream, const char *data, size_t length)
     struct rest *rest = malloc(sizeof *rest + length);
 
     if (rest == NULL)
-        echo_fail("malloc");
+        server_fail("malloc");
     memcpy(rest->bytes, data, length);
     uv_buf_t bytes = uv_buf_init(rest->bytes, (unsigned)length);
     uv_write(&rest->write, stream, &bytes, 1, on_written);
@@ -58,7 +58,7 @@ static void on_connection(uv_stream_t *listener, int status)
     uv_tcp_t *stream = malloc(sizeof *stream);
 
     if (status < 0 || stream == NULL)
-        echo_fail("accept");
+        server_fail("accept");
     uv_tcp_init(listener->loop, stream);
     if (uv_accept(listener, (uv_stream_t *)stream) < 0 ||
         uv_read_start((uv_stream_t *)stream, lend_buffer, on_read) < 0)
@@ -70,8 +70,8 @@ int main(void)
     uv_tcp_t listener;
 
     uv_tcp_init(uv_default_loop(), &listener);
-    if (uv_tcp_open(&listener, echo_listen()) < 0 ||
-        uv_listen((uv_stream_t *)&listener, ECHO_BACKLOG, on_connection) < 0)
-        echo_fail("uv_listen");
+    if (uv_tcp_open(&listener, server_listen()) < 0 ||
+        uv_listen((uv_stream_t *)&listener, SERVER_BACKLOG, on_connection) < 0)
+        server_fail("uv_listen");
     return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }

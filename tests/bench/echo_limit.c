@@ -2,18 +2,18 @@
 #include <errno.h>
 #include <sys/epoll.h>
 
-#include "echo.h"
+#include "server.h"
 
 #define EVENTS 512
 
-static char buffer[ECHO_BUFFER];
+static char buffer[SERVER_BUFFER];
 
 static void watch(int queue, int fd)
 {
     struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
 
     if (epoll_ctl(queue, EPOLL_CTL_ADD, fd, &event) < 0)
-        echo_fail("epoll_ctl");
+        server_fail("epoll_ctl");
 }
 
 static void accept_all(int queue, int listener)
@@ -42,7 +42,7 @@ static void echo(int fd)
 int main(void)
 {
     struct epoll_event events[EVENTS];
-    int listener = echo_listen(), queue = epoll_create1(EPOLL_CLOEXEC);
+    int listener = server_listen(), queue = epoll_create1(EPOLL_CLOEXEC);
 
     for (watch(queue, listener);;) {
         int count = epoll_wait(queue, events, EVENTS, -1);

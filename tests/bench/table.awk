@@ -1,9 +1,9 @@
 # Makes a table of lines "section figure unit loop value", with tabs between: a row a figure, a column a loop, medians
 # with the least and the greatest below them, and what ioloop is beside the limit and beside the best of the others.
-# Variables: section; loops, the columns in their order.
+# Variables: section; columns, in their order.
 BEGIN {
     FS = "\t"
-    wanted = split(loops, order, " ")
+    wanted = split(columns, order, " ")
 }
 
 $1 == section {
@@ -63,12 +63,18 @@ function ratio(figure, other)
     return sprintf("%.2f", median(figure, "ioloop") / median(figure, other))
 }
 
+# The width of a column.
+function cell(loop)
+{
+    return length(loop) > 11 ? length(loop) : 11
+}
+
 # Of rates the greatest is best, of costs the least.
 function best_peer(figure,    i, best, rate)
 {
     rate = unit[figure] ~ /\/s$/
     for (i = 1; i <= wanted; i++) {
-        if (order[i] !~ /^lib/ || !((figure, order[i]) in number))
+        if (order[i] ~ /^limit|^(ioloop|echo_server|web)$/ || !((figure, order[i]) in number))
             continue
         if (best == "" || (rate && median(figure, order[i]) > median(figure, best)))
             best = order[i]
@@ -82,7 +88,7 @@ END {
     heading = sprintf("%-" width "s  %-10s", "", "")
     for (i = 1; i <= wanted; i++) {
         if (order[i] in seen)
-            heading = heading sprintf(" %11s", order[i])
+            heading = heading sprintf(" %" cell(order[i]) "s", order[i])
     }
     print heading "  /limit  /best peer"
     for (r = 1; r <= rows; r++) {
@@ -97,8 +103,8 @@ END {
             count = sort(figure, loop)
             if (count > rounds)
                 rounds = count
-            line = line sprintf(" %11s", count ? short(median(figure, loop)) : "-")
-            range = range sprintf(" %11s", count ? span(figure, loop, count) : "")
+            line = line sprintf(" %" cell(loop) "s", count ? short(median(figure, loop)) : "-")
+            range = range sprintf(" %" cell(loop) "s", count ? span(figure, loop, count) : "")
         }
         best = best_peer(figure)
         print line sprintf("  %6s  %s", ratio(figure, "limit"), best == "" ? "     -" : sprintf("%6s", ratio(figure, best)) " " best)

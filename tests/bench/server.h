@@ -1,7 +1,7 @@
-/* echo.h: what the echo servers have in common: where they listen, and what they print. SIGTERM ends them as it ends
+/* server.h: what the servers have in common: where they listen, and what they print. SIGTERM ends them as it ends
  * any program. */
-#ifndef ECHO_H
-#define ECHO_H
+#ifndef SERVER_H
+#define SERVER_H
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -12,17 +12,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ECHO_BACKLOG 4096
-#define ECHO_BUFFER  65536
+#define SERVER_BACKLOG 4096
+#define SERVER_BUFFER  65536
 
-_Noreturn static inline void echo_fail(const char *what)
+_Noreturn static inline void server_fail(const char *what)
 {
     perror(what);
     exit(1);
 }
 
 /* A listener on a free port of 127.0.0.1. What it accepts inherits TCP_NODELAY. */
-static inline int echo_listen(void)
+static inline int server_listen(void)
 {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t length = sizeof address;
@@ -30,9 +30,9 @@ static inline int echo_listen(void)
 
     signal(SIGPIPE, SIG_IGN);
     setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, ECHO_BACKLOG) < 0 ||
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, SERVER_BACKLOG) < 0 ||
         getsockname(listener, (struct sockaddr *)&address, &length) < 0)
-        echo_fail("listen");
+        server_fail("listen");
     printf("listening on 127.0.0.1:%d\n", ntohs(address.sin_port));
     fflush(stdout);
     return listener;

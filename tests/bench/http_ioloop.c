@@ -1,0 +1,66 @@
+/* http_ioloop [CONNECTIONS]: an HTTP server on this library, without its layer for applications and without a log; a
+ * connection may have as many requests as it likes. GET /plain: 12 bytes. POST /echo: the body.
+ *
+ * CONNECTIONS: it says, when so many have been answered once and are silent, how many bytes of memory the library
+ * holds, divided by their number. All of it counts: connections, streams, the loop and its tables, the server. */
+#include <string.h>
+
+#include "counting.h"
+#include "httpserver/httpserver.h"
+
+#define SETTLE   0.05
+#define MAX_BODY (2 << 20)
+
+static int expected, served;
+
+static void report(void *arg)
+{
+    (void)arg;
+    counting_report(expected);
+}
+
+/* The first request is the load's to look at the answer, and its connection is closed again. */
+static void on_request(struct httprequest *request, void *arg)
+{
+    size_t length;
+    const void *body = httprequest_body(request, &length);
+
+    (void)arg;
+    if (expected > 0 && ++served == expected + 1)
+        ioloop_call_later(ioloop_current(), SETTLE, report, NULL);
+    if (httprequest_path_is(request, "/plain"))
+        httprequest_reply(request, 200, "text/plain", "Hello, world", 12);
+    else if (httprequest_path_is(request, "/echo"))
+        httprequest_reply(request, 200, "text/plain", body, length);
+    else
+        httprequest_reply(request, 404, NULL, NULL, 0);
+}
+
+static void log_nothing(struct httprequest *request, int status, uint64_t body_bytes, double seconds, void *arg)
+{
+    (void)request, (void)status, (void)body_bytes, (void)seconds, (void)arg;
+}
+
+int main(int argc, char **argv)
+{
+    struct httpserver_options options = { .on_log = log_nothing, .max_requests = UINT32_MAX, .max_body = MAX_BODY };
+
+    if (argc == 2 && (expected = atoi(argv[1])) > 0) {
+        options.max_connections = (size_t)expected + 1;
+        counting_start();
+    } else if (argc != 1) {
+        fprintf(stderr, "usage: %s [CONNECTIONS]\n", argv[0]);
+        return 2;
+    }
+    struct ioloop *loop = ioloop_current();
+    struct httpserver *server = loop != NULL ? httpserver_new(loop, on_request, NULL, &options) : NULL;
+    int port =
+        server != NULL ? httpserver_listen(server, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" }) : -1;
+    if (port < 0) {
+        fprintf(stderr, "%s: %s\n", argv[0], ioloop_strerror(port));
+        return 1;
+    }
+    printf("listening on 127.0.0.1:%d\n", port);
+    fflush(stdout);
+    return ioloop_start(loop) < 0;
+}
