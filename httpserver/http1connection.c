@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "httpserver/httpproxy.h"
 #include "httpserver/httpserverlayer.h"
 #include "httpserver/httpstatus.h"
 #include "ioloop/ioalloc.h"
@@ -11,7 +12,6 @@
 
 #define LINGER_SECONDS 5
 #define LINGER_BYTES   65536u
-#define MOST_UNSENT    LOOPMEMBER_CORK /* with more of its answers unread, a client's next request has to wait */
 
 static size_t consume_head(struct iostream *stream, int error, const char *data, size_t length, void *arg);
 
@@ -19,28 +19,39 @@ static size_t consume_head(struct iostream *stream, int error, const char *data,
 
 static void deadline_passed(struct deadline *deadline);
 
-static void set_deadline(struct http1connection *connection, double seconds, enum http1connection_deadline what)
+void http1connection_set_deadline(struct http1connection *connection, double seconds,
+                                  enum http1connection_deadline what)
 {
-    connection->deadline_is = what;
+    connection->deadline_is = (uint8_t)what;
     if (deadline_set(connection->server->loop, &connection->deadline, seconds, deadline_passed) < 0)
         iostreamlayer_fail(connection->stream, -ENOMEM);
 }
 
 /* Between requests: most of the time the deadline runs already, and starts again by one store. */
-static void idle(struct http1connection *connection)
+static void become_idle(struct http1connection *connection)
 {
+    uint32_t now = deadline_now(connection->server->loop);
+
     connection->head_began = false;
-    connection->unsent = 0;
-    if (connection->deadline_is == HTTP1CONNECTION_IDLE)
-        deadline_touch(&connection->deadline, deadline_now(connection->server->loop));
-    else
-        set_deadline(connection, connection->server->options.idle_timeout, HTTP1CONNECTION_IDLE);
+    connection->scan = (struct http1parser_scan){ 0 };
+    if (connection->deadline_is != HTTP1CONNECTION_IDLE)
+        http1connection_set_deadline(connection, connection->server->options.idle_timeout, HTTP1CONNECTION_IDLE);
+    else if (connection->deadline.touched == now)
+        return;
+    deadline_touch(&connection->deadline, now);
+    httpserverlayer_move_last(connection->server, connection);
 }
 
 /* Nothing is under way, but perhaps the end of an answer. */
 static bool is_idle(const struct http1connection *connection)
 {
     return connection->request == NULL && !connection->head_began && !connection->finishing;
+}
+
+bool http1connection_is_idle(const struct http1connection *connection)
+{
+    return connection->request == NULL && !iostream_closed(connection->stream) &&
+           iostream_pending(connection->stream) == 0;
 }
 
 /* Ending. */
@@ -59,6 +70,22 @@ static size_t drop_bytes(struct iostream *stream, int error, const char *data, s
     return length;
 }
 
+/* What the client has taken of what was written to it, as far as it can be told. */
+static uint64_t count_sent(const struct http1connection *connection)
+{
+    uint64_t handed = connection->request != NULL ? connection->request->handed : 0;
+
+    return handed - iostream_pending(connection->stream);
+}
+
+void http1connection_watch_sending(struct http1connection *connection)
+{
+    if (connection->deadline_is == HTTP1CONNECTION_WRITE || iostream_pending(connection->stream) == 0)
+        return;
+    connection->sent = count_sent(connection);
+    http1connection_set_deadline(connection, connection->server->options.write_timeout, HTTP1CONNECTION_WRITE);
+}
+
 /* A socket that is closed with bytes unread resets its peer, who may then lose the answer. So the last answer is
  * followed by FIN, and what still comes is dropped for a while. A peer who has finished sending cannot be waited for:
  * there the stream ends by itself when all is sent. */
@@ -67,15 +94,33 @@ static void linger(struct http1connection *connection)
     struct iostream *stream = connection->stream;
 
     connection->finishing = true;
+    connection->dropped = 0;
     iostream_shutdown(stream);
     if (iostream_closed(stream))
         return;
     iostream_set_consumer(stream, drop_bytes, connection);
-    set_deadline(connection, LINGER_SECONDS, HTTP1CONNECTION_OTHER);
+    if (iostream_pending(stream) > 0)
+        http1connection_watch_sending(connection);
+    else
+        http1connection_set_deadline(connection, LINGER_SECONDS, HTTP1CONNECTION_LINGER);
+}
+
+/* Of a client that said it would close, and has sent nothing more: there is nothing to wait for but the answer. */
+static void close_when_sent(struct http1connection *connection)
+{
+    struct iostream *stream = connection->stream;
+
+    connection->finishing = true;
+    if (iostream_pending(stream) > 0)
+        iostreamlayer_flush_now(stream);
+    if (iostream_pending(stream) > 0)
+        linger(connection);
+    else
+        iostream_close(stream);
 }
 
 /* Between the requests of a client that sends no more, or inside one. It may still be reading. */
-static void input_ended(struct http1connection *connection, int error)
+void http1connection_input_ended(struct http1connection *connection, int error)
 {
     if (error == -ESHUTDOWN && iostream_pending(connection->stream) > 0)
         linger(connection);
@@ -83,19 +128,36 @@ static void input_ended(struct http1connection *connection, int error)
         iostream_close(connection->stream);
 }
 
+/* False: the program has ended the request meanwhile. */
+static bool tell_left(struct httprequest *request)
+{
+    struct http1connection *connection = request->connection;
+    httprequest_close_fn *callback = request->on_close;
+
+    request->left = true;
+    request->on_close = NULL;
+    if (callback != NULL)
+        callback(request, request->on_close_arg);
+    return connection->request == request;
+}
+
 static void release_request(struct http1connection *connection)
 {
-    httpserverlayer_give_request(connection->server, connection->request);
+    struct httprequest *request = connection->request;
+
     connection->request = NULL;
     connection->in_work = false;
+    httpserverlayer_log(request);
+    httpserverlayer_give_request(request);
 }
 
 static void read_next(struct http1connection *connection)
 {
-    if (iostream_set_consumer(connection->stream, consume_head, connection) < 0)
+    if (connection->stream->consumer != consume_head &&
+        iostream_set_consumer(connection->stream, consume_head, connection) < 0)
         linger(connection);
     else
-        idle(connection);
+        become_idle(connection);
 }
 
 static void answer_sent(struct iostream *stream, int error, void *arg)
@@ -113,130 +175,112 @@ static void wait_until_sent(struct http1connection *connection)
 
     iostream_set_consumer(stream, NULL, NULL);
     connection->head_began = false;
-    connection->unsent = iostream_pending(stream);
     if (iostream_write(stream, NULL, 0, answer_sent, connection) < 0)
         iostreamlayer_fail(stream, -ENOMEM);
     else
-        set_deadline(connection, connection->server->options.body_timeout, HTTP1CONNECTION_OTHER);
+        http1connection_watch_sending(connection);
 }
 
 /* The end of one exchange, and the way to the next. */
-static void go_on(struct http1connection *connection, bool keep_alive)
+void http1connection_end_request(struct httprequest *request)
 {
+    struct http1connection *connection = request->connection;
+    bool keep_alive = request->keep_alive;
+    bool nothing_follows = request->is_whole && !request->head.keep_alive && !connection->behind;
+
+    release_request(connection);
     if (iostream_closed(connection->stream))
         return;
-    if (!keep_alive)
+    if (connection->deadline_is == HTTP1CONNECTION_WRITE)
+        connection->sent = count_sent(connection); /* which counted from the beginning of that request */
+    if (!keep_alive && nothing_follows && connection->stream->input == NULL)
+        close_when_sent(connection);
+    else if (!keep_alive)
         linger(connection);
-    else if (iostream_pending(connection->stream) > MOST_UNSENT)
+    else if (iostream_pending(connection->stream) > HTTP1CONNECTION_UNSENT)
         wait_until_sent(connection);
     else
         read_next(connection);
 }
 
-/* Answers. */
-
-static size_t put(char *place, const char *text, size_t length)
+/* One with nothing in its head. */
+static struct httprequest *take_unread_request(struct httpserver *server)
 {
-    memcpy(place, text, length);
-    return length;
+    struct httprequest *request = httpserverlayer_take_request(server);
+
+    if (request != NULL)
+        request->head = (struct http1parser_request){ 0 };
+    return request;
 }
 
-#define PUT(place, literal) put(place, literal, sizeof literal - 1)
-
-static size_t put_number(char *place, uint64_t number)
-{
-    char digits[20];
-    size_t count = 0;
-
-    do
-        digits[sizeof digits - ++count] = (char)('0' + number % 10);
-    while ((number /= 10) != 0);
-    return put(place, digits + sizeof digits - count, count);
-}
-
-static size_t put_status_line(char *place, int status)
-{
-    const char *reason = httpstatus_reason(status);
-    size_t size = PUT(place, "HTTP/1.1 ");
-
-    if (reason == NULL)
-        reason = "Unknown";
-    size += put_number(place + size, (uint64_t)status);
-    place[size++] = ' ';
-    size += put(place + size, reason, strlen(reason));
-    return size + PUT(place + size, "\r\n");
-}
-
-#define LONGEST_HEAD (HTTP1CONNECTION_LONGEST_TYPE + 384) /* of what put_head puts */
-
-/* 1xx is not sent from here. 204 has no length, and that of 304 would be that of the page (RFC 9110 8.6). */
-static size_t put_head(struct http1connection *connection, char *place, int status, const char *content_type,
-                       size_t length, bool keep_alive, int minor_version)
-{
-    size_t size = put_status_line(place, status);
-
-    size += PUT(place + size, "Server: ioloop\r\nDate: ");
-    size += put(place + size, httpserverlayer_date(connection->server), HTTPDATE_LENGTH);
-    if (content_type != NULL) {
-        size += PUT(place + size, "\r\nContent-Type: ");
-        size += put(place + size, content_type, strlen(content_type));
-    }
-    if (status != 204 && status != 304) {
-        size += PUT(place + size, "\r\nContent-Length: ");
-        size += put_number(place + size, length);
-    }
-    if (!keep_alive)
-        size += PUT(place + size, "\r\nConnection: close");
-    else if (minor_version == 0)
-        size += PUT(place + size, "\r\nConnection: keep-alive");
-    return size + PUT(place + size, "\r\n\r\n");
-}
-
-int http1connection_answer(struct http1connection *connection, int status, const char *content_type, const void *body,
-                           size_t length)
-{
-    struct httprequest *request = connection->request;
-    bool keep_alive = request->head.keep_alive && !connection->server->closing && !connection->finishing;
-    bool has_body = request->head.method_code != HTTP1PARSER_HEAD && status != 204 && status != 304;
-    char head[LONGEST_HEAD];
-
-    if (status == 205)
-        length = 0; /* RFC 9110 15.3.6 */
-    struct iovec vector[2] = { { head, 0 }, { (void *)body, length } };
-
-    vector[0].iov_len =
-        put_head(connection, head, status, content_type, length, keep_alive, request->head.minor_version);
-    int error = iostream_writev(connection->stream, vector, has_body && length > 0 ? 2 : 1, NULL, NULL);
-    release_request(connection);
-    go_on(connection, keep_alive && error == 0);
-    return error;
-}
-
-/* What is not a request gets its status and nothing of what it sent. */
-static void refuse(struct http1connection *connection, int status, const char *why)
+/* What is not a request gets its status and nothing of what it sent. A request that the program has seen ends for it
+ * as if the client had left; if its answer has begun, nothing but the end can tell the client that all is not well. */
+void http1connection_refuse(struct http1connection *connection, int status, const char *why)
 {
     char page[96];
     const char *reason = httpstatus_reason(status);
-    size_t size = put_number(page, (uint64_t)status);
+    size_t length = strlen(reason);
 
     iolog_write(IOLOG_GENERAL, IOLOG_INFO, "refused with %d: %s", status, why);
-    size += PUT(page + size, ": ");
-    size += put(page + size, reason, strlen(reason));
-    page[size++] = '\n';
     if (connection->request == NULL)
-        connection->request = httpserverlayer_take_request(connection->server);
+        connection->request = take_unread_request(connection->server);
     if (connection->request == NULL) {
         iostreamlayer_fail(connection->stream, -ENOMEM);
         return;
     }
+    connection->request->connection = connection;
+    if (connection->request->is_known && !tell_left(connection->request))
+        return;
     connection->finishing = true;
-    http1connection_answer(connection, status, "text/plain", page, size);
+    if (connection->request->head_sent) {
+        iostream_close(connection->stream);
+        return;
+    }
+    page[0] = (char)('0' + status / 100);
+    page[1] = (char)('0' + status / 10 % 10);
+    page[2] = (char)('0' + status % 10);
+    memcpy(page + 3, ": ", 2);
+    memcpy(page + 5, reason, length);
+    page[5 + length] = '\n';
+    http1answer_whole(connection->request, status, NULL, "text/plain", NULL, page, length + 6);
 }
 
 /* Requests. */
 
+/* In work: nothing is read, but the end of what the client sends is noticed, unless it has sent more before. Whether it
+ * has left altogether cannot be seen. */
+static size_t watch_client(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    struct http1connection *connection = arg;
+
+    if (error >= 0)
+        iostream_set_consumer(stream, NULL, NULL);
+    else if (error == -ESHUTDOWN && connection->request != NULL && !connection->request->left)
+        (void)tell_left(connection->request);
+    return 0;
+}
+
+/* The client may have ended already, while its body was paused: what is to be told that has to stand there too. */
+void http1connection_serve(struct http1connection *connection)
+{
+    struct httprequest *request = connection->request;
+    struct httpserver *server = connection->server;
+
+    request->is_known = request->is_whole = true;
+    if (connection->stream->consumer != consume_head)
+        iostreamlayer_begin_read(connection->stream, consume_head, connection, false);
+    connection->in_work = true;
+    connection->serving = true;
+    server->on_request(request, server->arg);
+    connection->serving = false;
+    if (connection->detached)
+        ioalloc_free(connection);
+    else if (connection->request == request)
+        iostreamlayer_begin_read(connection->stream, watch_client, connection, false);
+}
+
 /* The program may hold on to texts of the head until it answers: longer than the stream lends them. */
-static bool copy_head(struct httprequest *request, const char *data, size_t size)
+static inline bool copy_head(struct httprequest *request, const char *data, size_t size)
 {
     request->bytes = size <= sizeof request->short_head ? request->short_head : ioalloc(size);
     if (request->bytes != NULL)
@@ -244,87 +288,42 @@ static bool copy_head(struct httprequest *request, const char *data, size_t size
     return request->bytes != NULL;
 }
 
-static void serve(struct http1connection *connection)
+static bool is_last_request(struct http1connection *connection)
 {
-    struct httprequest *request = connection->request;
-    struct httpserver *server = connection->server;
+    const struct httpserver *server = connection->server;
 
-    connection->in_work = true;
-    server->on_request(request, server->arg);
-    if (connection->request == request && connection->in_work)
-        iostream_set_consumer(connection->stream, NULL, NULL);
-}
-
-static size_t consume_body(struct iostream *stream, int error, const char *data, size_t length, void *arg)
-{
-    struct http1connection *connection = arg;
-    struct httprequest *request = connection->request;
-    uint64_t missing = request->head.content_length - iobuffer_length(request->body);
-    size_t count = length < missing ? length : (size_t)missing;
-
-    if (error < 0) {
-        input_ended(connection, error); /* truncated: not a request */
-        return length;
-    }
-    deadline_touch(&connection->deadline, deadline_now(connection->server->loop));
-    if (iobuffer_append(&request->body, data, count) < 0)
-        refuse(connection, 503, "no memory for a body");
-    else if (count == missing)
-        serve(connection);
-    return count;
-}
-
-/* Why a well-formed head is refused all the same; 0: it is not. */
-static int status_for(const struct http1connection *connection, const struct http1parser_request *head,
-                      const char **why)
-{
-    *why = "the expectation is unknown";
-    if (head->expect_unknown)
-        return 417;
-    *why = "bodies in chunks are not supported yet";
-    if (head->framing == HTTP1PARSER_CHUNKED)
-        return 501;
-    *why = "the body is over max_body";
-    if (head->framing == HTTP1PARSER_LENGTH && head->content_length > connection->server->options.max_body)
-        return 413;
-    *why = "no tunnels";
-    return head->method_code == HTTP1PARSER_CONNECT ? 501 : 0;
-}
-
-static void begin_body(struct http1connection *connection)
-{
-    static const char go_ahead[] = "HTTP/1.1 100 Continue\r\n\r\n";
-
-    if (connection->request->head.expect_continue)
-        iostream_write(connection->stream, go_ahead, sizeof go_ahead - 1, NULL, NULL);
-    set_deadline(connection, connection->server->options.body_timeout, HTTP1CONNECTION_OTHER);
-    if (!iostream_closed(connection->stream))
-        iostream_set_consumer(connection->stream, consume_body, connection);
+    return ++connection->requests >= server->options.max_requests || server->options.no_keep_alive ||
+           deadline_now(server->loop) - connection->since >= server->max_age;
 }
 
 static void take_head(struct http1connection *connection, struct httprequest *request, const char *data, size_t size)
 {
-    const char *why;
-    int status = status_for(connection, &request->head, &why);
-
     request->connection = connection;
     connection->request = request;
-    if (status != 0)
-        refuse(connection, status, why);
+    connection->head_began = false;
+    request->began = loopmember_now(connection->server->loop);
+    request->keep_alive = request->head.keep_alive && !is_last_request(connection);
+    if (request->head.expect_unknown)
+        http1connection_refuse(connection, 417, "the expectation is unknown");
+    else if (request->head.method_code == HTTP1PARSER_CONNECT)
+        http1connection_refuse(connection, 501, "no tunnels");
     else if (!copy_head(request, data, size))
-        refuse(connection, 503, "no memory for a head");
-    else if (request->head.content_length > 0)
-        begin_body(connection);
+        http1connection_refuse(connection, 503, "no memory for a head");
+    else if (request->head.content_length > 0 || request->head.framing == HTTP1PARSER_CHUNKED)
+        http1body_begin(connection);
     else
-        serve(connection);
+        http1connection_serve(connection);
 }
 
-/* The deadline of a head is absolute: it does not start again with each byte. */
-static void wait_for_more(struct http1connection *connection)
+/* The deadline of a head is absolute: it does not start again with each byte. An empty line is not the beginning of a
+ * head yet. */
+static void wait_for_more(struct http1connection *connection, const char *data, size_t length)
 {
+    if (length <= 2 && data[0] == '\r')
+        return;
     connection->head_began = true;
     if (connection->deadline_is != HTTP1CONNECTION_HEAD)
-        set_deadline(connection, connection->server->options.header_timeout, HTTP1CONNECTION_HEAD);
+        http1connection_set_deadline(connection, connection->server->options.header_timeout, HTTP1CONNECTION_HEAD);
 }
 
 static size_t consume_head(struct iostream *stream, int error, const char *data, size_t length, void *arg)
@@ -333,7 +332,7 @@ static size_t consume_head(struct iostream *stream, int error, const char *data,
     struct httprequest *request;
 
     if (error < 0) {
-        input_ended(connection, error);
+        http1connection_input_ended(connection, error);
         return length;
     }
     request = httpserverlayer_take_request(connection->server);
@@ -343,63 +342,105 @@ static size_t consume_head(struct iostream *stream, int error, const char *data,
     }
     int size = http1parser_parse_request(data, length, &connection->server->limits, &connection->scan, &request->head);
     if (size > 0) {
+        connection->behind = length > (size_t)size;
         take_head(connection, request, data, (size_t)size);
         return (size_t)size;
     }
     const char *why = request->head.reason;
-    httpserverlayer_give_request(connection->server, request);
+    httpserverlayer_give_request(request);
     if (size == 0)
-        wait_for_more(connection);
+        wait_for_more(connection, data, length);
     else
-        refuse(connection, -size, why);
+        http1connection_refuse(connection, -size, why);
     return size == 0 ? 0 : length;
+}
+
+static size_t consume_proxy_header(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    struct http1connection *connection = arg;
+    struct httpproxy_address address;
+    int size = error < 0 ? error : httpproxy_parse(data, length, &address);
+
+    if (size == 0)
+        return 0;
+    if (size < 0) {
+        if (error >= 0)
+            iolog_write(IOLOG_GENERAL, IOLOG_INFO, "refused: no PROXY header");
+        iostream_close(stream);
+        return length;
+    }
+    if (address.remote.ss_family != AF_UNSPEC) {
+        connection->proxy = ioalloc(sizeof address);
+        if (connection->proxy == NULL) {
+            iostreamlayer_fail(stream, -ENOMEM);
+            return length;
+        }
+        *connection->proxy = address;
+    }
+    iostream_set_consumer(stream, consume_head, connection);
+    return (size_t)size;
 }
 
 /* Life. */
 
+/* The client takes nothing: over. It has taken something since, or there is something to wait for: another time. */
 static void deadline_passed(struct deadline *deadline)
 {
     struct http1connection *connection =
         (struct http1connection *)((char *)deadline - offsetof(struct http1connection, deadline));
     const struct httpserver_options *options = &connection->server->options;
-    uint64_t before = connection->unsent;
+    struct iostream *stream = connection->stream;
+    bool watched = connection->deadline_is == HTTP1CONNECTION_WRITE;
 
-    /* The kernel has room for a byte long before it says so. */
-    iostreamlayer_send_output(connection->stream);
-    if (iostream_closed(connection->stream))
+    iostreamlayer_send_output(stream); /* the kernel has room for a byte long before it says so */
+    if (iostream_closed(stream))
         return;
-    connection->unsent = iostream_pending(connection->stream);
-    if (connection->unsent > 0 && connection->unsent != before)
-        set_deadline(connection, options->body_timeout, HTTP1CONNECTION_OTHER); /* slow, but it reads */
-    else if (connection->in_work || (is_idle(connection) && connection->unsent != before))
-        set_deadline(connection, options->idle_timeout, HTTP1CONNECTION_IDLE);
-    else if (connection->finishing || is_idle(connection))
-        iostream_close(connection->stream);
-    else
-        refuse(connection, 408, "the request did not come in time");
+    if (iostream_pending(stream) > 0) {
+        uint64_t sent = count_sent(connection);
+        if (watched && sent == connection->sent) {
+            iostream_close(stream);
+            return;
+        }
+        connection->deadline_is = HTTP1CONNECTION_IDLE;
+        http1connection_watch_sending(connection);
+    } else if (connection->in_work || (watched && is_idle(connection))) {
+        http1connection_set_deadline(connection, options->idle_timeout, HTTP1CONNECTION_IDLE);
+    } else if (connection->request != NULL && connection->request->is_paused) {
+        http1connection_set_deadline(connection, connection->request->reading.timeout, HTTP1CONNECTION_BODY);
+    } else if (connection->finishing || is_idle(connection)) {
+        iostream_close(stream);
+    } else {
+        http1connection_refuse(connection, 408, "the request did not come in time");
+    }
+}
+
+/* Out of the server's sight. */
+static void forget(struct http1connection *connection)
+{
+    deadline_clear(&connection->deadline);
+    httpserverlayer_remove(connection->server, connection);
+    ioalloc_free(connection->proxy);
 }
 
 static void connection_closed(struct iostream *stream, int error, void *arg)
 {
     struct http1connection *connection = arg;
     struct httprequest *request = connection->request;
-    struct httpserver *server = connection->server;
 
-    deadline_clear(&connection->deadline);
-    if (request != NULL && !connection->in_work)
-        release_request(connection);
-    if (request != NULL && connection->in_work) {
-        request->connection = NULL;
-        if (request->on_close != NULL)
-            request->on_close(request, request->on_close_arg);
+    if (request != NULL && (!request->is_known || request->left || tell_left(request))) {
+        if (connection->in_work)
+            request->connection = NULL;
+        else
+            release_request(connection);
     }
-    httpserverlayer_remove(server, connection);
+    forget(connection);
     ioalloc_free(connection);
 }
 
 bool http1connection_begin(struct httpserver *server, struct iostream *stream)
 {
     struct http1connection *connection = ioalloc_zeroed(sizeof *connection);
+    iostream_consumer_fn *consumer = server->options.proxy_protocol ? consume_proxy_header : consume_head;
 
     if (connection == NULL) {
         iostream_close(stream);
@@ -407,11 +448,12 @@ bool http1connection_begin(struct httpserver *server, struct iostream *stream)
     }
     connection->stream = stream;
     connection->server = server;
+    connection->since = deadline_now(server->loop);
     httpserverlayer_add(server, connection);
     iostream_set_close_callback(stream, connection_closed, connection);
-    set_deadline(connection, server->options.header_timeout, HTTP1CONNECTION_HEAD);
+    http1connection_set_deadline(connection, server->options.header_timeout, HTTP1CONNECTION_HEAD);
     if (!iostream_closed(stream))
-        return iostream_set_consumer(stream, consume_head, connection) == 0;
+        return iostream_set_consumer(stream, consumer, connection) == 0;
     return false;
 }
 
@@ -423,4 +465,21 @@ void http1connection_finish(struct http1connection *connection)
         linger(connection);
     else
         iostream_close(connection->stream);
+}
+
+struct iostream *http1connection_detach(struct httprequest *request)
+{
+    struct http1connection *connection = request->connection;
+    struct iostream *stream = connection->stream;
+
+    iostream_set_consumer(stream, NULL, NULL);
+    iostream_set_close_callback(stream, NULL, NULL);
+    stream->half_close = false;
+    request->status = 101;
+    release_request(connection);
+    forget(connection);
+    connection->detached = true;
+    if (!connection->serving)
+        ioalloc_free(connection);
+    return stream;
 }

@@ -1,48 +1,104 @@
 /* Internal: http1connection.h, one connection of an HTTP/1.1 server: from bytes to requests, from answers to bytes.
  *
- * A connection is in one of six states, which is which consumer its stream has: a head is read (and between requests
- * waited for) · a body is read · a request is in work (no consumer: the client's next bytes wait in the kernel) · its
- * answer is long, and waits for the client to read it (none either) · what still comes is dropped, so that the last
- * answer is not lost to a reset · closed. In each it has a deadline, but while its own program works on a request.
+ * What a connection does is which consumer its stream has: a PROXY header is read · a head is read, and between requests
+ * waited for · a body is read (http1body.c) · a body is paused (no consumer) · a request is in work, and nothing is read
+ * but that the client leaves · its answer is long, and waits for the client to read it (none) · what still comes is
+ * dropped, so that the last answer is not lost to a reset. In each it has a deadline, but while its own program works.
  *
- * Lifetime: from the accepted stream to its close callback. */
+ * Lifetime: from the accepted stream to its close callback, or to detach. */
 #ifndef HTTPSERVER_HTTP1CONNECTION_H
 #define HTTPSERVER_HTTP1CONNECTION_H
 
+#include <netinet/in.h>
+
 #include "httpserver/http1parser.h"
+#include "httpserver/httpchunked.h"
+#include "httpserver/httpheaders.h"
+#include "httpserver/httpproxy.h"
 #include "httpserver/httpserver.h"
 #include "ioloop/deadlines.h"
 #include "ioloop/iobuffer.h"
 #include "ioloop/iostream.h"
 
-#define HTTP1CONNECTION_SHORT_HEAD   1024 /* one that needs no memory of its own */
-#define HTTP1CONNECTION_LONGEST_TYPE 256  /* of a Content-Type */
+#define HTTP1CONNECTION_SHORT_HEAD 1024    /* one that needs no memory of its own */
+#define HTTP1CONNECTION_UNSENT     262144u /* with more of its answers unread, a client's next request has to wait */
 
-enum http1connection_deadline { HTTP1CONNECTION_HEAD, HTTP1CONNECTION_IDLE, HTTP1CONNECTION_OTHER };
+enum http1connection_deadline {
+    HTTP1CONNECTION_HEAD,
+    HTTP1CONNECTION_IDLE,
+    HTTP1CONNECTION_BODY,
+    HTTP1CONNECTION_WRITE,
+    HTTP1CONNECTION_LINGER,
+};
 
 struct http1connection {
     struct iostream *stream;
     struct httpserver *server;
     struct http1connection *next, **link; /* of the server's connections */
     struct deadline deadline;
-    struct httprequest *request; /* whose body is read, or that is in work; NULL: none */
-    struct http1parser_scan scan;
-    enum http1connection_deadline deadline_is;
-    uint64_t unsent; /* bytes, when the client was last seen to be slow; 0: it is not */
-    uint32_t dropped;
-    bool head_began;
-    bool in_work;
-    bool finishing; /* no further request is read */
+    struct httprequest *request;     /* whose body is read, or that is in work; NULL: none */
+    struct httpproxy_address *proxy; /* what the PROXY header said; NULL: nothing */
+    uint64_t sent; /* while the client is slow: what it had taken of the answer when last looked at */
+    union {
+        struct http1parser_scan scan; /* while a head is read */
+        uint32_t dropped;             /* while it is waited for to close: bytes that came */
+    };
+    uint32_t since; /* the tick of its beginning */
+    uint32_t requests;
+    uint8_t deadline_is;
+    bool head_began : 1;
+    bool in_work : 1;
+    bool serving : 1;   /* on_request is on the stack */
+    bool behind : 1;    /* there were bytes behind the request */
+    bool finishing : 1; /* no further request is read */
+    bool detached : 1;  /* gone when on_request returns */
 };
 
 struct httprequest {
+    /* Zeroed for each request. */
     struct http1connection *connection; /* NULL: the client has left */
-    struct httprequest *next_spare;
     httprequest_close_fn *on_close;
     void *on_close_arg;
-    char *bytes; /* of the head: a copy, which is in short_head if it fits */
-    struct iobuffer *body;
+    void *arg;
+    char *bytes;        /* of the head: a copy, which is in short_head if it fits */
+    uint64_t handed;    /* bytes of the answer given to the stream */
+    uint64_t body_sent; /* bytes of its body, and of those that have yet to come by its Content-Length */
+    uint64_t body_left;
+    uint16_t status;
+    bool is_known : 1; /* the program has seen it */
+    bool has_body : 1;
+    bool is_whole : 1; /* its body is through */
+    bool is_paused : 1;
+    bool left : 1;      /* the program was told so */
+    bool head_sent : 1; /* of the answer */
+    bool in_chunks : 1; /* the answer's body: in chunks, by its length, else until the end; or there is none */
+    bool by_length : 1;
+    bool without_body : 1;
+    bool keep_alive : 1; /* behind the answer */
+    bool has_remote_ip : 1;
+
+    /* Set for each request. */
+    struct httpserver *server;
+    int64_t began; /* when its head was there, on the loop's clock; nanoseconds */
     struct http1parser_request head;
+
+    /* Zeroed for each that has a body. */
+    struct {
+        httprequest_data_fn *on_data; /* NULL: it is collected */
+        void *on_data_arg;
+        uint64_t received;
+        uint64_t most;
+        double timeout;
+        uint32_t began; /* the tick; later by as long as it was paused */
+        uint32_t paused_at;
+        struct httpheaders trailers;
+        struct httpchunked chunked;
+    } reading;
+
+    /* Kept from request to request. */
+    struct httprequest *next_spare;
+    struct iobuffer *body; /* empty between requests, and not large */
+    char remote_ip[INET6_ADDRSTRLEN];
     struct http1parser_header headers[HTTP1PARSER_MAX_HEADERS];
     char short_head[HTTP1CONNECTION_SHORT_HEAD];
 };
@@ -53,8 +109,47 @@ bool http1connection_begin(struct httpserver *server, struct iostream *stream);
 /* The server closes: at once where nothing is under way, else after the answer. */
 void http1connection_finish(struct http1connection *connection);
 
-/* Sends a complete answer and ends the request. What it is given is fit to be sent. */
-int http1connection_answer(struct http1connection *connection, int status, const char *content_type, const void *body,
-                           size_t length);
+/* Could it be closed to make room, with nothing lost but a wait? */
+bool http1connection_is_idle(const struct http1connection *connection);
+
+/* For http1body.c and http1answer.c. */
+
+void http1connection_set_deadline(struct http1connection *connection, double seconds,
+                                  enum http1connection_deadline what);
+
+/* Answers with an error and ends. what for goes to the log. */
+void http1connection_refuse(struct http1connection *connection, int status, const char *why);
+
+/* No more will come from the client. */
+void http1connection_input_ended(struct http1connection *connection, int error);
+
+/* The body is through, or there is none: on_request. */
+void http1connection_serve(struct http1connection *connection);
+
+/* The answer is through: the request ends, and the next is read, or the connection ends. */
+void http1connection_end_request(struct httprequest *request);
+
+/* Begins to watch a client that has not taken all of an answer. */
+void http1connection_watch_sending(struct http1connection *connection);
+
+struct iostream *http1connection_detach(struct httprequest *request);
+
+/* http1body.c */
+
+/* Between head and on_request, of a request that has a body. */
+void http1body_begin(struct http1connection *connection);
+void http1body_pause(struct httprequest *request);
+void http1body_resume(struct httprequest *request);
+
+/* http1answer.c: what httprequest.h says. content_type instead of headers, or NULL. */
+int http1answer_whole(struct httprequest *request, int status, const char *reason, const char *content_type,
+                      const struct httpheaders *headers, const void *body, size_t length);
+int http1answer_begin(struct httprequest *request, int status, const char *reason, const struct httpheaders *headers,
+                      const void *body, size_t length, iostream_write_fn *callback, void *arg);
+int http1answer_write(struct httprequest *request, const void *data, size_t length, iostream_write_fn *callback,
+                      void *arg);
+int http1answer_write_file(struct httprequest *request, int file, off_t offset, uint64_t length,
+                           iostream_write_fn *callback, void *arg);
+int http1answer_finish(struct httprequest *request);
 
 #endif

@@ -1,10 +1,13 @@
 #include "httpserver/httprequest.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
 #include "httpserver/http1connection.h"
+#include "httpserver/httpproxy.h"
 #include "httpserver/httpserverlayer.h"
+#include "ioloop/ioalloc.h"
 
 /* What follows a slice in the head is a delimiter, which nobody needs any more: it becomes the NUL. */
 static const char *text(const struct httprequest *request, struct http1parser_slice slice)
@@ -96,21 +99,143 @@ const char *httprequest_header(const struct httprequest *request, const char *na
     return NULL;
 }
 
+const char *httprequest_host(const struct httprequest *request)
+{
+    return request->head.host.length > 0 ? text(request, request->head.host) : "";
+}
+
 const void *httprequest_body(const struct httprequest *request, size_t *length)
 {
     *length = iobuffer_length(request->body);
     return iobuffer_data(request->body);
 }
 
+const struct httpheaders *httprequest_trailers(const struct httprequest *request)
+{
+    const struct httpheaders *trailers = &request->reading.trailers;
+
+    return request->has_body && httpheaders_count(trailers) > 0 ? trailers : NULL;
+}
+
+/* Who asks. */
+
 socklen_t httprequest_remote_address(const struct httprequest *request, struct sockaddr_storage *address)
 {
     socklen_t length = sizeof *address;
 
     memset(address, 0, sizeof *address);
-    if (request->connection == NULL ||
-        getpeername(iostream_fd(request->connection->stream), (struct sockaddr *)address, &length) < 0)
+    if (request->connection == NULL)
+        return 0;
+    if (request->connection->proxy != NULL) {
+        *address = request->connection->proxy->remote;
+        return request->connection->proxy->length;
+    }
+    if (getpeername(iostream_fd(request->connection->stream), (struct sockaddr *)address, &length) < 0)
         return 0;
     return length;
+}
+
+/* All values of a name as one list; NULL without any, or without memory. *list: what they were joined in, to be freed. */
+static const char *join(const struct httprequest *request, const char *name, struct iobuffer **list)
+{
+    const char *only = NULL, *each, *value;
+    size_t length = strlen(name), count = 0;
+
+    for (size_t i = 0; httprequest_header_at(request, i, &each, &value); i++) {
+        if (request->head.headers[i].name.length != length || !is_same_name(each, name, length))
+            continue;
+        only = value;
+        count++;
+        if (iobuffer_append(list, value, strlen(value)) < 0 || iobuffer_append(list, ",", 1) < 0)
+            return NULL;
+    }
+    if (count < 2)
+        return only;
+    char *joined = (*list)->bytes + (*list)->start;
+    joined[(*list)->length - 1] = '\0';
+    return joined;
+}
+
+static bool find_forwarded_ip(const struct httprequest *request, char place[INET6_ADDRSTRLEN])
+{
+    const char *const *trusted = request->server->options.trusted_downstream;
+    size_t count = 0;
+    struct iobuffer *list = NULL;
+
+    while (trusted != NULL && trusted[count] != NULL)
+        count++;
+    const char *forwarded_for = join(request, "X-Forwarded-For", &list);
+    bool found =
+        httpproxy_forwarded_ip(forwarded_for, httprequest_header(request, "X-Real-Ip"), trusted, count, place);
+    iobuffer_free(&list);
+    return found;
+}
+
+/* Of no use to a program that has no client any more; it is for logs then. */
+static void find_socket_ip(const struct httprequest *request, char place[INET6_ADDRSTRLEN])
+{
+    struct sockaddr_storage address;
+
+    place[0] = '\0';
+    if (httprequest_remote_address(request, &address) == 0)
+        return;
+    if (address.ss_family == AF_UNIX)
+        memcpy(place, "0.0.0.0", sizeof "0.0.0.0");
+    else if (address.ss_family == AF_INET)
+        inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)&address)->sin_addr, place, INET6_ADDRSTRLEN);
+    else if (address.ss_family == AF_INET6)
+        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)(void *)&address)->sin6_addr, place, INET6_ADDRSTRLEN);
+}
+
+/* Found when first asked for: it takes a system call. */
+const char *httprequest_remote_ip(const struct httprequest *request)
+{
+    struct httprequest *ours = (struct httprequest *)request;
+
+    if (request->has_remote_ip)
+        return request->remote_ip;
+    if (!request->server->options.xheaders || !find_forwarded_ip(request, ours->remote_ip))
+        find_socket_ip(request, ours->remote_ip);
+    ours->has_remote_ip = true;
+    return request->remote_ip;
+}
+
+const char *httprequest_protocol(const struct httprequest *request)
+{
+    const char *scheme = NULL;
+    struct iobuffer *list = NULL;
+
+    if (request->server->options.xheaders) {
+        const char *forwarded = join(request, "X-Forwarded-Proto", &list);
+        scheme = httpproxy_scheme(httprequest_header(request, "X-Scheme"), forwarded);
+        iobuffer_free(&list);
+    }
+    return scheme != NULL ? scheme : request->server->options.protocol;
+}
+
+double httprequest_time(const struct httprequest *request)
+{
+    return (double)(loopmember_now(request->server->loop) - request->began) / 1e9;
+}
+
+struct httpserver *httprequest_server(const struct httprequest *request)
+{
+    return request->server;
+}
+
+struct ioloop *httprequest_loop(const struct httprequest *request)
+{
+    return request->server->loop;
+}
+
+void httprequest_set_arg(struct httprequest *request, void *arg)
+{
+    request->arg = arg;
+}
+
+void *httprequest_arg(const struct httprequest *request)
+{
+    return request->arg;
 }
 
 void httprequest_set_close_callback(struct httprequest *request, httprequest_close_fn *callback, void *arg)
@@ -119,32 +244,92 @@ void httprequest_set_close_callback(struct httprequest *request, httprequest_clo
     request->on_close_arg = arg;
 }
 
-static bool is_content_type(const char *value)
+/* The body on its way. */
+
+void httprequest_stream_body(struct httprequest *request, httprequest_data_fn *callback, void *arg)
 {
-    size_t length = strlen(value);
-
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)value[i];
-
-        if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
-            return false;
-    }
-    return length <= HTTP1CONNECTION_LONGEST_TYPE;
+    request->reading.on_data = callback;
+    request->reading.on_data_arg = arg;
 }
+
+void httprequest_set_max_body(struct httprequest *request, uint64_t bytes)
+{
+    request->reading.most = bytes > 0 ? bytes : request->server->options.max_body;
+}
+
+void httprequest_set_body_timeout(struct httprequest *request, double seconds)
+{
+    request->reading.timeout = seconds > 0 ? seconds : request->server->options.body_timeout;
+}
+
+void httprequest_pause(struct httprequest *request)
+{
+    http1body_pause(request);
+}
+
+void httprequest_resume(struct httprequest *request)
+{
+    http1body_resume(request);
+}
+
+/* Answers. */
 
 int httprequest_reply(struct httprequest *request, int status, const char *content_type, const void *body,
                       size_t length)
 {
-    static const char broken[] = "500: Internal Server Error\n";
-    struct http1connection *connection = request->connection;
+    return http1answer_whole(request, status, NULL, content_type, NULL, body, length);
+}
 
-    if (connection == NULL) {
-        httpserverlayer_give_request(NULL, request);
-        return -EBADF;
-    }
-    if (status < 200 || status > 999 || (content_type != NULL && !is_content_type(content_type))) {
-        http1connection_answer(connection, 500, "text/plain", broken, sizeof broken - 1);
-        return -EINVAL;
-    }
-    return http1connection_answer(connection, status, content_type, body, length);
+int httprequest_answer(struct httprequest *request, int status, const char *reason, const struct httpheaders *headers,
+                       const void *body, size_t length)
+{
+    return http1answer_whole(request, status, reason, NULL, headers, body, length);
+}
+
+int httprequest_write_head(struct httprequest *request, int status, const char *reason,
+                           const struct httpheaders *headers, const void *body, size_t length,
+                           iostream_write_fn *callback, void *arg)
+{
+    return http1answer_begin(request, status, reason, headers, body, length, callback, arg);
+}
+
+int httprequest_write(struct httprequest *request, const void *data, size_t length, iostream_write_fn *callback,
+                      void *arg)
+{
+    return http1answer_write(request, data, length, callback, arg);
+}
+
+int httprequest_write_file(struct httprequest *request, int file, off_t offset, uint64_t length,
+                           iostream_write_fn *callback, void *arg)
+{
+    return http1answer_write_file(request, file, offset, length, callback, arg);
+}
+
+int httprequest_finish(struct httprequest *request)
+{
+    return http1answer_finish(request);
+}
+
+uint64_t httprequest_pending(const struct httprequest *request)
+{
+    return request->connection != NULL ? iostream_pending(request->connection->stream) : 0;
+}
+
+bool httprequest_head_sent(const struct httprequest *request)
+{
+    return request->head_sent;
+}
+
+bool httprequest_left(const struct httprequest *request)
+{
+    return request->connection == NULL || iostream_closed(request->connection->stream);
+}
+
+struct iostream *httprequest_detach(struct httprequest *request)
+{
+    if (httprequest_left(request))
+        return errno = EBADF, NULL;
+    if (request->head_sent || !request->connection->in_work)
+        return errno = EALREADY, NULL;
+    return http1connection_detach(request);
 }

@@ -1,27 +1,41 @@
-/* httprequest.h: a request that a server has received, and its answer; tornado.httputil.HTTPServerRequest.
+/* httprequest.h: a request that a server has received, and its answer; tornado.httputil.HTTPServerRequest and
+ * HTTPConnection.
  *
  *     static void on_request(struct httprequest *request, void *arg)
  *     {
  *         httprequest_reply(request, 200, "text/plain", "Hello, world", 12);
  *     }
  *
- * Lifetime: from on_request until it is answered; also when its client has left meanwhile, and then answering it only
- *     ends it. Texts are the request's, terminated by NUL, and valid as long as it is. They hold no NUL themselves.
+ * Lifetime: from on_head or on_request until it has been answered whole, also when its client has left meanwhile: then
+ *     what is sent is dropped, and the end of the answer only ends the request. One whose client leaves before
+ *     on_request ends by itself, after its close callback. Texts are the request's, terminated by NUL, and valid as
+ *     long as it is. They hold no NUL themselves.
+ * Errors: of a call that sends: -EBADF the client has left; -EINVAL what it is given cannot be sent in HTTP, and
+ *     nothing was; -EALREADY the head of the answer has gone. The connection is closed by -EMSGSIZE, the body is not as
+ *     long as its Content-Length said, -ENOBUFS, the client does not read, and max_unsent bytes wait, and -ENOMEM.
  * Threads: the loop's. */
 #ifndef HTTPSERVER_HTTPREQUEST_H
 #define HTTPSERVER_HTTPREQUEST_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
+#include "httpserver/httpheaders.h"
 #include "ioloop/ioapi.h"
+#include "ioloop/iostream.h"
 
 IOAPI_BEGIN
 
 struct httprequest;
+struct httpserver;
 
 typedef void httprequest_close_fn(struct httprequest *request, void *arg);
+typedef void httprequest_data_fn(struct httprequest *request, const void *data, size_t length, void *arg);
+
+/* What was asked. */
 
 /* As they came: nothing is decoded. path and query are parts of the target, not terminated; the query is what follows
  * the first "?", NULL without one. */
@@ -39,20 +53,86 @@ int httprequest_minor_version(const struct httprequest *request);
 const char *httprequest_header(const struct httprequest *request, const char *name);
 bool httprequest_header_at(const struct httprequest *request, size_t index, const char **name, const char **value);
 
+/* The Host header, with its port; "" without one, as only HTTP/1.0 may be. */
+const char *httprequest_host(const struct httprequest *request);
+
+/* In on_request: the body, unless it was streamed, and the trailers of one that came in chunks (NULL: none). */
 const void *httprequest_body(const struct httprequest *request, size_t *length);
+const struct httpheaders *httprequest_trailers(const struct httprequest *request);
 
-/* Where it came from; AF_UNSPEC when that is not known. */
+/* Who asks. The address is that of the connection, or of the PROXY header; AF_UNSPEC when it is not known. remote_ip
+ * is that as text, or what a proxy says with xheaders: "0.0.0.0" over a Unix socket, "" when it is not known. protocol
+ * is "http" or "https". */
 socklen_t httprequest_remote_address(const struct httprequest *request, struct sockaddr_storage *address);
+const char *httprequest_remote_ip(const struct httprequest *request);
+const char *httprequest_protocol(const struct httprequest *request);
 
-/* Told when the client leaves before the answer; the request has to be answered all the same. */
+/* Seconds since its head was there. */
+double httprequest_time(const struct httprequest *request);
+
+struct httpserver *httprequest_server(const struct httprequest *request);
+struct ioloop *httprequest_loop(const struct httprequest *request);
+
+/* The program's own. */
+void httprequest_set_arg(struct httprequest *request, void *arg);
+void *httprequest_arg(const struct httprequest *request);
+
+/* Told once when the client leaves before the answer is whole. One that only stops sending is told as having left too
+ * while it waits for the answer, as the two cannot be told apart; what is sent may still reach it. */
 void httprequest_set_close_callback(struct httprequest *request, httprequest_close_fn *callback, void *arg);
 
-/* Answers with a complete response, and ends the request, whatever is returned. content_type NULL: none is sent. The
- * body of an answer to HEAD, and of 204, 205 and 304, is left out. -EBADF, or what the kernel said: the client has
- * left. -EINVAL: the status is not in 200 to 999, or content_type is over 256 bytes or has some that a header cannot
- * have; the client gets a 500. */
+/* The body on its way; in on_head. */
+
+/* Pieces go to the callback as they come, and are not kept; on_request follows the last. */
+void httprequest_stream_body(struct httprequest *request, httprequest_data_fn *callback, void *arg);
+
+/* Instead of the server's, for this request; 0: the server's. */
+void httprequest_set_max_body(struct httprequest *request, uint64_t bytes);
+void httprequest_set_body_timeout(struct httprequest *request, double seconds);
+
+/* Until resume, later or inside the callback too, no piece is handed over and the client is held back by the kernel's
+ * window. */
+void httprequest_pause(struct httprequest *request);
+void httprequest_resume(struct httprequest *request);
+
+/* Answers. In on_head, or before the body is through, they are early: the rest of the body is dropped, and the
+ * connection closed. The body of an answer to HEAD, and of 204, 205 and 304, is left out, whatever is given. The server
+ * adds Date, Server, Connection and Transfer-Encoding; headers may have the first two and Connection: close, but not
+ * the last. reason NULL: the usual one. */
+
+/* A whole answer, which ends the request, whatever is returned but -EALREADY. After -EINVAL (the status is not in 200 to
+ * 999, content_type, reason or a header cannot be sent) the client gets a 500. */
 int httprequest_reply(struct httprequest *request, int status, const char *content_type, const void *body,
                       size_t length);
+int httprequest_answer(struct httprequest *request, int status, const char *reason, const struct httpheaders *headers,
+                       const void *body, size_t length);
+
+/* An answer by and by: a head, perhaps with the beginning of the body, then pieces, then finish, which ends the request
+ * (also on an error). With a Content-Length among the headers that many bytes have to follow; without one they go in
+ * chunks, or to a client of HTTP/1.0 until the connection closes. The callback (NULL: none) comes when these bytes are
+ * with the kernel, even after finish; its stream is not the program's. */
+int httprequest_write_head(struct httprequest *request, int status, const char *reason,
+                           const struct httpheaders *headers, const void *body, size_t length,
+                           iostream_write_fn *callback, void *arg);
+int httprequest_write(struct httprequest *request, const void *data, size_t length, iostream_write_fn *callback,
+                      void *arg);
+int httprequest_finish(struct httprequest *request);
+
+/* Bytes of a file, which stays the caller's and open until the callback. One that ends sooner closes the connection. */
+int httprequest_write_file(struct httprequest *request, int file, off_t offset, uint64_t length,
+                           iostream_write_fn *callback, void *arg);
+
+/* Bytes of answers on this connection that are not sent yet. */
+uint64_t httprequest_pending(const struct httprequest *request);
+
+/* Has the head of the answer gone, and can anything still be sent? */
+bool httprequest_head_sent(const struct httprequest *request);
+bool httprequest_left(const struct httprequest *request);
+
+/* Leaves HTTP: the connection becomes the caller's, with what the client has sent behind the request unread, and the
+ * request ends. Only in or after on_request, with no head sent. NULL with errno: EBADF the client has left, EALREADY,
+ * and then the request goes on. */
+struct iostream *httprequest_detach(struct httprequest *request);
 
 IOAPI_END
 #endif

@@ -6,26 +6,48 @@
 
 #include "httpserver/http1connection.h"
 #include "httpserver/httpserverlayer.h"
+#include "httpserver/httpescape.h"
 #include "ioloop/ioalloc.h"
+#include "ioloop/iolog.h"
 #include "ioloop/tcpserver.h"
 
 #define MOST_SPARE_REQUESTS 16
+#define MOST_KEPT_BODY      65536u /* memory for a body that a spare request keeps */
+#define MOST_LOOKED_AT      1024   /* connections that might make room */
 
-/* Life. A server is gone when it was closed, its listeners are, and the last connection has ended. */
+/* Life. A server is gone for the program when it was closed, its listeners are, and the last connection has ended; its
+ * memory goes with the last request, which may be one whose client has left. */
 
-static void free_if_done(struct httpserver *server)
+static void free_request(struct httprequest *request)
 {
-    if (server->tcp != NULL || server->connections != NULL)
+    iobuffer_free(&request->body);
+    ioalloc_free(request);
+}
+
+static void free_server(struct httpserver *server)
+{
+    while (server->spare_requests != NULL) {
+        struct httprequest *request = server->spare_requests;
+        server->spare_requests = request->next_spare;
+        free_request(request);
+    }
+    ioloop_release(server->loop);
+    ioalloc_free(server);
+}
+
+/* In the loop: the last connection may have been detached, inside a call of the program's. */
+static void free_if_done(struct looptask *task)
+{
+    struct httpserver *server = (struct httpserver *)((char *)task - offsetof(struct httpserver, task));
+
+    if (server->tcp != NULL || server->connections != NULL || server->told)
         return;
     ioloop_remove_timeout(server->loop, server->close_timeout);
     if (server->options.on_close != NULL)
         server->options.on_close(server, server->arg);
-    while (server->spare_requests != NULL) {
-        struct httprequest *request = server->spare_requests;
-        server->spare_requests = request->next_spare;
-        ioalloc_free(request);
-    }
-    ioalloc_free(server);
+    server->told = true;
+    if (server->request_count == 0)
+        free_server(server);
 }
 
 static void listeners_closed(struct tcpserver *tcp, void *arg)
@@ -34,7 +56,23 @@ static void listeners_closed(struct tcpserver *tcp, void *arg)
 
     server->closing = true; /* also when it was the loop that closed */
     server->tcp = NULL;
-    free_if_done(server);
+    looptask_add(server->loop, &server->task);
+}
+
+/* One more connection waits, and there are as many as there may be. Those that have waited for longest are first in the
+ * list, but for those that have got something to do since. */
+static void make_room(struct tcpserver *tcp, void *arg)
+{
+    struct httpserver *server = arg;
+
+    for (int i = 0; i < MOST_LOOKED_AT && server->connections != NULL; i++) {
+        struct http1connection *connection = server->connections;
+        httpserverlayer_move_last(server, connection);
+        if (http1connection_is_idle(connection)) {
+            iostream_close(connection->stream);
+            return;
+        }
+    }
 }
 
 static void handle_stream(struct tcpserver *tcp, struct iostream *stream, const struct sockaddr *address,
@@ -53,36 +91,61 @@ static void set_defaults(struct httpserver_options *options)
     options->header_timeout = or_default(options->header_timeout, 10);
     options->idle_timeout = or_default(options->idle_timeout, 60);
     options->body_timeout = or_default(options->body_timeout, 20);
+    options->write_timeout = or_default(options->write_timeout, 30);
     options->close_timeout = or_default(options->close_timeout, 10);
+    options->max_age = or_default(options->max_age, 3600);
     if (options->max_body == 0)
         options->max_body = 1u << 20;
-    if (options->max_header == 0)
-        options->max_header = HTTP1PARSER_MAX_HEAD;
+    if (options->max_requests == 0)
+        options->max_requests = 1000;
+    if (options->min_body_rate == 0)
+        options->min_body_rate = 1024;
+    if (options->protocol == NULL)
+        options->protocol = "http";
+}
+
+/* Of a parser that counts in 32 bits. */
+static void set_limits(struct httpserver *server)
+{
+    const struct httpserver_options *options = &server->options;
+    const uint32_t most = 1u << 30;
+
+    server->limits.head = options->max_header < most ? options->max_header : most;
+    server->limits.target = options->max_target < most ? options->max_target : most;
+    server->limits.headers = options->max_headers < most ? options->max_headers : most;
+    double ticks = options->max_age * 1e9 / (double)(1 << DEADLINE_TICK_BITS);
+    server->max_age = ticks < (double)INT32_MAX ? (uint32_t)ticks : INT32_MAX;
 }
 
 struct httpserver *httpserver_new(struct ioloop *loop, httpserver_request_fn *on_request, void *arg,
                                   const struct httpserver_options *options)
 {
     struct httpserver *server = ioalloc_zeroed(sizeof *server);
+    size_t max_unsent = options != NULL && options->max_unsent < SIZE_MAX ? (size_t)options->max_unsent : 0;
 
     if (server == NULL)
         return errno = ENOMEM, NULL;
     if (options != NULL)
         server->options = *options;
     set_defaults(&server->options);
+    server->task.run = free_if_done;
     server->loop = loop;
     server->on_request = on_request;
     server->arg = arg;
-    server->limits.head = server->options.max_header;
+    server->last = &server->connections;
+    set_limits(server);
     server->tcp = tcpserver_new(loop, handle_stream, server,
                                 &(struct tcpserver_options){ .stream.half_close = true,
+                                                             .stream.max_write_buffer_size = max_unsent,
                                                              .max_connections = server->options.max_connections,
+                                                             .on_full = make_room,
                                                              .on_close = listeners_closed });
     if (server->tcp == NULL) {
         int error = errno;
         ioalloc_free(server);
         return errno = error, NULL;
     }
+    ioloop_hold(loop); /* requests may outlive it */
     return server;
 }
 
@@ -140,27 +203,58 @@ size_t httpserver_connections(const struct httpserver *server)
     return server->connection_count;
 }
 
+struct ioloop *httpserver_loop(const struct httpserver *server)
+{
+    return server->loop;
+}
+
+void *httpserver_arg(const struct httpserver *server)
+{
+    return server->arg;
+}
+
 /* For connections. */
+
+static void append(struct httpserver *server, struct http1connection *connection)
+{
+    connection->next = NULL;
+    connection->link = server->last;
+    *server->last = connection;
+    server->last = &connection->next;
+}
+
+static void take_out(struct httpserver *server, struct http1connection *connection)
+{
+    *connection->link = connection->next;
+    if (connection->next != NULL)
+        connection->next->link = connection->link;
+    else
+        server->last = connection->link;
+}
 
 void httpserverlayer_add(struct httpserver *server, struct http1connection *connection)
 {
-    connection->next = server->connections;
-    connection->link = &server->connections;
-    if (connection->next != NULL)
-        connection->next->link = &connection->next;
-    server->connections = connection;
+    append(server, connection);
     server->connection_count++;
 }
 
 void httpserverlayer_remove(struct httpserver *server, struct http1connection *connection)
 {
-    *connection->link = connection->next;
-    if (connection->next != NULL)
-        connection->next->link = connection->link;
+    take_out(server, connection);
     server->connection_count--;
     if (server->closing)
-        free_if_done(server);
+        looptask_add(server->loop, &server->task);
 }
+
+void httpserverlayer_move_last(struct httpserver *server, struct http1connection *connection)
+{
+    if (connection->next == NULL)
+        return;
+    take_out(server, connection);
+    append(server, connection);
+}
+
+/* Requests. */
 
 struct httprequest *httpserverlayer_take_request(struct httpserver *server)
 {
@@ -173,39 +267,93 @@ struct httprequest *httpserverlayer_take_request(struct httpserver *server)
         request = ioalloc(sizeof *request);
         if (request == NULL)
             return NULL;
+        request->body = NULL;
     }
-    memset(request, 0, offsetof(struct httprequest, headers));
+    memset(request, 0, offsetof(struct httprequest, server));
+    request->server = server;
     request->head.headers = request->headers;
     request->head.header_capacity = HTTP1PARSER_MAX_HEADERS;
+    server->request_count++;
     return request;
 }
 
-void httpserverlayer_give_request(struct httpserver *server, struct httprequest *request)
+/* An empty buffer that is not large is kept for the next body. */
+static void forget_body(struct httprequest *request)
 {
-    if (request->bytes != request->short_head)
+    httpheaders_free(&request->reading.trailers);
+    if (request->body != NULL && request->body->capacity > MOST_KEPT_BODY)
+        iobuffer_free(&request->body);
+    else if (request->body != NULL)
+        request->body->start = request->body->length = 0;
+}
+
+void httpserverlayer_give_request(struct httprequest *request)
+{
+    struct httpserver *server = request->server;
+
+    if (request->bytes != request->short_head && request->bytes != NULL)
         ioalloc_free(request->bytes);
-    iobuffer_free(&request->body);
-    if (server == NULL || server->spare_count == MOST_SPARE_REQUESTS) {
-        ioalloc_free(request);
+    if (request->has_body)
+        forget_body(request);
+    server->request_count--;
+    if (server->spare_count < MOST_SPARE_REQUESTS && !server->told) {
+        request->next_spare = server->spare_requests;
+        server->spare_requests = request;
+        server->spare_count++;
         return;
     }
-    request->next_spare = server->spare_requests;
-    server->spare_requests = request;
-    server->spare_count++;
+    free_request(request);
+    if (server->told && server->request_count == 0)
+        free_server(server);
+}
+
+/* The access log. */
+
+static enum iolog_level level_of(int status)
+{
+    return status >= 500 ? IOLOG_ERROR : status >= 400 ? IOLOG_WARNING : IOLOG_INFO;
+}
+
+static void write_access_log(struct httprequest *request)
+{
+    char method[2 * HTTP1PARSER_MAX_METHOD], target[512], ip[64];
+    const char *remote_ip = httprequest_remote_ip(request);
+
+    httpescape_log(httprequest_method(request), request->head.method.length, method, sizeof method);
+    httpescape_log(httprequest_target(request), request->head.target.length, target, sizeof target);
+    httpescape_log(remote_ip, strlen(remote_ip), ip, sizeof ip);
+    iolog_write(IOLOG_ACCESS, level_of(request->status), "%d %s %s (%s) %.2fms", request->status, method, target,
+                ip[0] != '\0' ? ip : "-", httprequest_time(request) * 1e3);
+}
+
+void httpserverlayer_log(struct httprequest *request)
+{
+    struct httpserver *server = request->server;
+
+    if (!request->is_known)
+        return;
+    if (server->options.on_log != NULL)
+        server->options.on_log(request, request->status, request->body_sent, httprequest_time(request), server->arg);
+    else if (iolog_says(level_of(request->status)))
+        write_access_log(request);
 }
 
 /* The tick tells cheaply whether the second can have changed. */
-const char *httpserverlayer_date(struct httpserver *server)
+const char *httpserverlayer_ok(struct httpserver *server)
 {
+    static const char beginning[] = HTTPSERVERLAYER_OK HTTPSERVERLAYER_SERVER HTTPSERVERLAYER_DATE;
     uint32_t tick = deadline_now(server->loop);
 
-    if (tick != server->date_tick || server->date[0] == '\0') {
+    if (tick != server->date_tick || server->ok[0] == '\0') {
         int64_t second = time(NULL);
 
         server->date_tick = tick;
-        if (second != server->date_second || server->date[0] == '\0')
-            httpdate_format(second, server->date);
+        if (second != server->date_second || server->ok[0] == '\0') {
+            memcpy(server->ok, beginning, sizeof beginning);
+            httpdate_format(second, server->ok + HTTPSERVERLAYER_DATE_AT);
+            memcpy(server->ok + HTTPSERVERLAYER_OK_LENGTH - 2, "\r\n", 3);
+        }
         server->date_second = second;
     }
-    return server->date;
+    return server->ok;
 }

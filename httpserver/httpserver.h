@@ -7,11 +7,12 @@
  * closed. Pipelined requests are answered in order, one at a time.
  *
  * Lifetime: httpserver_close, or ioloop_close.
- * Callbacks: on_request for each whole request, whose body has been read.
+ * Callbacks: on_request for each request whose body is through; on_head before that, for one that has a body.
  * Threads: the loop's. Units: seconds, bytes. */
 #ifndef HTTPSERVER_HTTPSERVER_H
 #define HTTPSERVER_HTTPSERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,21 +22,43 @@
 
 IOAPI_BEGIN
 
-struct httpserver;
-
 typedef void httpserver_request_fn(struct httprequest *request, void *arg);
 typedef void httpserver_close_fn(struct httpserver *server, void *arg);
 
+/* A request has been answered; the last that is heard of it. status 0: it was not, as the client left or the program
+ * gave up. */
+typedef void httpserver_log_fn(struct httprequest *request, int status, uint64_t body_bytes, double seconds, void *arg);
+
 /* 0 is the default in every field. */
 struct httpserver_options {
-    double header_timeout;         /* for the whole head, from its first byte, or the connection: 10 s */
-    double idle_timeout;           /* between requests: 60 s */
-    double body_timeout;           /* without a byte of a body that comes, or of a long answer that goes: 20 s */
-    double close_timeout;          /* for requests in work after httpserver_close: 10 s */
-    uint64_t max_body;             /* 1 MiB; beyond, 413 */
-    uint32_t max_header;           /* of a head: 32 KiB; beyond, 431 */
-    size_t max_connections;        /* as in tcpserver.h */
-    httpserver_close_fn *on_close; /* the last connection has ended, and the server is gone when this returns */
+    httpserver_request_fn *on_head; /* NULL: bodies are collected up to max_body */
+    httpserver_log_fn *on_log;      /* NULL: a line to the access log (iolog.h), with everything from outside escaped */
+    httpserver_close_fn *on_close;  /* the last connection has ended, and the server is gone when this returns */
+    bool no_keep_alive;             /* one request a connection */
+
+    /* Limits. */
+    uint32_t max_target;      /* bytes of the request target: 8 KiB; beyond, 414 */
+    uint32_t max_header;      /* of a head: 32 KiB; beyond, 431 */
+    uint32_t max_headers;     /* their number: 100, which is the most; beyond, 431 */
+    uint64_t max_body;        /* 1 MiB; beyond, 413 */
+    uint64_t min_body_rate;   /* bytes/s on the average, from half of body_timeout on: 1 KiB; else 408 */
+    uint64_t max_unsent;      /* of answers to a client that does not read: 16 MiB; then the connection is closed */
+    uint32_t max_requests;    /* on one connection: 1,000 */
+    double max_age;           /* of a connection that is asked for more: 1 h */
+    size_t max_connections;   /* as in tcpserver.h; then the longest idle one is closed, or none accepted */
+
+    /* Deadlines. */
+    double header_timeout; /* for the whole head, from its first byte, or the connection: 10 s; then 408 */
+    double idle_timeout;   /* between requests: 60 s */
+    double body_timeout;   /* without a byte of a body that comes: 20 s; then 408 */
+    double write_timeout;  /* without a byte of an answer that the client reads: 30 s */
+    double close_timeout;  /* for requests in work after httpserver_close: 10 s */
+
+    /* Behind a proxy. */
+    bool xheaders;                          /* believe X-Real-Ip, X-Forwarded-For, X-Scheme and X-Forwarded-Proto */
+    const char *const *trusted_downstream;  /* addresses to pass over in X-Forwarded-For, NULL-terminated; lent */
+    bool proxy_protocol;                    /* each connection begins with a PROXY header, version 1 or 2 */
+    const char *protocol;                   /* "https" behind what ends TLS; "http"; lent */
 };
 
 /* Options are copied; NULL: defaults. NULL with errno on failure. */
@@ -54,6 +77,8 @@ int httpserver_start(struct httpserver *server, int processes, int max_restarts)
 void httpserver_close(struct httpserver *server);
 
 size_t httpserver_connections(const struct httpserver *server);
+struct ioloop *httpserver_loop(const struct httpserver *server);
+void *httpserver_arg(const struct httpserver *server);
 
 IOAPI_END
 #endif

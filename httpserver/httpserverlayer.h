@@ -7,33 +7,49 @@
 #include "ioloop/looptask.h"
 #include "ioloop/tcpserver.h"
 
+/* The beginning of nearly every answer. */
+#define HTTPSERVERLAYER_OK     "HTTP/1.1 200 OK\r\n"
+#define HTTPSERVERLAYER_SERVER "Server: ioloop\r\n"
+#define HTTPSERVERLAYER_DATE   "Date: "
+#define HTTPSERVERLAYER_DATE_AT                                                                                        \
+    (sizeof HTTPSERVERLAYER_OK HTTPSERVERLAYER_SERVER HTTPSERVERLAYER_DATE - 1)
+#define HTTPSERVERLAYER_OK_LENGTH (HTTPSERVERLAYER_DATE_AT + HTTPDATE_LENGTH + 2)
+
 struct httpserver {
+    struct looptask task; /* tells on_close */
     struct ioloop *loop;
     struct tcpserver *tcp; /* NULL: closed */
     httpserver_request_fn *on_request;
     void *arg;
     struct httpserver_options options;
     struct http1parser_limits limits;
-    struct http1connection *connections;
+    struct http1connection *connections, **last; /* the one that has been idle for longest first */
     size_t connection_count;
+    size_t request_count; /* that are not released, of clients that have left too */
     struct httprequest *spare_requests;
     unsigned spare_count;
+    uint32_t max_age; /* ticks */
     uint64_t close_timeout;
     bool closing;
+    bool told;          /* on_close has been called */
     uint32_t date_tick; /* in which the clock was looked at for the date */
     int64_t date_second;
-    char date[HTTPDATE_LENGTH + 1];
+    char ok[HTTPSERVERLAYER_OK_LENGTH + 1]; /* status line, Server and Date */
 };
 
-/* Its connections come and go. */
+/* Its connections come, go, and become idle: then they are the last to be closed for room. */
 void httpserverlayer_add(struct httpserver *server, struct http1connection *connection);
 void httpserverlayer_remove(struct httpserver *server, struct http1connection *connection);
+void httpserverlayer_move_last(struct httpserver *server, struct http1connection *connection);
 
 /* A request with nothing in it; NULL: no memory. */
 struct httprequest *httpserverlayer_take_request(struct httpserver *server);
-void httpserverlayer_give_request(struct httpserver *server, struct httprequest *request);
+void httpserverlayer_give_request(struct httprequest *request);
 
-/* The Date of now, formatted once a second. */
-const char *httpserverlayer_date(struct httpserver *server);
+/* The end of a request that the program has heard of. */
+void httpserverlayer_log(struct httprequest *request);
+
+/* The beginning of an answer with the Date of now, formatted once a second. */
+const char *httpserverlayer_ok(struct httpserver *server);
 
 #endif

@@ -140,6 +140,28 @@ static inline void iostreamlayer_begin_cork(struct iostream *stream)
 
 void iostreamlayer_flush_cork(struct iostream *stream);
 
+/* Offers the kernel what a cork of the loop holds of this stream, if it does; the cork goes on. */
+void iostreamlayer_flush_now(struct iostream *stream);
+
+/* Where so many bytes can be put that are written to the stream: in the cork; NULL: they have to be written. Then
+ * put_in_cork counts those that were put there, which may be less. */
+static inline char *iostreamlayer_cork_place(struct iostream *stream, size_t size)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
+    if (cork->owner != stream || size > cork->room || stream->output != NULL || stream->extras != NULL)
+        return NULL;
+    return cork->bytes + cork->used;
+}
+
+static inline void iostreamlayer_put_in_cork(struct iostream *stream, size_t size)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
+    cork->used += size;
+    cork->room -= size;
+}
+
 /* What the kernel answered when it was given the cork. */
 void iostreamlayer_settle_cork(struct iostream *stream, ssize_t sent);
 

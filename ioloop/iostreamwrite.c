@@ -256,7 +256,7 @@ void iostream_cork(struct iostream *stream)
 }
 
 /* What the loop's cork holds was written first. */
-static void flush_own_cork(struct iostream *stream)
+void iostreamlayer_flush_now(struct iostream *stream)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
 
@@ -268,7 +268,7 @@ void iostream_uncork(struct iostream *stream)
 {
     if (stream->is_closed || !is_corked_by_program(stream) || --stream->extras->corks > 0)
         return;
-    flush_own_cork(stream);
+    iostreamlayer_flush_now(stream);
     if (!stream->is_closed)
         iostreamlayer_send_output(stream);
 }
@@ -455,6 +455,17 @@ int iostream_write(struct iostream *stream, const void *data, size_t length, ios
     return iostream_writev(stream, &vector, length > 0, callback, arg);
 }
 
+/* What the cork holds was written before the segment that waits now; it goes with its beginning where that follows at
+ * once. */
+static void flush_cork_before_segment(struct iostream *stream, bool at_once)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct iovec vector = { cork->bytes, cork->used };
+
+    if (cork->owner == stream && cork->used > 0)
+        iostreamlayer_settle_cork(stream, iostreamlayer_transport_write(stream, &vector, 1, at_once));
+}
+
 /* A segment of its own, behind everything that was written before. */
 static int write_segment(struct iostream *stream, struct iooutput_segment *segment)
 {
@@ -463,8 +474,9 @@ static int write_segment(struct iostream *stream, struct iooutput_segment *segme
         return -ENOMEM;
     }
     bool was_empty = stream->output->pending == 0;
+    bool is_next = was_empty && segment->left > 0 && may_send(stream) && !is_corked_by_program(stream);
     iooutput_append(stream->output, segment);
-    flush_own_cork(stream);
+    flush_cork_before_segment(stream, is_next);
     if (!stream->is_closed && was_empty && may_send(stream))
         iostreamlayer_send_output(stream);
     else

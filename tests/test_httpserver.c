@@ -123,16 +123,41 @@ static void the_server_pauses_at_max_connections(void **state)
     struct httpscene_client *first = begin(&scene, &(struct httpserver_options){ .max_connections = 2 });
     struct httpscene_client *second = httpscene_connect(&scene), *third = httpscene_connect(&scene);
 
-    httpscene_put(&scene, first, GET("/1"));
-    httpscene_put(&scene, second, GET("/2"));
+    httpscene_put(&scene, first, GET("/later"));
+    httpscene_put(&scene, second, GET("/later"));
     httpscene_put(&scene, third, GET("/3"));
-    httpscene_expect(&scene, first, 200, "GET /1");
-    httpscene_expect(&scene, second, 200, "GET /2");
     httpscene_expect_nothing(&scene, third);
     assert_int_equal(httpserver_connections(scene.server), 2);
-    httpscene_hang_up(first);
+    httpscene_reset(first);
     httpscene_expect(&scene, third, 200, "GET /3");
     assert_int_equal(httpserver_connections(scene.server), 2);
+    httpscene_close(&scene);
+}
+
+/* The one that has been idle for longest has to go. */
+static void an_idle_connection_makes_room_for_a_new_one(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *first = begin(&scene, &(struct httpserver_options){ .max_connections = 3 });
+    struct httpscene_client *second = httpscene_connect(&scene), *busy = httpscene_connect(&scene);
+
+    httpscene_put(&scene, busy, GET("/later"));
+    httpscene_put(&scene, first, GET("/1"));
+    httpscene_put(&scene, second, GET("/2"));
+    httpscene_expect(&scene, first, 200, "GET /1");
+    httpscene_expect(&scene, second, 200, "GET /2");
+    httpscene_pass(&scene, 1);
+    httpscene_put(&scene, first, GET("/1"));
+    httpscene_expect(&scene, first, 200, "GET /1");
+    struct httpscene_client *fourth = httpscene_connect(&scene);
+    httpscene_put(&scene, fourth, GET("/4"));
+    httpscene_expect(&scene, fourth, 200, "GET /4");
+    httpscene_expect_end(&scene, second);
+    httpscene_put(&scene, first, GET("/1"));
+    httpscene_expect(&scene, first, 200, "GET /1");
+    assert_int_equal(httpserver_connections(scene.server), 3);
+    httpscene_answer_next(&scene);
+    httpscene_expect(&scene, busy, 200, "later");
     httpscene_close(&scene);
 }
 
@@ -430,8 +455,6 @@ static void a_loop_may_be_closed_in_on_close(void **state)
     scene.on_close = close_loop;
     scene.on_request = close_now;
     httpscene_put(&scene, client, "GET / HTTP/1.0\r\n\r\n");
-    httpscene_settle(&scene);
-    httpscene_hang_up(client);
     assert_int_equal(ioloop_start(scene.loop), 0);
     scene.loop = NULL;
     assert_int_equal(scene.closed, 1);
@@ -588,6 +611,12 @@ static void limits_may_be_as_large_as_one_likes(void **state)
                                                                                   .header_timeout = 1e300,
                                                                                   .idle_timeout = 1e300,
                                                                                   .body_timeout = 1e300,
+                                                                                  .write_timeout = 1e300,
+                                                                                  .max_age = 1e300,
+                                                                                  .max_target = UINT32_MAX,
+                                                                                  .max_headers = UINT32_MAX,
+                                                                                  .max_requests = UINT32_MAX,
+                                                                                  .max_unsent = UINT64_MAX,
                                                                                   .close_timeout = 1e300 });
 
     httpscene_put(&scene, client, "GET /1 HTTP/1.1\r\nHo");
@@ -607,6 +636,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(serves_listeners_from_elsewhere_and_what_was_bound),
     cmocka_unit_test(a_server_that_closes_takes_no_listeners),
     cmocka_unit_test(the_server_pauses_at_max_connections),
+    cmocka_unit_test(an_idle_connection_makes_room_for_a_new_one),
     cmocka_unit_test(the_date_is_right_and_changes_each_second),
     cmocka_unit_test(the_date_is_that_of_now),
     cmocka_unit_test(closing_ends_idle_connections_at_once),

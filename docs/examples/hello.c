@@ -1,4 +1,4 @@
-/* hello: a page from an HTTP server, by one process or several.
+/* hello: a page from a web application, by one process or several.
  *
  *     hello [--port=N] [--processes=N]        port 8888; 0: any. One process; 0: one a core */
 #include <signal.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <httpserver/httpserver.h>
+#include <httpserver/web.h>
 #include <ioloop/ioloop.h>
 
 static const char page[] =
@@ -20,28 +20,28 @@ static const char page[] =
     "<p>Its source is <code>docs/examples/hello.c</code>. <code>/plain</code> is\n"
     "<a href=\"/plain\">the short version</a>.</p></body></html>\n";
 
-static void on_request(struct httprequest *request, void *arg)
+static void get_page(struct web_request *request)
 {
-    const char *method = httprequest_method(request);
-
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-        httprequest_reply(request, 405, "text/plain", "405: Method Not Allowed\n", 24);
-    else if (httprequest_path_is(request, "/"))
-        httprequest_reply(request, 200, "text/html; charset=utf-8", page, sizeof page - 1);
-    else if (httprequest_path_is(request, "/plain"))
-        httprequest_reply(request, 200, "text/plain", "Hello, world", 12);
-    else
-        httprequest_reply(request, 404, "text/plain", "404: Not Found\n", 15);
+    web_write(request, page);
 }
 
-static void on_close(struct httpserver *server, void *arg)
+static void get_plain(struct web_request *request)
+{
+    web_set_header(request, "Content-Type", "text/plain");
+    web_write(request, "Hello, world");
+}
+
+static const struct web_handler page_handler = { .get = get_page, .head = get_page };
+static const struct web_handler plain_handler = { .get = get_plain, .head = get_plain };
+
+static void on_close(struct httpserver *server, void *app)
 {
     ioloop_stop(ioloop_current());
 }
 
-static void on_sigterm(int signal_number, void *server)
+static void on_sigterm(int signal_number, void *app)
 {
-    httpserver_close(server); /* finishes what is in flight, then calls on_close */
+    web_application_close(app); /* finishes what is in flight, then calls on_close */
 }
 
 static int usage(void)
@@ -69,11 +69,14 @@ int main(int argc, char **argv)
             return usage();
     }
     struct ioloop *loop = ioloop_current();
-    struct httpserver *server =
-        loop != NULL ? httpserver_new(loop, on_request, NULL, &(struct httpserver_options){ .on_close = on_close })
-                     : NULL;
-    if (server == NULL)
+    const struct web_route routes[] = { { .pattern = "/", .handler = &page_handler },
+                                        { .pattern = "/plain", .handler = &plain_handler },
+                                        { 0 } };
+    struct web_application *app =
+        web_application_new(routes, &(struct web_settings){ .loop = loop, .server.on_close = on_close });
+    if (app == NULL)
         return perror("hello"), 1;
+    struct httpserver *server = web_application_server(app);
     port = httpserver_bind(server, port, &(struct netutil_bind_options){ .address = "127.0.0.1" });
     if (port < 0)
         return fprintf(stderr, "hello: %s\n", ioloop_strerror(port)), 1;
@@ -81,9 +84,9 @@ int main(int argc, char **argv)
     fflush(stdout);
     int error = httpserver_start(server, processes, 0);
     if (error == 0)
-        error = ioloop_add_signal(loop, SIGTERM, on_sigterm, server);
+        error = ioloop_add_signal(loop, SIGTERM, on_sigterm, app);
     if (error == 0)
-        error = ioloop_add_signal(loop, SIGINT, on_sigterm, server);
+        error = ioloop_add_signal(loop, SIGINT, on_sigterm, app);
     if (error == 0)
         error = ioloop_start(loop);
     ioloop_close(loop, false);

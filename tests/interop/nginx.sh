@@ -13,7 +13,7 @@ PATH=$PATH:/usr/sbin
 # The ports are those of the file, moved to free ones: tests run beside each other.
 pids=
 stop_all() {
-    [ ! -e "$folder/nginx.pid" ] || kill "$(cat "$folder/nginx.pid")" 2> /dev/null || :
+    nginx_pid=$(cat "$folder/nginx.pid" 2> /dev/null) && kill "$nginx_pid" 2> /dev/null || :
     for each in $pids; do kill $each 2> /dev/null || :; done
 }
 trap 'stop_all; wait; rm -rf "$folder"' EXIT
@@ -32,6 +32,7 @@ front=$port
 kill -TERM $pid; wait $pid || :; pid=
 sed -i "s/127\.0\.0\.1:8080;/127.0.0.1:$front;/" "$conf"
 mkdir -p "$folder/html/static" "$folder/logs"
+chmod 755 "$folder" # its workers are somebody else
 echo 'static' > "$folder/html/static/a.txt"
 nginx -p "$folder" -c "$conf" > "$folder/log" 2>&1 || fail "nginx: $(cat "$folder/log")"
 url=http://127.0.0.1:$front

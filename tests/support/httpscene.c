@@ -87,6 +87,14 @@ static void on_request(struct httprequest *request, void *arg)
         httpscene_answer(request);
 }
 
+static void count_answer(struct httprequest *request, int status, uint64_t body_bytes, double seconds, void *arg)
+{
+    struct httpscene *scene = arg;
+
+    scene->logged++;
+    scene->last_status = status;
+}
+
 static void server_closed(struct httpserver *server, void *arg)
 {
     struct httpscene *scene = arg;
@@ -113,6 +121,8 @@ void httpscene_open(struct httpscene *scene, const struct httpserver_options *op
     if (options != NULL)
         own = *options;
     own.on_close = server_closed;
+    if (own.on_log == NULL)
+        own.on_log = count_answer;
     scene->server = httpserver_new(scene->loop, on_request, scene, &own);
     assert_non_null(scene->server);
     scene->port = httpserver_listen(scene->server, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" });
@@ -222,6 +232,8 @@ size_t httpscene_put_some(struct httpscene_client *client, const char *bytes, si
 {
     ssize_t count = write(client->fd, bytes, length);
 
+    if (count < 0 && errno != EAGAIN)
+        return length; /* the server has closed: it goes where it would have gone */
     return count > 0 ? (size_t)count : 0;
 }
 
@@ -326,13 +338,19 @@ static void check_header(struct httpscene_answer *answer, const char *line, size
         assert_true(answer->length == SIZE_MAX);
         answer->length = strtoul(line + 16, NULL, 10);
     }
-    if (strncmp(line, "Connection: close\r", 18) == 0)
+    if (strncmp(line, "Connection: close\r", 18) == 0) {
+        assert_false(answer->closes);
         answer->closes = true;
+    }
+    if (strncmp(line, "Transfer-Encoding: ", 19) == 0) {
+        assert_memory_equal(line, "Transfer-Encoding: chunked\r", 27);
+        answer->chunks = 0;
+    }
 }
 
 static struct httpscene_answer check_head(const char *head, size_t size)
 {
-    struct httpscene_answer answer = { .length = SIZE_MAX };
+    struct httpscene_answer answer = { .length = SIZE_MAX, .chunks = -1 };
     char phrase[64];
     int dates = 0;
 
@@ -350,12 +368,45 @@ static struct httpscene_answer check_head(const char *head, size_t size)
     return answer;
 }
 
+/* "1a\r\n" and its bytes and "\r\n", from here on. Answers where the next begins; 0 behind the last. */
+static size_t take_chunk(struct httpscene *scene, struct httpscene_client *client, size_t at,
+                         struct httpscene_answer *answer)
+{
+    while (client->length <= at || strstr(client->bytes + at, "\r\n") == NULL)
+        wait_for(scene, client, client->length + 1);
+    char *end;
+    size_t size = strtoul(client->bytes + at, &end, 16);
+    assert_true(end > client->bytes + at && end[0] == '\r');
+    size_t start = (size_t)(end - client->bytes) + 2;
+    wait_for(scene, client, start + size + 2);
+    assert_memory_equal(client->bytes + start + size, "\r\n", 2);
+    size_t room = answer->length < sizeof answer->body ? sizeof answer->body - 1 - answer->length : 0;
+    memcpy(answer->body + answer->length, client->bytes + start, size < room ? size : room);
+    answer->length += size;
+    answer->chunks += size > 0;
+    if (size == 0)
+        consume(client, start + 2);
+    return size > 0 ? start + size + 2 : 0;
+}
+
+static struct httpscene_answer next_in_chunks(struct httpscene *scene, struct httpscene_client *client,
+                                              struct httpscene_answer answer, size_t head)
+{
+    assert_true(answer.length == SIZE_MAX);
+    answer.length = 0;
+    for (size_t at = head; at != 0;)
+        at = take_chunk(scene, client, at, &answer);
+    return answer;
+}
+
 struct httpscene_answer httpscene_next(struct httpscene *scene, struct httpscene_client *client, bool to_head)
 {
     size_t size = wait_for_head(scene, client);
     struct httpscene_answer answer = check_head(client->bytes, size);
     bool has_body = !to_head && answer.status != 204 && answer.status != 304;
 
+    if (has_body && answer.chunks == 0)
+        return next_in_chunks(scene, client, answer, size);
     assert_true(!has_body || answer.length != SIZE_MAX);
     size_t length = has_body ? answer.length : 0;
     wait_for(scene, client, size + length);

@@ -41,6 +41,8 @@ struct httpscene {
     int requests; /* that on_request was called for */
     int left;     /* close callbacks of those that wait */
     int closed;   /* calls of the server's on_close */
+    int logged;   /* calls of on_log, unless the options say otherwise, and what the last one said */
+    int last_status;
     struct httprequest *waiting[HTTPSCENE_WAITING];
     int waiting_count;
     struct httpscene_client clients[HTTPSCENE_CLIENTS];
@@ -53,6 +55,7 @@ struct httpscene_answer {
     int status;
     bool closes;
     size_t length;               /* of the body, or what HEAD was told; -1: none was told */
+    int chunks;                  /* in which it came; -1: it did not */
     char head[1024], body[1024]; /* the beginning, as strings */
 };
 

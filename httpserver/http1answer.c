@@ -1,0 +1,525 @@
+/* Answers: how they are framed (RFC 9112 6), what the server adds to them, and their way to the stream. */
+#include <errno.h>
+#include <string.h>
+
+#include "httpserver/http1connection.h"
+#include "httpserver/httpserverlayer.h"
+#include "httpserver/httpstatus.h"
+#include "ioloop/ioalloc.h"
+#include "ioloop/iolog.h"
+#include "ioloop/iostreamlayer.h"
+
+#define ON_STACK     1024u
+#define COPIED_BODY  4096u /* a body up to this goes into the cork with its head */
+#define LONGEST_TYPE 256u
+#define REST         320u /* of a head: all but reason, content_type and headers */
+
+struct answer {
+    struct httprequest *request;
+    int status;
+    const char *reason;
+    size_t reason_length;
+    const char *content_type;
+    size_t type_length;
+    const struct httpheaders *headers;
+    uint64_t length; /* of the body, if by_length */
+    bool has_length, has_date, has_server, has_connection; /* among the headers */
+    bool usual;                                            /* 200 OK, with the reason that it always has */
+};
+
+/* What can be sent. */
+
+#define EACH_BYTE(byte) (0x0101010101010101u * (uint64_t)(byte))
+
+static bool is_field_byte(unsigned char byte)
+{
+    return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
+}
+
+/* Is there a byte below 0x20, or 0x7f? Exact for the lowest such byte, which is all that is asked. */
+static bool has_control(const char *bytes)
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof word);
+    uint64_t delete = word ^ EACH_BYTE(0x7f);
+    return ((((word - EACH_BYTE(0x20)) & ~word) | ((delete - EACH_BYTE(1)) & ~delete)) & EACH_BYTE(0x80)) != 0;
+}
+
+/* Any byte but controls; HTAB is in order. A word at a time, the last of which may overlap the one before. */
+static bool is_field_text(const char *text, size_t length)
+{
+    size_t i = 0;
+
+    if (length >= 8) {
+        while (i + 8 < length && !has_control(text + i))
+            i += 8;
+        if (i + 8 >= length && !has_control(text + length - 8))
+            return true;
+    }
+    while (i < length && is_field_byte((unsigned char)text[i]))
+        i++;
+    return i == length;
+}
+
+static bool is_name(const char *name, const char *lower)
+{
+    while (*lower != '\0' && (*name | 0x20) == *lower)
+        name++, lower++;
+    return *name == *lower;
+}
+
+/* Digits only, and not too many. */
+static bool read_length(const char *text, uint64_t *length)
+{
+    size_t count = strlen(text);
+
+    *length = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        *length = *length * 10 + (uint64_t)(text[i] - '0');
+    }
+    return count > 0 && count < 20 && *length <= INT64_MAX;
+}
+
+static bool has_close(const char *value)
+{
+    return is_name(value, "close");
+}
+
+/* Framing and the connection are the server's: the program may only say how long the body is, and that it is the last.
+ * Names are lower-cased by a bit, which makes equal to a letter only that letter, as the rest of a name is no
+ * control. */
+static int look_at_header(struct answer *answer, const char *name, const char *value)
+{
+    switch (name[0] | 0x20) {
+    case 'c':
+        if (is_name(name, "content-length")) {
+            if (answer->has_length || !read_length(value, &answer->length))
+                return -EINVAL;
+            answer->has_length = true;
+        } else if (is_name(name, "connection")) {
+            if (!has_close(value))
+                return -EINVAL;
+            answer->request->keep_alive = false;
+            answer->has_connection = true;
+        }
+        break;
+    case 'd':
+        answer->has_date = answer->has_date || is_name(name, "date");
+        break;
+    case 's':
+        answer->has_server = answer->has_server || is_name(name, "server");
+        break;
+    case 't':
+        return is_name(name, "transfer-encoding") ? -EINVAL : 0;
+    }
+    return 0;
+}
+
+static int look_at_headers(struct answer *answer)
+{
+    const char *name, *value;
+
+    for (size_t i = 0; httpheaders_at(answer->headers, i, &name, &value); i++) {
+        int error = look_at_header(answer, name, value);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+/* What has no body cannot announce one; that of HEAD and 304 would have been so long. */
+static bool may_have_length(const struct answer *answer)
+{
+    return !answer->has_length || (answer->status != 204 && (answer->status != 205 || answer->length == 0));
+}
+
+/* 0 or -EINVAL. */
+static int check_answer(struct answer *answer)
+{
+    if (answer->status < 200 || answer->status > 999)
+        return -EINVAL;
+    answer->usual = answer->status == 200 && answer->reason == NULL;
+    if (answer->reason == NULL) {
+        answer->reason = answer->usual ? "" : httpstatus_reason(answer->status);
+        if (answer->reason == NULL)
+            answer->reason = "Unknown";
+    }
+    answer->reason_length = strlen(answer->reason);
+    answer->type_length = answer->content_type != NULL ? strlen(answer->content_type) : 0;
+    if (!answer->usual && (answer->reason_length > LONGEST_TYPE || !is_field_text(answer->reason, answer->reason_length)))
+        return -EINVAL;
+    if (answer->type_length > LONGEST_TYPE || !is_field_text(answer->content_type, answer->type_length))
+        return -EINVAL;
+    if (answer->headers != NULL && (look_at_headers(answer) < 0 || !may_have_length(answer)))
+        return -EINVAL;
+    return 0;
+}
+
+/* How the body goes out (RFC 9112 6.3):
+ *
+ *     HEAD, 204, 304                   none, and nothing is said of it but what the headers say (204: nothing)
+ *     205                              none, Content-Length: 0
+ *     length known                     Content-Length
+ *     not known, HTTP/1.1              chunked
+ *     not known, HTTP/1.0              until the end of the connection */
+static void decide_framing(struct answer *answer, bool length_known)
+{
+    struct httprequest *request = answer->request;
+    int status = answer->status;
+
+    request->without_body =
+        request->head.method_code == HTTP1PARSER_HEAD || status == 204 || status == 205 || status == 304;
+    request->by_length = length_known && status != 204 && status != 304;
+    if (status == 205) {
+        request->by_length = true;
+        answer->length = 0;
+    }
+    if (!length_known && !request->without_body) {
+        request->in_chunks = request->head.minor_version == 1;
+        request->keep_alive = request->keep_alive && request->in_chunks;
+    }
+}
+
+/* The head. */
+
+static size_t put(char *place, const void *bytes, size_t length)
+{
+    memcpy(place, bytes, length);
+    return length;
+}
+
+#define PUT(place, literal) put(place, literal, sizeof literal - 1)
+
+static size_t put_number(char *place, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    if (number < 10) {
+        place[0] = (char)('0' + number);
+        return 1;
+    }
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while ((number /= 10) != 0);
+    return put(place, digits + at, sizeof digits - at);
+}
+
+static size_t put_beginning(const struct answer *answer, char *place)
+{
+    const char *ok = httpserverlayer_ok(answer->request->server);
+    size_t size;
+
+    if (answer->usual && !answer->has_date && !answer->has_server)
+        return put(place, ok, HTTPSERVERLAYER_OK_LENGTH);
+    size = PUT(place, "HTTP/1.1 ");
+    size += put_number(place + size, (uint64_t)answer->status);
+    place[size++] = ' ';
+    size += answer->usual ? PUT(place + size, "OK") : put(place + size, answer->reason, answer->reason_length);
+    size += PUT(place + size, "\r\n");
+    if (!answer->has_server)
+        size += PUT(place + size, HTTPSERVERLAYER_SERVER);
+    if (!answer->has_date) {
+        size += PUT(place + size, HTTPSERVERLAYER_DATE);
+        size += put(place + size, ok + HTTPSERVERLAYER_DATE_AT, HTTPDATE_LENGTH + 2);
+    }
+    return size;
+}
+
+static size_t put_connection(const struct httprequest *request, char *place)
+{
+    if (!request->keep_alive)
+        return PUT(place, "Connection: close\r\n");
+    return request->head.minor_version == 0 ? PUT(place, "Connection: keep-alive\r\n") : 0;
+}
+
+static size_t put_head(const struct answer *answer, char *place)
+{
+    const struct httprequest *request = answer->request;
+    size_t size = put_beginning(answer, place);
+
+    if (answer->content_type != NULL) {
+        size += PUT(place + size, "Content-Type: ");
+        size += put(place + size, answer->content_type, answer->type_length);
+        size += PUT(place + size, "\r\n");
+    }
+    if (answer->headers != NULL)
+        size += httpheaders_serialize(answer->headers, place + size);
+    if (request->by_length && !answer->has_length) {
+        size += PUT(place + size, "Content-Length: ");
+        size += put_number(place + size, answer->length);
+        size += PUT(place + size, "\r\n");
+    } else if (request->in_chunks) {
+        size += PUT(place + size, "Transfer-Encoding: chunked\r\n");
+    }
+    if ((!request->keep_alive || request->head.minor_version == 0) && !answer->has_connection)
+        size += put_connection(request, place + size);
+    return size + PUT(place + size, "\r\n");
+}
+
+static size_t longest_head(const struct answer *answer)
+{
+    return REST + answer->reason_length + answer->type_length +
+           (answer->headers != NULL ? httpheaders_size(answer->headers) : 0);
+}
+
+/* Sending. */
+
+/* What was not sent is not to be followed by anything. */
+static int check_sent(struct httprequest *request, int error)
+{
+    struct http1connection *connection = request->connection;
+
+    if (error < 0)
+        iostreamlayer_fail(connection->stream, error);
+    else if (connection->stream->output != NULL)
+        http1connection_watch_sending(connection);
+    return error;
+}
+
+/* An answer that cannot be what the program said: there is no way to tell the client but to end. */
+static int break_off(struct httprequest *request, const char *why)
+{
+    iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "an answer is broken off: %s", why);
+    iostream_close(request->connection->stream);
+    return -EMSGSIZE;
+}
+
+static int send_vector(struct httprequest *request, const struct iovec *vector, int count, iostream_write_fn *callback,
+                       void *arg)
+{
+    for (int i = 0; i < count; i++)
+        request->handed += vector[i].iov_len;
+    return check_sent(request, iostream_writev(request->connection->stream, vector, count, callback, arg));
+}
+
+/* Head and body at once, the body perhaps as the first chunk. */
+static int send_head(const struct answer *answer, const void *body, size_t length, iostream_write_fn *callback,
+                     void *arg)
+{
+    struct httprequest *request = answer->request;
+    char on_stack[ON_STACK], line[HTTPCHUNKED_LONGEST_LINE];
+    size_t longest = longest_head(answer);
+    char *place = longest <= sizeof on_stack ? on_stack : ioalloc(longest);
+
+    if (place == NULL)
+        return check_sent(request, -ENOMEM);
+    struct iovec vector[4] = { { place, put_head(answer, place) } };
+    int count = 1;
+    if (length > 0 && request->in_chunks)
+        vector[count++] = (struct iovec){ line, httpchunked_format(line, length) };
+    if (length > 0)
+        vector[count++] = (struct iovec){ (void *)body, length };
+    if (length > 0 && request->in_chunks)
+        vector[count++] = (struct iovec){ (char *)"\r\n", 2 };
+    int error = send_vector(request, vector, count, callback, arg);
+    if (place != on_stack)
+        ioalloc_free(place);
+    return error;
+}
+
+/* Into the cork without a detour. False: there is no room, or no cork. */
+static inline bool send_quickly(const struct answer *answer, const void *body, size_t length)
+{
+    struct iostream *stream = answer->request->connection->stream;
+
+    if (length > COPIED_BODY)
+        return false;
+    char *place = iostreamlayer_cork_place(stream, longest_head(answer) + length);
+    if (place == NULL)
+        return false;
+    size_t size = put_head(answer, place);
+    if (length > 0)
+        memcpy(place + size, body, length);
+    answer->request->handed += size + length;
+    iostreamlayer_put_in_cork(stream, size + length);
+    return true;
+}
+
+/* What is told to the client when the program has given what cannot be sent. */
+static void answer_broken(struct httprequest *request)
+{
+    static const char page[] = "500: Internal Server Error\n";
+    struct answer answer = { .request = request,
+                             .status = 500,
+                             .reason = "Internal Server Error",
+                             .content_type = "text/plain",
+                             .length = sizeof page - 1 };
+
+    (void)check_answer(&answer);
+    decide_framing(&answer, true);
+    request->status = 500;
+    request->body_sent = sizeof page - 1;
+    (void)!send_head(&answer, page, request->without_body ? 0 : sizeof page - 1, NULL, NULL);
+    http1connection_end_request(request);
+}
+
+/* Behind an answer the next request is read, if both sides want it and the body of this one is through. */
+static inline void decide_keep_alive(struct httprequest *request)
+{
+    const struct http1connection *connection = request->connection;
+
+    if (!request->is_whole || connection->finishing || request->server->closing)
+        request->keep_alive = false;
+}
+
+int http1answer_whole(struct httprequest *request, int status, const char *reason, const char *content_type,
+                      const struct httpheaders *headers, const void *body, size_t length)
+{
+    struct answer answer = { .request = request,
+                             .status = status,
+                             .reason = reason,
+                             .content_type = content_type,
+                             .headers = headers,
+                             .length = length };
+    int error = 0;
+
+    if (request->connection == NULL || request->head_sent) {
+        error = request->head_sent ? -EALREADY : -EBADF;
+        if (!request->head_sent)
+            http1answer_finish(request);
+        return error;
+    }
+    decide_keep_alive(request);
+    error = check_answer(&answer);
+    decide_framing(&answer, true);
+    if (error == 0 && answer.has_length && !request->without_body && answer.length != length)
+        error = -EINVAL;
+    if (error < 0) {
+        answer_broken(request);
+        return error;
+    }
+    if (request->without_body)
+        length = 0;
+    request->status = (uint16_t)status;
+    request->body_sent = length;
+    if (!send_quickly(&answer, body, length))
+        error = send_head(&answer, body, length, NULL, NULL);
+    if (error < 0)
+        request->status = 0;
+    http1connection_end_request(request);
+    return error;
+}
+
+/* By and by. */
+
+int http1answer_begin(struct httprequest *request, int status, const char *reason, const struct httpheaders *headers,
+                      const void *body, size_t length, iostream_write_fn *callback, void *arg)
+{
+    struct answer answer = { .request = request, .status = status, .reason = reason, .headers = headers };
+
+    if (request->connection == NULL)
+        return -EBADF;
+    if (request->head_sent)
+        return -EALREADY;
+    decide_keep_alive(request);
+    int error = check_answer(&answer);
+    if (error < 0)
+        return error;
+    decide_framing(&answer, answer.has_length);
+    request->head_sent = true;
+    request->status = (uint16_t)status;
+    request->body_left = answer.length;
+    if (request->by_length && !request->without_body && length > request->body_left)
+        return break_off(request, "its body is longer than Content-Length");
+    if (request->without_body)
+        length = 0;
+    request->body_sent += length;
+    request->body_left -= request->by_length ? length : 0;
+    return send_head(&answer, body, length, callback, arg);
+}
+
+/* Counts bytes of a body that are about to be sent. */
+static int account(struct httprequest *request, uint64_t length)
+{
+    if (request->connection == NULL || iostream_closed(request->connection->stream))
+        return -EBADF;
+    if (!request->head_sent)
+        return -EINVAL;
+    if (request->by_length && !request->without_body) {
+        if (length > request->body_left)
+            return break_off(request, "its body is longer than Content-Length");
+        request->body_left -= length;
+    }
+    request->body_sent += request->without_body ? 0 : length;
+    return 0;
+}
+
+int http1answer_write(struct httprequest *request, const void *data, size_t length, iostream_write_fn *callback,
+                      void *arg)
+{
+    char line[HTTPCHUNKED_LONGEST_LINE];
+    struct iovec vector[3] = { { line, 0 }, { (void *)data, length }, { (char *)"\r\n", 2 } };
+    int error = account(request, length);
+
+    if (error < 0)
+        return error;
+    if (request->without_body || length == 0) /* an empty chunk would be the end */
+        return send_vector(request, vector, 0, callback, arg);
+    if (!request->in_chunks)
+        return send_vector(request, vector + 1, 1, callback, arg);
+    vector[0].iov_len = httpchunked_format(line, length);
+    return send_vector(request, vector, 3, callback, arg);
+}
+
+static int send_file(struct httprequest *request, int file, off_t offset, uint64_t length, iostream_write_fn *callback,
+                     void *arg)
+{
+    request->handed += length;
+    return check_sent(request, iostream_sendfile(request->connection->stream, file, offset, length, callback, arg));
+}
+
+/* Nobody has a file that long; what adds up lengths does not have to look. */
+static bool is_in_file(int file, off_t offset, uint64_t length)
+{
+    return file >= 0 && offset >= 0 && offset <= INT64_MAX / 4 && length <= INT64_MAX / 4;
+}
+
+int http1answer_write_file(struct httprequest *request, int file, off_t offset, uint64_t length,
+                           iostream_write_fn *callback, void *arg)
+{
+    char line[HTTPCHUNKED_LONGEST_LINE];
+    struct iovec vector = { line, 0 };
+    int error = is_in_file(file, offset, length) ? account(request, length) : -EINVAL;
+
+    if (error < 0)
+        return error;
+    if (request->without_body || length == 0)
+        return send_vector(request, &vector, 0, callback, arg);
+    if (!request->in_chunks)
+        return send_file(request, file, offset, length, callback, arg);
+    vector.iov_len = httpchunked_format(line, length);
+    error = send_vector(request, &vector, 1, NULL, NULL);
+    if (error == 0)
+        error = send_file(request, file, offset, length, NULL, NULL);
+    vector = (struct iovec){ (char *)"\r\n", 2 };
+    return error < 0 ? error : send_vector(request, &vector, 1, callback, arg);
+}
+
+int http1answer_finish(struct httprequest *request)
+{
+    struct http1connection *connection = request->connection;
+    struct iovec last = { (char *)"0\r\n\r\n", 5 };
+    int error = 0;
+
+    if (connection == NULL) {
+        httpserverlayer_log(request);
+        httpserverlayer_give_request(request);
+        return -EBADF;
+    }
+    if (iostream_closed(connection->stream)) {
+        error = -EBADF;
+    } else if (!request->head_sent) {
+        answer_broken(request);
+        return -EINVAL;
+    } else if (request->by_length && !request->without_body && request->body_left > 0) {
+        error = break_off(request, "its body is shorter than Content-Length");
+    } else if (request->in_chunks && !request->without_body) {
+        error = send_vector(request, &last, 1, NULL, NULL);
+    }
+    http1connection_end_request(request);
+    return error;
+}

@@ -1,0 +1,388 @@
+#include <errno.h>
+#include <string.h>
+
+#include "httpserver/weblayer.h"
+#include "ioloop/ioalloc.h"
+
+/* The end. A request is released when the program has finished it, the answer has been given to the server, and none of
+ * the program's functions runs for it or is still to be called. */
+
+static bool is_done(const struct web_request *request)
+{
+    return request->answered && request->entered == 0 && request->flushes == 0 && !looptask_waits(&request->task);
+}
+
+void weblayer_enter(struct web_request *request)
+{
+    request->entered++;
+}
+
+/* Nobody looks at the request behind this. */
+void weblayer_leave(struct web_request *request)
+{
+    request->entered--;
+    if (request->finished && !request->answered && request->entered == 0)
+        (void)weblayer_answer(request);
+    if (is_done(request))
+        weblayer_give(request);
+}
+
+/* For what the program calls out of nowhere: it may look at the request until it returns to the loop. */
+int weblayer_end(struct web_request *request)
+{
+    struct web_application *app = request->app;
+
+    if (request->entered > 0 || request->answered)
+        return 0;
+    int error = weblayer_answer(request);
+    if (!app->without_loop)
+        looptask_add(app->loop, &request->task);
+    else if (is_done(request))
+        weblayer_give(request);
+    return error;
+}
+
+void weblayer_call(struct web_request *request, web_fn *function)
+{
+    if (function == NULL)
+        return;
+    request->entered++;
+    function(request);
+    request->entered--;
+    if (request->finished)
+        (void)weblayer_end(request);
+}
+
+/* The way of a request. */
+
+/* To a server that has not told of the head the body is one piece. */
+static void hand_over_body(struct web_request *request)
+{
+    size_t length;
+    const void *body = httprequest_body(request->http, &length);
+
+    request->streams = true;
+    if (length > 0)
+        request->handler->data_received(request, body, length);
+}
+
+static void go_on(struct web_request *request)
+{
+    if (request->finished || request->paused || request->method_began || !request->body_through)
+        return;
+    if (request->handler->data_received != NULL && !request->streams) {
+        hand_over_body(request);
+        if (request->finished || request->paused)
+            return;
+    }
+    request->method_began = true;
+    request->method(request);
+    if (!request->handler->asynchronous)
+        (void)web_finish(request);
+}
+
+static void run_task(struct looptask *task)
+{
+    struct web_request *request = (struct web_request *)((char *)task - offsetof(struct web_request, task));
+
+    weblayer_enter(request);
+    go_on(request);
+    weblayer_leave(request);
+}
+
+static web_fn *find_other_method(const struct web_handler *handler, const char *name)
+{
+    const struct web_method *method = handler->others;
+
+    while (method != NULL && method->name != NULL && strcmp(method->name, name) != 0 && strcmp(method->name, "*") != 0)
+        method++;
+    return method != NULL ? method->function : NULL;
+}
+
+/* A name is compared with those that begin as it does. */
+static web_fn *find_usual_method(const struct web_handler *handler, const char *name)
+{
+    switch (name[0]) {
+    case 'P':
+        return strcmp(name, "POST") == 0    ? handler->post
+               : strcmp(name, "PUT") == 0   ? handler->put
+               : strcmp(name, "PATCH") == 0 ? handler->patch
+                                            : NULL;
+    case 'D':
+        return strcmp(name, "DELETE") == 0 ? handler->delete_ : NULL;
+    case 'O':
+        return strcmp(name, "OPTIONS") == 0 ? handler->options : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static void find_method(struct web_request *request)
+{
+    const struct web_handler *handler = request->handler;
+    const char *name = httprequest_method(request->http);
+
+    request->is_get = name[0] == 'G' && strcmp(name + 1, "ET") == 0;
+    request->is_head = name[0] == 'H' && strcmp(name + 1, "EAD") == 0;
+    request->method = request->is_get    ? handler->get
+                      : request->is_head ? handler->head
+                                         : find_usual_method(handler, name);
+    if (request->method == NULL && handler->others != NULL)
+        request->method = find_other_method(handler, name);
+}
+
+static int clear_state(struct web_request *request)
+{
+    size_t size = request->handler->size;
+
+    if (size == 0)
+        return 0;
+    if (weblayer_reserve(&request->state, size) < 0)
+        return -ENOMEM;
+    memset(request->state.bytes, 0, size);
+    return 0;
+}
+
+/* A request and what serves it. NULL: no memory. */
+static struct web_request *begin(struct web_application *app, struct httprequest *http)
+{
+    struct web_request *request = weblayer_take(app);
+
+    if (request == NULL)
+        return NULL;
+    request->http = http;
+    request->task.run = run_task;
+    if (weblayer_find_route(request) < 0 || clear_state(request) < 0) {
+        weblayer_give(request);
+        return NULL;
+    }
+    return request;
+}
+
+/* Everything before the method. */
+static void prepare(struct web_request *request)
+{
+    const struct web_handler *handler = request->handler;
+
+    find_method(request);
+    if (handler->initialize != NULL)
+        handler->initialize(request);
+    if (!request->finished && handler->set_default_headers != NULL)
+        handler->set_default_headers(request);
+    if (!request->finished && request->refused != 0)
+        web_send_error(request, request->refused);
+    if (!request->finished && request->method == NULL)
+        weblayer_refuse_method(request);
+    if (!request->finished && !handler->lazy_form && handler->data_received == NULL)
+        weblayer_parse_body(request);
+    if (!request->finished)
+        weblayer_check_xsrf(request);
+    if (!request->finished && handler->prepare != NULL)
+        handler->prepare(request);
+}
+
+/* The client has left. While its body came, its request ends with this; later it is the program that ends it. */
+static void client_has_left(struct httprequest *http, void *arg)
+{
+    struct web_request *request = arg;
+    bool ends = !request->body_through; /* with the close callback */
+
+    weblayer_enter(request);
+    request->left = ends;
+    if (!request->finished && request->handler->on_connection_close != NULL)
+        request->handler->on_connection_close(request);
+    if (ends)
+        request->finished = true;
+    weblayer_leave(request);
+}
+
+/* The body of a handler that has it in pieces. */
+
+static void data_has_come(struct httprequest *http, const void *data, size_t length, void *arg)
+{
+    struct web_request *request = arg;
+
+    weblayer_enter(request);
+    if (!request->finished)
+        request->handler->data_received(request, data, length);
+    weblayer_leave(request);
+}
+
+static bool is_fallback(const struct web_request *request)
+{
+    return request->handler == &web_fallback_handler;
+}
+
+static void use_limits(struct httprequest *http, const struct web_handler *handler)
+{
+    if (handler->max_body != 0)
+        httprequest_set_max_body(http, handler->max_body);
+    if (handler->body_timeout > 0)
+        httprequest_set_body_timeout(http, handler->body_timeout);
+}
+
+static void begin_streaming(struct web_request *request)
+{
+    struct httprequest *http = request->http;
+
+    request->streams = true;
+    httprequest_set_arg(http, request);
+    httprequest_set_close_callback(http, client_has_left, request);
+    httprequest_stream_body(http, data_has_come, request);
+    weblayer_enter(request);
+    prepare(request);
+    weblayer_leave(request);
+}
+
+/* Without memory it is as if there was no such handler, until the body is there: then there may be some. */
+void web_application_serve_head(struct httprequest *http, void *arg)
+{
+    struct web_application *app = arg;
+    struct web_request *request = app->looks_at_heads ? begin(app, http) : NULL;
+
+    if (request == NULL)
+        return;
+    use_limits(http, request->handler);
+    if (request->handler->data_received != NULL) {
+        begin_streaming(request);
+        return;
+    }
+    const struct web_fallback *fallback = is_fallback(request) ? request->route->arg : NULL;
+    weblayer_give(request);
+    if (fallback != NULL && fallback->function == web_application_serve)
+        web_application_serve_head(http, fallback->arg);
+}
+
+/* A request that is there whole. */
+
+static void serve_whole(struct web_request *request)
+{
+    request->body_through = true;
+    if (request->handler->asynchronous || request->handler->on_connection_close != NULL)
+        httprequest_set_close_callback(request->http, client_has_left, request);
+    weblayer_enter(request);
+    prepare(request);
+    go_on(request);
+    weblayer_leave(request);
+}
+
+static void serve_streamed(struct web_request *request)
+{
+    request->body_through = true;
+    weblayer_enter(request);
+    go_on(request);
+    weblayer_leave(request);
+}
+
+void web_application_serve(struct httprequest *http, void *arg)
+{
+    struct web_application *app = arg;
+    struct web_request *request = app->looks_at_heads ? httprequest_arg(http) : NULL;
+
+    if (request != NULL) {
+        serve_streamed(request);
+        return;
+    }
+    request = begin(app, http);
+    if (request == NULL) {
+        (void)httprequest_reply(http, 503, "text/plain", "503: Service Unavailable\n", 25);
+    } else if (is_fallback(request)) {
+        const struct web_fallback *fallback = request->route->arg;
+
+        weblayer_give(request);
+        fallback->function(http, fallback->arg);
+    } else {
+        serve_whole(request);
+    }
+}
+
+/* A pause holds what comes next: pieces of the body, or the method. */
+
+void web_pause(struct web_request *request)
+{
+    if (request->paused || request->finished || request->method_began)
+        return;
+    request->paused = true;
+    if (!request->body_through)
+        httprequest_pause(request->http);
+}
+
+void web_resume(struct web_request *request)
+{
+    if (!request->paused)
+        return;
+    request->paused = false;
+    if (!request->body_through && !request->finished)
+        httprequest_resume(request->http);
+    if (request->app->without_loop)
+        (void)web_finish(request); /* nothing else will happen any more */
+    else if (request->body_through && request->entered == 0)
+        looptask_add(request->app->loop, &request->task);
+}
+
+/* What belongs to a request. */
+
+struct httprequest *web_http(const struct web_request *request)
+{
+    return request->http;
+}
+
+struct web_application *web_get_application(const struct web_request *request)
+{
+    return request->app;
+}
+
+const void *web_route_arg(const struct web_request *request)
+{
+    return request->route->arg;
+}
+
+void *web_state(const struct web_request *request)
+{
+    return request->handler->size > 0 ? request->state.bytes : NULL;
+}
+
+void web_set_arg(struct web_request *request, void *arg)
+{
+    request->arg = arg;
+}
+
+void *web_arg(const struct web_request *request)
+{
+    return request->arg;
+}
+
+bool web_finished(const struct web_request *request)
+{
+    return request->finished;
+}
+
+int weblayer_reserve(struct weblayer_buffer *buffer, size_t more)
+{
+    if (more <= buffer->capacity - buffer->length)
+        return 0;
+    if (more > SIZE_MAX / 4 - buffer->length)
+        return -ENOMEM;
+    size_t capacity = buffer->capacity < 512 ? 512 : buffer->capacity;
+    while (capacity - buffer->length < more)
+        capacity *= 2;
+    char *bytes = ioalloc_resize(buffer->bytes, capacity);
+    if (bytes == NULL)
+        return -ENOMEM;
+    buffer->bytes = bytes;
+    buffer->capacity = capacity;
+    return 0;
+}
+
+char *weblayer_new_text(struct web_request *request, size_t length)
+{
+    struct weblayer_text *text = ioalloc(sizeof *text + length + 1);
+
+    if (text == NULL) {
+        request->failed = -ENOMEM;
+        return NULL;
+    }
+    text->next = request->texts;
+    request->texts = text;
+    return text->text;
+}

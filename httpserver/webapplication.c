@@ -1,0 +1,510 @@
+#include <errno.h>
+#include <string.h>
+
+#include "httpserver/httpescape.h"
+#include "httpserver/httpetag.h"
+#include "httpserver/httpurl.h"
+#include "httpserver/webfilecache.h"
+#include "httpserver/weblayer.h"
+#include "ioloop/ioalloc.h"
+
+#define LEAST_SECRET 16
+
+static const struct web_error not_found = { 404 };
+static const struct web_route no_route = { NULL, &web_error_handler, &not_found, NULL };
+
+/* Life. An application is gone when its server has closed and its last request is released: one whose client has left
+ * may be in work for longer than the server lives. */
+
+static void free_request(struct web_request *request)
+{
+    httpheaders_free(&request->headers);
+    httpheaders_free(&request->new_cookies);
+    ioalloc_free(request->body.bytes);
+    ioalloc_free(request->path.bytes);
+    ioalloc_free(request->state.bytes);
+    httparguments_free(&request->query);
+    httparguments_free(&request->form);
+    httpform_files_free(&request->files);
+    httpcookies_free(&request->cookies);
+    ioalloc_free(request);
+}
+
+static void free_application(struct web_application *app)
+{
+    while (app->spare != NULL) {
+        struct web_request *request = app->spare;
+
+        app->spare = request->next_spare;
+        free_request(request);
+    }
+    while (app->host_count > 0) {
+        struct weblayer_host *host = &app->hosts[--app->host_count];
+
+        webroute_free(&host->name);
+        webroute_table_free(&host->routes);
+    }
+    ioalloc_free(app->hosts);
+    webroute_table_free(&app->static_routes);
+    webroute_table_free(&app->routes);
+    if (app->file_cache != NULL)
+        webfilecache_free(app->file_cache);
+    httpheaders_free(&app->headers);
+    httpheaders_free(&app->tagged_headers);
+    if (!app->without_loop)
+        loopmember_remove(&app->member);
+    ioalloc_free(app);
+}
+
+static void free_application_if_last(struct web_application *app)
+{
+    if (app->server == NULL && app->live == 0)
+        free_application(app);
+}
+
+struct web_request *weblayer_take(struct web_application *app)
+{
+    struct web_request *request = app->spare;
+
+    if (request == NULL) {
+        request = ioalloc_zeroed(sizeof *request);
+        if (request == NULL)
+            return NULL;
+    } else {
+        app->spare = request->next_spare;
+        app->spare_count--;
+        memset(request, 0, offsetof(struct web_request, group));
+        request->reason[0] = '\0';
+    }
+    request->app = app;
+    request->status = 200;
+    app->live++;
+    return request;
+}
+
+/* What was long is not kept, as it might be for weeks. */
+static void shorten(struct weblayer_buffer *buffer)
+{
+    buffer->length = 0;
+    if (buffer->capacity <= WEBLAYER_SPARE_BYTES)
+        return;
+    ioalloc_free(buffer->bytes);
+    *buffer = (struct weblayer_buffer){ 0 };
+}
+
+static void empty_request(struct web_request *request)
+{
+    while (request->texts != NULL) {
+        struct weblayer_text *text = request->texts;
+
+        request->texts = text->next;
+        ioalloc_free(text);
+    }
+    if (request->own_headers)
+        httpheaders_clear(&request->headers);
+    if (request->new_cookies.count > 0)
+        httpheaders_clear(&request->new_cookies);
+    if (request->has_query)
+        httparguments_clear(&request->query);
+    if (request->has_form) {
+        httparguments_clear(&request->form);
+        httpform_files_free(&request->files);
+    }
+    if (request->has_cookies)
+        httpcookies_free(&request->cookies);
+    shorten(&request->body);
+    shorten(&request->path);
+    shorten(&request->state);
+}
+
+void weblayer_give(struct web_request *request)
+{
+    struct web_application *app = request->app;
+
+    empty_request(request);
+    if (app->server == NULL || app->spare_count == WEBLAYER_SPARE) {
+        free_request(request);
+    } else {
+        request->next_spare = app->spare;
+        app->spare = request;
+        app->spare_count++;
+    }
+    app->live--;
+    free_application_if_last(app);
+}
+
+static void server_has_closed(struct httpserver *server, void *arg)
+{
+    struct web_application *app = arg;
+
+    if (app->settings.server.on_close != NULL)
+        app->settings.server.on_close(server, app);
+    app->server = NULL;
+    free_application_if_last(app);
+}
+
+/* Requests of clients that have left may go on. */
+static void loop_has_closed(struct loopmember *member)
+{
+    struct web_application *app = (struct web_application *)((char *)member - offsetof(struct web_application, member));
+
+    loopmember_remove(member);
+    app->without_loop = true;
+}
+
+/* The application logs what it serves. */
+static void log_nothing(struct httprequest *http, int status, uint64_t body_bytes, double seconds, void *arg)
+{
+}
+
+/* Is there any use in looking at the head of a request whose body is still to come? */
+static bool looks_at_head(const struct web_route *route)
+{
+    const struct web_handler *handler = route->handler;
+
+    return handler != NULL && (handler->data_received != NULL || handler->max_body != 0 || handler->body_timeout > 0 ||
+                               handler == &web_fallback_handler);
+}
+
+static void note_handlers(struct web_application *app, const struct webroute_table *table)
+{
+    for (size_t i = 0; i < table->count; i++)
+        app->looks_at_heads = app->looks_at_heads || looks_at_head(&table->list[i].route);
+}
+
+/* "/static/(.*)": the prefix is not a pattern, whatever bytes it has. */
+static char *new_static_pattern(const char *prefix)
+{
+    size_t length = strlen(prefix), used = 0;
+    char *pattern = ioalloc(2 * length + sizeof "(.*)");
+
+    for (size_t i = 0; pattern != NULL && i < length; i++) {
+        if (strchr(".[]{}()*+?^$|\\", prefix[i]) != NULL)
+            pattern[used++] = '\\';
+        pattern[used++] = prefix[i];
+    }
+    if (pattern != NULL)
+        memcpy(pattern + used, "(.*)", sizeof "(.*)");
+    return pattern;
+}
+
+static int add_static_routes(struct web_application *app)
+{
+    char *pattern = new_static_pattern(app->settings.static_url_prefix);
+
+    if (pattern == NULL)
+        return -ENOMEM;
+    app->files.root = app->settings.static_path;
+    const struct web_route routes[] = { { pattern, &webstatic_handler, &app->files, NULL },
+                                        { "/(favicon\\.ico)", &webstatic_handler, &app->files, NULL },
+                                        { "/(robots\\.txt)", &webstatic_handler, &app->files, NULL },
+                                        { 0 } };
+    int error = webroute_table_init(&app->static_routes, routes);
+    ioalloc_free(pattern);
+    return error;
+}
+
+static int use_settings(struct web_application *app)
+{
+    struct web_settings *settings = &app->settings;
+
+    if (settings->static_url_prefix == NULL)
+        settings->static_url_prefix = "/static/";
+    if (settings->xsrf_cookie_name == NULL)
+        settings->xsrf_cookie_name = "_xsrf";
+    if (settings->max_arguments == 0)
+        settings->max_arguments = 256;
+    if (settings->cookie_secret != NULL && strlen(settings->cookie_secret) < LEAST_SECRET)
+        return -EINVAL;
+    app->own_key[0].secret = settings->cookie_secret;
+    app->keys = settings->cookie_secret != NULL ? app->own_key : settings->cookie_keys;
+    app->looks_at_heads = settings->find_route != NULL || looks_at_head(&settings->default_route);
+    if (settings->cookie_secret != NULL)
+        settings->key_version = 0;
+    return settings->static_path != NULL ? add_static_routes(app) : 0;
+}
+
+static int open_server(struct web_application *app)
+{
+    struct httpserver_options options = app->settings.server;
+
+    app->loop = app->settings.loop != NULL ? app->settings.loop : ioloop_current();
+    if (app->loop == NULL)
+        return -errno;
+    app->member.close = loop_has_closed;
+    loopmember_add(app->loop, &app->member);
+    app->without_loop = false;
+    options.on_head = web_application_serve_head;
+    options.on_close = server_has_closed;
+    options.on_log = app->settings.log_function != NULL ? log_nothing : NULL;
+    app->server = httpserver_new(app->loop, web_application_serve, app, &options);
+    return app->server != NULL ? 0 : -errno;
+}
+
+static int make_headers(struct web_application *app)
+{
+    char tag[HTTPETAG_SIZE];
+    int error = httpheaders_set(&app->headers, "Content-Type", "text/html; charset=UTF-8");
+
+    httpetag_of_bytes("", 0, tag);
+    if (error == 0)
+        error = httpheaders_copy(&app->tagged_headers, &app->headers);
+    if (error == 0)
+        error = httpheaders_set(&app->tagged_headers, "Etag", tag);
+    app->tag = (char *)httpheaders_get(&app->tagged_headers, "Etag");
+    return error;
+}
+
+struct web_application *web_application_new(const struct web_route *routes, const struct web_settings *settings)
+{
+    struct web_application *app = ioalloc_zeroed(sizeof *app);
+
+    if (app == NULL)
+        return errno = ENOMEM, NULL;
+    app->without_loop = true;
+    if (settings != NULL)
+        app->settings = *settings;
+    int error = use_settings(app);
+    if (error == 0)
+        error = webroute_table_init(&app->routes, routes);
+    if (error == 0)
+        error = make_headers(app);
+    note_handlers(app, &app->routes);
+    if (error == 0)
+        error = open_server(app);
+    if (error < 0) {
+        free_application(app);
+        return errno = -error, NULL;
+    }
+    return app;
+}
+
+int web_application_add_routes(struct web_application *app, const char *host_pattern, const struct web_route *routes)
+{
+    struct weblayer_host *hosts = ioalloc_array_resize(app->hosts, app->host_count + 1, sizeof *hosts);
+
+    if (hosts == NULL)
+        return -ENOMEM;
+    app->hosts = hosts;
+    struct weblayer_host *host = &hosts[app->host_count];
+    int error = webroute_init(&host->name, &(struct web_route){ .pattern = host_pattern });
+    if (error < 0)
+        return error;
+    error = webroute_table_init(&host->routes, routes);
+    if (error < 0) {
+        webroute_free(&host->name);
+        return error;
+    }
+    app->host_count++;
+    note_handlers(app, &host->routes);
+    return 0;
+}
+
+int web_application_listen(struct web_application *app, int port, const struct netutil_bind_options *options)
+{
+    return app->server != NULL ? httpserver_listen(app->server, port, options) : -EBADF;
+}
+
+struct httpserver *web_application_server(struct web_application *app)
+{
+    return app->server;
+}
+
+void *web_application_arg(const struct web_application *app)
+{
+    return app->settings.arg;
+}
+
+void web_application_close(struct web_application *app)
+{
+    if (app->server != NULL)
+        httpserver_close(app->server);
+}
+
+/* Routing. */
+
+struct search {
+    struct web_request *request;
+    const char *path;
+    size_t length;
+    bool copied; /* path is the request's own, with a NUL behind it */
+};
+
+static int copy_path(struct search *search)
+{
+    struct weblayer_buffer *place = &search->request->path;
+
+    if (search->copied)
+        return 0;
+    place->length = 0;
+    if (weblayer_reserve(place, search->length + 1) < 0)
+        return -ENOMEM;
+    memcpy(place->bytes, search->path, search->length);
+    place->bytes[search->length] = '\0';
+    place->length = search->length + 1;
+    search->path = place->bytes;
+    search->copied = true;
+    return 0;
+}
+
+static void use_route(struct web_request *request, const struct web_route *route)
+{
+    request->route = route;
+    request->handler = route->handler != NULL ? route->handler : &web_error_handler;
+}
+
+/* 1: found. */
+static int search_table(struct search *search, const struct webroute_table *table)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct webroute *route = &table->list[i];
+
+        if (!webroute_may_match(route, search->path, search->length))
+            continue;
+        int matches = 1; /* what may match a literal does */
+        if (route->kind != WEBROUTE_LITERAL)
+            matches = copy_path(search) < 0
+                          ? -ENOMEM
+                          : webroute_match(route, search->path, search->length, search->request->group);
+        if (matches < 0)
+            return matches;
+        if (matches > 0) {
+            search->request->compiled = route;
+            use_route(search->request, &route->route);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int search_hosts(struct search *search, const char *host)
+{
+    const struct web_application *app = search->request->app;
+    struct webroute_group groups[WEBROUTE_GROUPS];
+
+    for (size_t i = 0; i < app->host_count; i++) {
+        int found = webroute_match(&app->hosts[i].name, host, strlen(host), groups);
+
+        if (found > 0)
+            found = search_table(search, &app->hosts[i].routes);
+        if (found != 0)
+            return found;
+    }
+    return 0;
+}
+
+/* In lower case, without port; "" for one that is no host. */
+static void copy_host_name(const struct httprequest *http, char name[WEBLAYER_HOST])
+{
+    const char *host = httprequest_host(http);
+    struct httpurl_part part;
+    int port;
+
+    name[0] = '\0';
+    if (httpurl_split_host_and_port(host, strlen(host), &part, &port) < 0 || part.length >= WEBLAYER_HOST)
+        return;
+    for (size_t i = 0; i < part.length; i++)
+        name[i] = part.text[i] >= 'A' && part.text[i] <= 'Z' ? (char)(part.text[i] | 0x20) : part.text[i];
+    name[part.length] = '\0';
+}
+
+/* A proxy has seen to the host that is asked. Without xheaders anybody could say so. */
+static bool is_proxied(const struct web_request *request)
+{
+    return request->app->settings.server.xheaders && httprequest_header(request->http, "X-Real-Ip") != NULL;
+}
+
+/* The hosts' routes, those of all, and once more as if the default host had been asked. */
+static int search_all(struct search *search)
+{
+    const struct web_application *app = search->request->app;
+    int found = 0;
+
+    if (app->host_count > 0) {
+        char host[WEBLAYER_HOST];
+
+        copy_host_name(search->request->http, host);
+        found = search_hosts(search, host);
+    }
+    if (found == 0 && app->static_routes.count > 0)
+        found = search_table(search, &app->static_routes);
+    if (found == 0)
+        found = search_table(search, &app->routes);
+    if (found == 0 && app->host_count > 0 && app->settings.default_host != NULL && !is_proxied(search->request))
+        found = search_hosts(search, app->settings.default_host);
+    return found;
+}
+
+/* 400 for what cannot be a text of the program's: malformed escapes, NULs, and what is not UTF-8. */
+static bool decode_group(struct weblayer_buffer *path, struct webroute_group *group)
+{
+    char *place = path->bytes + path->length;
+    ssize_t length = httpurl_decode(path->bytes + group->offset, group->length, place, 0);
+
+    if (length < 0 || memchr(place, '\0', (size_t)length) != NULL || !httpescape_is_utf8(place, (size_t)length))
+        return false;
+    place[length] = '\0';
+    group->offset = (int32_t)path->length;
+    group->length = (uint32_t)length;
+    path->length += (size_t)length + 1;
+    return true;
+}
+
+static int decode_groups(struct web_request *request)
+{
+    size_t most = 0;
+
+    for (uint32_t i = 0; i < request->groups; i++)
+        most += request->group[i].length + 1;
+    if (weblayer_reserve(&request->path, most) < 0)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < request->groups && request->refused == 0; i++) {
+        if (request->group[i].offset >= 0 && !decode_group(&request->path, &request->group[i]))
+            request->refused = 400;
+    }
+    return 0;
+}
+
+int weblayer_find_route(struct web_request *request)
+{
+    struct web_application *app = request->app;
+    const struct web_settings *settings = &app->settings;
+    struct search search = { .request = request };
+
+    if (settings->find_route != NULL) {
+        const struct web_route *route = settings->find_route(app, request->http, settings->arg);
+
+        if (route != NULL)
+            return use_route(request, route), 0;
+    }
+    search.path = httprequest_path(request->http, &search.length);
+    int found = search_all(&search);
+    if (found < 0)
+        return found;
+    if (found == 0)
+        use_route(request, settings->default_route.handler != NULL ? &settings->default_route : &no_route);
+    else
+        request->groups = request->compiled->group_count;
+    return request->groups > 0 ? decode_groups(request) : 0;
+}
+
+/* Paths from names. */
+
+static const struct webroute *find_named(const struct webroute_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->list[i].route.name != NULL && strcmp(table->list[i].route.name, name) == 0)
+            return &table->list[i];
+    }
+    return NULL;
+}
+
+ssize_t web_application_reverse_url(const struct web_application *app, const char *name, const char *const *arguments,
+                                    size_t count, char *place, size_t size)
+{
+    const struct webroute *route = find_named(&app->routes, name);
+
+    for (size_t i = 0; route == NULL && i < app->host_count; i++)
+        route = find_named(&app->hosts[i].routes, name);
+    return route != NULL ? webroute_reverse(route, arguments, count, place, size) : -ENOENT;
+}

@@ -1,0 +1,45 @@
+/* Internal: webfilecache.h, small files that were served lately, of one application: a file that is asked for often is
+ * neither opened nor read for each request.
+ *
+ * What is found was looked at within the last second. Each file is opened again after that, and read again if it has
+ * changed; so is one that was modified just before it was read, as it may change again without a new time. */
+#ifndef HTTPSERVER_WEBFILECACHE_H
+#define HTTPSERVER_WEBFILECACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "httpserver/webfile.h"
+
+enum {
+    WEBFILECACHE_MAX_FILE = 65536,
+    WEBFILECACHE_MAX_FILES = 64,
+    WEBFILECACHE_MAX_SIZE = 4 << 20, /* of all of them */
+};
+
+struct webfilecache;
+
+/* How webfile_open is called. */
+struct webfilecache_key {
+    const char *root, *path;
+    bool no_links;
+    unsigned codings;
+};
+
+/* NULL: no memory. */
+struct webfilecache *webfilecache_new(void);
+void webfilecache_free(struct webfilecache *cache);
+
+/* The content of a file, which stays until the next call; NULL: it is not there, or too old. now: of the loop. */
+const char *webfilecache_find(struct webfilecache *cache, const struct webfilecache_key *key, double now,
+                              struct webfile *file);
+
+/* The content of a file that was just opened, by key, and is at most WEBFILECACHE_MAX_FILE. NULL with errno. wall_now:
+ * in the time of files. */
+const char *webfilecache_load(struct webfilecache *cache, const struct webfilecache_key *key, double now,
+                              int64_t wall_now, const struct webfile *file);
+
+/* Bytes that it holds. */
+size_t webfilecache_size(const struct webfilecache *cache);
+
+#endif

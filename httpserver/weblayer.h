@@ -1,0 +1,180 @@
+/* Internal: weblayer.h, what the parts of the web layer share: an application, and a request that it serves.
+ *
+ * webapplication.c has the application and its routes, web.c the life of a request, webinput.c what the client has
+ * sent, weboutput.c and weberror.c what it gets, webcookie.c cookies and users, webhandlers.c handlers of our own. */
+#ifndef HTTPSERVER_WEBLAYER_H
+#define HTTPSERVER_WEBLAYER_H
+
+#include "httpserver/httparguments.h"
+#include "httpserver/httpxsrf.h"
+#include "httpserver/web.h"
+#include "httpserver/webroute.h"
+#include "httpserver/webstatic.h"
+#include "ioloop/loopmember.h"
+#include "ioloop/looptask.h"
+
+enum {
+    WEBLAYER_SPARE = 16,          /* requests an application keeps for the next ones */
+    WEBLAYER_SPARE_BYTES = 16384, /* of a buffer that is kept with one */
+    WEBLAYER_REASON = 100,        /* of a reason of the program's own, with its NUL */
+    WEBLAYER_HOST = 256,          /* no name of a host is longer, RFC 1035 2.3.4 */
+};
+
+struct webfilecache;
+
+struct weblayer_buffer {
+    char *bytes;
+    size_t length, capacity;
+};
+
+struct weblayer_host {
+    struct webroute name;
+    struct webroute_table routes;
+};
+
+struct web_application {
+    struct httpserver *server; /* NULL: it has closed */
+    struct ioloop *loop;
+    struct web_settings settings;
+    struct webroute_table static_routes, routes;
+    struct weblayer_host *hosts;
+    size_t host_count;
+    struct webstatic files;          /* below settings.static_path */
+    struct webfilecache *file_cache; /* of webstatic.c; NULL: none yet. To be freed with webfilecache_free */
+    struct httpsigned_key own_key[2];
+    const struct httpsigned_key *keys; /* NULL: there is no secret */
+    struct httpheaders headers;        /* of every answer, unless it says otherwise */
+    struct httpheaders tagged_headers; /* the same with an Etag, whose value is at tag */
+    char *tag;
+    struct web_request *spare;
+    unsigned spare_count;
+    struct loopmember member;
+    bool without_loop;   /* it has closed, or there was none yet */
+    size_t live;         /* requests that are not released yet */
+    bool looks_at_heads; /* some handler wants to know of a body before it is there */
+};
+
+/* A text that a function has answered: it lives as long as the request. */
+struct weblayer_text {
+    struct weblayer_text *next;
+    char text[];
+};
+
+struct weblayer_flush {
+    struct web_request *request; /* NULL: free for the next */
+    web_flush_fn *callback;
+    void *arg;
+    int error;
+};
+
+struct web_request {
+    struct httprequest *http; /* NULL: it has ended, or is no longer ours */
+    struct web_application *app;
+    const struct web_handler *handler;
+    const struct web_route *route;
+    const struct webroute *compiled; /* NULL: the route is not from a table */
+    web_fn *method;                  /* NULL: the handler has none of that name */
+    struct web_request *next_spare;
+    struct looptask task; /* goes on after a pause, or releases */
+    void *arg;
+    unsigned entered; /* functions of the program that run for it */
+    unsigned flushes; /* callbacks that are still to come */
+    int status;
+    int failed;      /* an error, mostly -ENOMEM: what was collected is not what the program meant */
+    int refused;     /* a status: the path cannot be decoded */
+    uint32_t groups; /* of the path */
+    bool body_through;
+    bool streams; /* data_received has the body */
+    bool paused;
+    bool method_began;
+    bool finished; /* by the program, or for it */
+    bool answered; /* and nothing of it is left to be done */
+    bool left;     /* the client, while its body came: the request ends by itself */
+    bool flushed;  /* the head has gone */
+    bool own_headers, tagged;
+    bool is_get, is_head;
+    bool in_error; /* write_error runs */
+    bool has_query, has_form, has_cookies, has_token, has_user;
+    const char *user;
+    struct weblayer_text *texts;
+    struct weblayer_flush flush; /* more of them at a time are allocated */
+
+    /* What is from here on is kept for the next request. */
+    struct webroute_group group[WEBROUTE_GROUPS]; /* before they are decoded: see path */
+    char reason[WEBLAYER_REASON];                 /* "": the usual one */
+    struct httpheaders headers;                   /* if own_headers; else those of the application */
+    struct httpheaders new_cookies;
+    struct weblayer_buffer body;
+    struct weblayer_buffer path; /* the path, and behind it the groups, decoded */
+    struct weblayer_buffer state;
+    struct httparguments query, form;
+    struct httpform_files files;
+    struct httpcookies cookies;
+    struct httpxsrf token;
+};
+
+/* webapplication.c */
+
+/* Route and groups of the path. -ENOMEM. */
+int weblayer_find_route(struct web_request *request);
+
+/* A request with nothing in it; NULL: no memory. Given back, it may be the last that the application has waited for. */
+struct web_request *weblayer_take(struct web_application *app);
+void weblayer_give(struct web_request *request);
+
+/* web.c */
+
+/* Calls a function of the program for a call that it made. NULL is fine. */
+void weblayer_call(struct web_request *request, web_fn *function);
+
+/* To be told when a function of the program, called from the loop, begins and has returned; the latter may release the
+ * request. */
+void weblayer_enter(struct web_request *request);
+void weblayer_leave(struct web_request *request);
+
+/* The request is finished: sends the answer and ends it, as soon as no function of the program runs for it. */
+int weblayer_end(struct web_request *request);
+
+/* Room for so many more bytes. -ENOMEM. */
+int weblayer_reserve(struct weblayer_buffer *buffer, size_t more);
+
+/* A place for a text of that length; NULL: no memory, and the request has failed. */
+char *weblayer_new_text(struct web_request *request, size_t length);
+
+/* webinput.c */
+
+/* A form in the body that is not one is answered with 400. */
+void weblayer_parse_body(struct web_request *request);
+
+/* weburl.c */
+
+/* Path and query of the request, perhaps with scheme and host, in a text of its own. NULL: no memory. */
+char *weblayer_uri(struct web_request *request, bool with_origin);
+
+/* The path with one slash at its beginning: with more, or with backslashes, it would name another host. */
+char *weblayer_use_one_slash(char *path);
+
+/* weboutput.c */
+
+/* As web_clear, but set_default_headers is not called. */
+void weblayer_clear(struct web_request *request);
+
+/* Sends what is left of the answer and gives the request of the server back. */
+int weblayer_answer(struct web_request *request);
+
+/* weberror.c */
+
+/* 405, with the methods that there are. */
+void weblayer_refuse_method(struct web_request *request);
+
+/* webcookie.c */
+
+/* A request that changes something needs the token, or is answered with 403. */
+void weblayer_check_xsrf(struct web_request *request);
+
+static inline bool weblayer_is_get_or_head(const struct web_request *request)
+{
+    return request->is_get || request->is_head;
+}
+
+#endif

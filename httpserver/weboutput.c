@@ -1,0 +1,516 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "httpserver/http1connection.h"
+#include "httpserver/httpetag.h"
+#include "httpserver/weblayer.h"
+#include "ioloop/ioalloc.h"
+#include "ioloop/iolog.h"
+
+/* What was collected is not whole: it must not go out as if it was. */
+static int note_failure(struct web_request *request, int error)
+{
+    if (error == -ENOMEM || error == -ENOBUFS)
+        request->failed = error;
+    return error;
+}
+
+/* Status. */
+
+/* RFC 9112 4; and no "<", as the reason gets into pages. */
+static bool is_reason(const char *reason)
+{
+    size_t length = strlen(reason);
+
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)reason[i];
+
+        if ((byte < 0x20 && byte != '\t') || byte == 0x7f || byte == '<')
+            return false;
+    }
+    return length < WEBLAYER_REASON;
+}
+
+void web_set_status(struct web_request *request, int status, const char *reason)
+{
+    if (request->finished)
+        return;
+    request->status = status;
+    request->reason[0] = '\0';
+    if (reason != NULL)
+        strcpy(request->reason, is_reason(reason) ? reason : "Unknown");
+}
+
+int web_get_status(const struct web_request *request)
+{
+    return request->status;
+}
+
+/* Headers. Most answers have just those of the application; a copy is made for the others. */
+
+static const struct httpheaders *answer_headers(const struct web_request *request)
+{
+    const struct web_application *app = request->app;
+
+    return request->own_headers ? &request->headers : request->tagged ? &app->tagged_headers : &app->headers;
+}
+
+static struct httpheaders *own_headers(struct web_request *request)
+{
+    if (!request->own_headers) {
+        if (httpheaders_copy(&request->headers, answer_headers(request)) < 0)
+            return NULL;
+        request->own_headers = true;
+    }
+    return &request->headers;
+}
+
+const struct httpheaders *web_headers(const struct web_request *request)
+{
+    return answer_headers(request);
+}
+
+static int cannot_change(const struct web_request *request)
+{
+    return request->finished ? -EPIPE : request->flushed ? -EALREADY : 0;
+}
+
+/* What a call that failed has answered may be handed on to the next. */
+static int is_missing(const struct web_request *request)
+{
+    return request->failed != 0 ? request->failed : -EINVAL;
+}
+
+int web_set_header(struct web_request *request, const char *name, const char *value)
+{
+    int error = cannot_change(request);
+    struct httpheaders *headers = error == 0 ? own_headers(request) : NULL;
+
+    if (error < 0 || value == NULL)
+        return error < 0 ? error : is_missing(request);
+    return note_failure(request, headers != NULL ? httpheaders_set(headers, name, value) : -ENOMEM);
+}
+
+int web_add_header(struct web_request *request, const char *name, const char *value)
+{
+    int error = cannot_change(request);
+    struct httpheaders *headers = error == 0 ? own_headers(request) : NULL;
+
+    if (error < 0 || value == NULL)
+        return error < 0 ? error : is_missing(request);
+    return note_failure(request, headers != NULL ? httpheaders_add(headers, name, value) : -ENOMEM);
+}
+
+/* A copy that cannot be made is noted: the answer would have the header. */
+void web_clear_header(struct web_request *request, const char *name)
+{
+    if (cannot_change(request) < 0 || httpheaders_get(answer_headers(request), name) == NULL)
+        return;
+    if (own_headers(request) == NULL)
+        note_failure(request, -ENOMEM);
+    else
+        httpheaders_remove(&request->headers, name);
+}
+
+void weblayer_clear(struct web_request *request)
+{
+    httpheaders_clear(&request->headers);
+    request->own_headers = false;
+    request->body.length = 0;
+    request->failed = 0;
+    request->status = 200;
+    request->reason[0] = '\0';
+}
+
+void web_clear(struct web_request *request)
+{
+    if (cannot_change(request) < 0)
+        return;
+    weblayer_clear(request);
+    weblayer_call(request, request->handler->set_default_headers);
+}
+
+/* Body. */
+
+int web_write_bytes(struct web_request *request, const void *data, size_t length)
+{
+    if (request->finished)
+        return -EPIPE;
+    if (length == 0)
+        return 0;
+    if (weblayer_reserve(&request->body, length) < 0)
+        return note_failure(request, -ENOMEM);
+    memcpy(request->body.bytes + request->body.length, data, length);
+    request->body.length += length;
+    return 0;
+}
+
+int web_write(struct web_request *request, const char *text)
+{
+    return text != NULL ? web_write_bytes(request, text, strlen(text)) : is_missing(request);
+}
+
+static int write_formatted(struct web_request *request, const char *format, va_list arguments, va_list again)
+{
+    struct weblayer_buffer *body = &request->body;
+    int length = vsnprintf(NULL, 0, format, arguments);
+
+    if (length < 0)
+        return -EINVAL;
+    if (weblayer_reserve(body, (size_t)length + 1) < 0)
+        return note_failure(request, -ENOMEM);
+    vsnprintf(body->bytes + body->length, (size_t)length + 1, format, again);
+    body->length += (size_t)length;
+    return 0;
+}
+
+int web_printf(struct web_request *request, const char *format, ...)
+{
+    va_list arguments, again;
+
+    if (request->finished)
+        return -EPIPE;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int error = write_formatted(request, format, arguments, again);
+    va_end(again);
+    va_end(arguments);
+    return error;
+}
+
+int web_write_json(struct web_request *request, const char *json)
+{
+    int error = request->flushed ? 0 : web_set_header(request, "Content-Type", "application/json; charset=UTF-8");
+
+    return error < 0 ? error : web_write(request, json);
+}
+
+/* ETag. */
+
+int web_set_etag(struct web_request *request, const char *etag)
+{
+    char own[HTTPETAG_SIZE];
+
+    if (etag == NULL)
+        httpetag_of_bytes(request->body.bytes, request->body.length, own);
+    return web_set_header(request, "Etag", etag != NULL ? etag : own);
+}
+
+bool web_check_etag(const struct web_request *request)
+{
+    const char *wanted = request->http != NULL ? httprequest_header(request->http, "If-None-Match") : NULL;
+
+    const char *etag = wanted != NULL ? httpheaders_get(answer_headers(request), "Etag") : NULL;
+
+    return etag != NULL && httpetag_matches(wanted, etag, true);
+}
+
+/* Where there are none but the application's headers, those with a tag are there already, and it is written into
+ * them. */
+static void add_etag(struct web_request *request)
+{
+    struct web_application *app = request->app;
+    char own[HTTPETAG_SIZE];
+
+    httpetag_of_bytes(request->body.bytes, request->body.length, own);
+    if (!request->own_headers) {
+        memcpy(app->tag, own, HTTPETAG_SIZE - 1);
+        request->tagged = true;
+    } else if (httpheaders_add_bytes(&request->headers, "Etag", 4, own, HTTPETAG_SIZE - 1) < 0) {
+        request->failed = -ENOMEM;
+    }
+}
+
+/* A HEAD whose handler has written nothing is not about an empty page. */
+static bool wants_etag(const struct web_request *request)
+{
+    return !request->handler->no_etag && (request->body.length > 0 || request->is_get) &&
+           (!request->own_headers || httpheaders_get(&request->headers, "Etag") == NULL);
+}
+
+static void apply_etag(struct web_request *request)
+{
+    if (request->status != 200 || !weblayer_is_get_or_head(request))
+        return;
+    if (wants_etag(request))
+        add_etag(request);
+    if (web_check_etag(request)) {
+        request->status = 304;
+        request->reason[0] = '\0';
+    }
+}
+
+/* The answer. */
+
+static const char *reason_of(const struct web_request *request)
+{
+    return request->reason[0] != '\0' ? request->reason : NULL;
+}
+
+/* 204 and 304 are about no representation (RFC 9110 15.3.5, 15.4.5), whatever the handler has written. */
+static void drop_body(struct web_request *request)
+{
+    static const char *const names[] = { "Content-Type", "Content-Encoding", "Content-Language", "Content-Length" };
+
+    request->body.length = 0;
+    if (own_headers(request) == NULL) {
+        request->failed = -ENOMEM;
+        return;
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        httpheaders_remove(&request->headers, names[i]);
+}
+
+static void add_cookies(struct web_request *request)
+{
+    const char *name, *value;
+
+    if (own_headers(request) == NULL)
+        request->failed = -ENOMEM;
+    for (size_t i = 0; request->failed == 0 && httpheaders_at(&request->new_cookies, i, &name, &value); i++)
+        note_failure(request, httpheaders_add(&request->headers, name, value));
+}
+
+static void complete_head(struct web_request *request)
+{
+    if (request->status == 204 || request->status == 304)
+        drop_body(request);
+    if (request->new_cookies.count > 0)
+        add_cookies(request);
+}
+
+static void add_length(struct web_request *request)
+{
+    char text[24];
+
+    if (request->status == 204 || request->status == 304 ||
+        httpheaders_get(answer_headers(request), "Content-Length") != NULL)
+        return;
+    snprintf(text, sizeof text, "%zu", request->body.length);
+    if (own_headers(request) == NULL || httpheaders_set(&request->headers, "Content-Length", text) < 0)
+        request->failed = -ENOMEM;
+}
+
+static void tell_end(struct web_request *request)
+{
+    web_log_fn *log = request->app->settings.log_function;
+
+    request->entered++;
+    if (log != NULL)
+        log(request, request->status, httprequest_time(request->http));
+    if (request->handler->on_finish != NULL)
+        request->handler->on_finish(request);
+    request->entered--;
+}
+
+static bool is_heard_at_end(const struct web_request *request)
+{
+    return request->handler->on_finish != NULL || request->app->settings.log_function != NULL;
+}
+
+/* Without memory for what there is to say: the status alone. */
+static void make_bare(struct web_request *request)
+{
+    if (request->status < 400)
+        request->status = 500;
+    request->reason[0] = '\0';
+    request->body.length = 0;
+    httpheaders_clear(&request->headers);
+    request->own_headers = true;
+}
+
+static void note_error(struct web_request *request, int error)
+{
+    if (error == -EINVAL) {
+        iolog_write(IOLOG_APPLICATION, IOLOG_ERROR, "an answer cannot be sent: a header or the status is not valid");
+        request->status = 500;
+    }
+}
+
+/* In two steps, so that on_finish sees the request behind its answer. */
+static int answer_and_tell(struct web_request *request)
+{
+    struct httprequest *http = request->http;
+
+    add_length(request);
+    if (request->failed != 0)
+        make_bare(request);
+    int error = httprequest_write_head(http, request->status, reason_of(request), answer_headers(request),
+                                       request->body.bytes, request->body.length, NULL, NULL);
+    note_error(request, error);
+    tell_end(request);
+    int end = httprequest_finish(http);
+    return error < 0 ? error : end;
+}
+
+static int answer_whole(struct web_request *request)
+{
+    if (request->failed == 0)
+        apply_etag(request);
+    if (request->failed == 0)
+        complete_head(request);
+    if (request->failed != 0)
+        make_bare(request);
+    if (is_heard_at_end(request))
+        return answer_and_tell(request);
+    int error = httprequest_answer(request->http, request->status, reason_of(request), answer_headers(request),
+                                   request->body.bytes, request->body.length);
+    note_error(request, error);
+    return error;
+}
+
+/* An end that the client can take for the end of the answer would be a lie. */
+static void break_off_answer(struct web_request *request)
+{
+    if (!httprequest_left(request->http))
+        iostream_close(request->http->connection->stream);
+}
+
+static int answer_rest(struct web_request *request)
+{
+    struct httprequest *http = request->http;
+    int error = request->failed;
+
+    if (error == 0 && request->body.length > 0)
+        error = httprequest_write(http, request->body.bytes, request->body.length, NULL, NULL);
+    if (error < 0)
+        break_off_answer(request);
+    tell_end(request);
+    int end = httprequest_finish(http);
+    return error < 0 ? error : end;
+}
+
+int weblayer_answer(struct web_request *request)
+{
+    int error = -EBADF;
+
+    request->answered = true;
+    if (request->http == NULL) {
+        weblayer_call(request, request->handler->on_finish); /* it was detached */
+        return 0;
+    }
+    if (request->left)
+        tell_end(request); /* and ends by itself */
+    else
+        error = request->flushed ? answer_rest(request) : answer_whole(request);
+    request->http = NULL;
+    return error;
+}
+
+int web_finish(struct web_request *request)
+{
+    if (request->finished)
+        return -EPIPE;
+    request->finished = true;
+    return weblayer_end(request);
+}
+
+/* Flushing. */
+
+static struct weblayer_flush *take_flush(struct web_request *request)
+{
+    struct weblayer_flush *flush = request->flush.request == NULL ? &request->flush : ioalloc(sizeof *flush);
+
+    if (flush != NULL)
+        flush->request = request;
+    return flush;
+}
+
+static void give_flush(struct weblayer_flush *flush)
+{
+    struct web_request *request = flush->request;
+
+    flush->request = NULL;
+    if (flush != &request->flush)
+        ioalloc_free(flush);
+}
+
+static void is_flushed(struct iostream *stream, int error, void *arg)
+{
+    struct weblayer_flush flush = *(struct weblayer_flush *)arg;
+
+    give_flush(arg);
+    weblayer_enter(flush.request);
+    flush.request->flushes--;
+    flush.callback(flush.request, error, flush.arg);
+    weblayer_leave(flush.request);
+}
+
+static int send_collected(struct web_request *request, struct weblayer_flush *flush)
+{
+    struct httprequest *http = request->http;
+    struct weblayer_buffer *body = &request->body;
+    iostream_write_fn *callback = flush != NULL ? is_flushed : NULL;
+
+    if (request->flushed)
+        return httprequest_write(http, body->bytes, body->length, callback, flush);
+    complete_head(request);
+    if (request->failed != 0)
+        return request->failed;
+    int error = httprequest_write_head(http, request->status, reason_of(request), answer_headers(request), body->bytes,
+                                       body->length, callback, flush);
+    request->flushed = error != -EINVAL;
+    return error;
+}
+
+int web_flush(struct web_request *request, web_flush_fn *callback, void *arg)
+{
+    struct weblayer_flush *flush = NULL;
+
+    if (request->finished || request->failed != 0)
+        return request->finished ? -EPIPE : request->failed;
+    if (callback != NULL) {
+        flush = take_flush(request);
+        if (flush == NULL)
+            return -ENOMEM;
+        flush->callback = callback;
+        flush->arg = arg;
+    }
+    int error = send_collected(request, flush);
+    if (error != -EINVAL)
+        request->body.length = 0;
+    if (flush != NULL && error < 0)
+        give_flush(flush);
+    else if (flush != NULL)
+        request->flushes++;
+    return request->flushed ? note_failure(request, error) : error;
+}
+
+/* Redirects. */
+
+int web_redirect_with_status(struct web_request *request, const char *url, int status)
+{
+    int error = cannot_change(request);
+
+    if (error < 0)
+        return error;
+    error = status < 300 || status > 399 ? -EINVAL : web_set_header(request, "Location", url);
+    if (error == -EINVAL) {
+        web_send_error_because(request, 500, NULL, "a redirect to what is no URL");
+        return error;
+    }
+    web_set_status(request, status, NULL);
+    return web_finish(request);
+}
+
+int web_redirect(struct web_request *request, const char *url, bool permanent)
+{
+    return web_redirect_with_status(request, url, permanent ? 301 : 302);
+}
+
+/* Leaving. */
+
+struct iostream *web_detach(struct web_request *request)
+{
+    if (request->finished)
+        return errno = EPIPE, NULL;
+    struct iostream *stream = httprequest_detach(request->http);
+    if (stream == NULL)
+        return NULL;
+    request->http = NULL;
+    request->finished = true;
+    (void)weblayer_end(request);
+    return stream;
+}

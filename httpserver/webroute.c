@@ -1,0 +1,472 @@
+#include "httpserver/webroute.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <locale.h>
+#include <string.h>
+
+#include "httpserver/httpurl.h"
+#include "ioloop/ioalloc.h"
+
+/* From pattern to expression. One pass, a function for each kind of sign; what it makes of a sign is at most
+ * LONGEST_SIGN bytes. */
+
+#define LONGEST_SIGN 12 /* "[[:alnum:]_]" */
+
+struct translation {
+    struct webroute *route;
+    const char *next;  /* of the pattern */
+    char *regex;       /* the end of what there is of it */
+    char *text;        /* and of the literals */
+    unsigned opened;   /* parentheses so far */
+    unsigned depth;    /* those that are open */
+    bool in_prefix;    /* nothing but literals so far */
+    bool can_repeat;   /* something that * can follow */
+    bool alternatives; /* "|" outside of parentheses */
+    bool reversible;
+    bool is_rest;
+    bool after_group;      /* what * would follow is a group */
+    uint32_t before_group; /* prefix_length where the outermost open group began */
+};
+
+static void emit(struct translation *to, const char *text)
+{
+    size_t length = strlen(text);
+
+    memcpy(to->regex, text, length);
+    to->regex += length;
+}
+
+/* A byte that stands for itself; in brackets it does everywhere, but for ^ and \, which stand for themselves with \. */
+static void take_literal_byte(struct translation *to, char byte)
+{
+    if (strchr(".[]{}()*+?^$|\\", byte) != NULL && byte != '}' && byte != ']')
+        *to->regex++ = '\\';
+    if (byte == '}' || byte == ']')
+        *to->regex++ = '[';
+    *to->regex++ = byte;
+    if (byte == '}' || byte == ']')
+        *to->regex++ = ']';
+    if (to->in_prefix)
+        to->route->prefix[to->route->prefix_length++] = byte;
+    if (to->depth == 0)
+        *to->text++ = byte;
+    to->can_repeat = true;
+    to->after_group = false;
+}
+
+/* Something that stands for several bytes. */
+static void take_set(struct translation *to, const char *regex)
+{
+    emit(to, regex);
+    to->in_prefix = to->after_group = false;
+    to->can_repeat = true;
+    if (to->depth == 0)
+        to->reversible = false;
+}
+
+static int take_escape(struct translation *to)
+{
+    char byte = *to->next++;
+
+    if (byte == 'd')
+        return take_set(to, "[0-9]"), 0;
+    if (byte == 'w')
+        return take_set(to, "[[:alnum:]_]"), 0;
+    if (byte == '\0' || strchr(".[]{}()*+?^$|\\/-", byte) == NULL)
+        return -EINVAL;
+    return take_literal_byte(to, byte), 0;
+}
+
+/* "." is a literal for those who make paths of the pattern, as "/robots.txt" is what is meant. */
+static void take_dot(struct translation *to)
+{
+    emit(to, ".");
+    to->in_prefix = false;
+    to->can_repeat = true;
+    to->after_group = false;
+    if (to->depth == 0)
+        *to->text++ = '.';
+}
+
+/* [...]; a backslash would be one to POSIX, and something else to Tornado. */
+static int take_bracket(struct translation *to)
+{
+    const char *from = to->next - 1, *end = to->next;
+
+    if (*end == '^')
+        end++;
+    if (*end == ']')
+        end++;
+    for (; *end != ']'; end++) {
+        if (*end == '\0' || *end == '\\')
+            return -EINVAL;
+        if (end[0] == '[' && (end[1] == ':' || end[1] == '.' || end[1] == '=')) {
+            char kind = end[1];
+
+            for (end += 2; !(end[0] == kind && end[1] == ']'); end++) {
+                if (end[0] == '\0')
+                    return -EINVAL;
+            }
+            end++;
+        }
+    }
+    take_set(to, "");
+    memcpy(to->regex, from, (size_t)(end + 1 - from));
+    to->regex += end + 1 - from;
+    to->next = end + 1;
+    return 0;
+}
+
+/* What is in the outermost group need not be in a path. */
+static void take_back_group(struct translation *to)
+{
+    to->in_prefix = false;
+    if (to->route->prefix_length > to->before_group)
+        to->route->prefix_length = to->before_group;
+}
+
+/* * + ? {n} {n,} {n,m}: of what was before, once. It takes back that this was a literal. */
+static int take_repetition(struct translation *to)
+{
+    const char *from = to->next - 1, *end = to->next;
+
+    if (!to->can_repeat)
+        return -EINVAL;
+    if (*from == '{') {
+        if (*end < '0' || *end > '9')
+            return -EINVAL;
+        while ((*end >= '0' && *end <= '9') || *end == ',')
+            end++;
+        if (*end++ != '}')
+            return -EINVAL;
+    }
+    memcpy(to->regex, from, (size_t)(end - from));
+    to->regex += end - from;
+    to->next = end;
+    if (to->after_group)
+        take_back_group(to);
+    else if (to->in_prefix)
+        to->route->prefix_length--;
+    to->in_prefix = to->can_repeat = false;
+    if (to->depth == 0)
+        to->reversible = false;
+    return 0;
+}
+
+static bool is_name_byte(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '_';
+}
+
+/* The name in (?P<name>...), which no other group has. */
+static int take_group_name(struct translation *to)
+{
+    struct webroute *route = to->route;
+    const char *start = to->next, *end = start;
+
+    while (is_name_byte(*end))
+        end++;
+    size_t length = (size_t)(end - start);
+    if (length == 0 || *end != '>')
+        return -EINVAL;
+    for (uint32_t i = 0; i < route->group_count; i++) {
+        if (route->name[i].length == length && memcmp(route->name[i].start, start, length) == 0)
+            return -EINVAL;
+    }
+    route->name[route->group_count].start = start;
+    route->name[route->group_count].length = (uint32_t)length;
+    to->next = end + 1;
+    return 0;
+}
+
+/* Number 1 in the expression is the whole. */
+static int add_group(struct translation *to)
+{
+    struct webroute *route = to->route;
+
+    if (to->depth > 0)
+        to->reversible = false;
+    route->group[route->group_count] = (uint8_t)(to->opened + 1);
+    route->piece[route->group_count++] = (uint32_t)(to->text - route->text);
+    if (to->depth == 0 && to->in_prefix && (strcmp(to->next, ".*)") == 0 || strcmp(to->next, ".*)$") == 0))
+        to->is_rest = true;
+    return 0;
+}
+
+static int take_open(struct translation *to)
+{
+    bool counts = true;
+
+    if (to->opened == UCHAR_MAX - 1 || to->route->group_count == WEBROUTE_GROUPS)
+        return -EINVAL;
+    if (strncmp(to->next, "?:", 2) == 0) {
+        counts = false;
+        to->next += 2;
+        to->reversible = false;
+    } else if (strncmp(to->next, "?P<", 3) == 0) {
+        to->next += 3;
+        int error = take_group_name(to);
+        if (error < 0)
+            return error;
+    } else if (*to->next == '?') {
+        return -EINVAL;
+    }
+    to->opened++;
+    if (counts)
+        add_group(to);
+    if (to->depth++ == 0 && to->in_prefix)
+        to->before_group = to->route->prefix_length;
+    to->can_repeat = false;
+    emit(to, "(");
+    return 0;
+}
+
+static int take_close(struct translation *to)
+{
+    if (to->depth == 0)
+        return -EINVAL;
+    to->depth--;
+    to->can_repeat = to->after_group = true;
+    emit(to, ")");
+    return 0;
+}
+
+/* ^ and $, where they are true: at the ends of the pattern they say what is so anyway. */
+static int take_anchor(struct translation *to, char anchor)
+{
+    bool at_end = anchor == '^' ? to->next - 1 == to->route->route.pattern : *to->next == '\0';
+
+    to->can_repeat = false;
+    return at_end ? 0 : -EINVAL;
+}
+
+static int take_sign(struct translation *to)
+{
+    char sign = *to->next++;
+
+    switch (sign) {
+    case '\\':
+        return take_escape(to);
+    case '.':
+        return take_dot(to), 0;
+    case '[':
+        return take_bracket(to);
+    case '*':
+    case '+':
+    case '?':
+    case '{':
+        return take_repetition(to);
+    case '(':
+        return take_open(to);
+    case ')':
+        return take_close(to);
+    case '^':
+    case '$':
+        return take_anchor(to, sign);
+    case '|':
+        emit(to, "|");
+        take_back_group(to);
+        to->can_repeat = false;
+        to->alternatives = to->alternatives || to->depth == 0;
+        return 0;
+    default:
+        return take_literal_byte(to, sign), 0;
+    }
+}
+
+/* Whatever locale the program has set: letters are those of ASCII. */
+static int compile_in_c_locale(regex_t *regex, const char *text)
+{
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+
+    if (plain == (locale_t)0)
+        return -ENOMEM;
+    locale_t before = uselocale(plain);
+    int error = regcomp(regex, text, REG_EXTENDED);
+    uselocale(before);
+    freelocale(plain);
+    return error == 0 ? 0 : error == REG_ESPACE ? -ENOMEM : -EINVAL;
+}
+
+static int translate(struct webroute *route, char *regex)
+{
+    struct translation to = { .route = route,
+                              .next = route->route.pattern,
+                              .regex = regex,
+                              .text = route->text,
+                              .in_prefix = true,
+                              .reversible = true };
+    int error = 0;
+
+    emit(&to, "^(");
+    while (error == 0 && *to.next != '\0')
+        error = take_sign(&to);
+    if (error < 0 || to.depth > 0)
+        return -EINVAL;
+    emit(&to, ")$");
+    *to.regex = '\0';
+    route->piece[route->group_count] = (uint32_t)(to.text - route->text);
+    if (to.alternatives)
+        route->prefix_length = 0;
+    route->kind = to.in_prefix && to.opened == 0 ? WEBROUTE_LITERAL : to.is_rest ? WEBROUTE_REST : WEBROUTE_REGEX;
+    if (!to.reversible || to.alternatives) {
+        ioalloc_free(route->text);
+        route->text = NULL;
+    }
+    return route->kind == WEBROUTE_REGEX ? compile_in_c_locale(&route->regex, regex) : 0;
+}
+
+/* Life. */
+
+static bool is_literal_pattern(const char *pattern)
+{
+    return strpbrk(pattern, "\\[()*+?{}|^$") == NULL;
+}
+
+static int compile_route(struct webroute *route, size_t length)
+{
+    if (is_literal_pattern(route->route.pattern)) {
+        memcpy(route->prefix, route->route.pattern, length);
+        memcpy(route->text, route->route.pattern, length);
+        route->prefix_length = route->piece[0] = (uint32_t)length;
+        route->kind = WEBROUTE_LITERAL;
+        return 0;
+    }
+    char *regex = ioalloc(LONGEST_SIGN * length + sizeof "^()$");
+    if (regex == NULL)
+        return -ENOMEM;
+    int error = translate(route, regex);
+    ioalloc_free(regex);
+    return error;
+}
+
+static void free_texts(struct webroute *route)
+{
+    ioalloc_free((char *)route->route.pattern);
+    ioalloc_free(route->prefix);
+    ioalloc_free(route->text);
+}
+
+int webroute_init(struct webroute *route, const struct web_route *given)
+{
+    size_t length = strlen(given->pattern);
+    int error = -ENOMEM;
+
+    if (length > WEBROUTE_PATTERN)
+        return -EINVAL;
+    *route = (struct webroute){ .route = *given, .prefix = ioalloc(length + 1), .text = ioalloc(length + 1) };
+    route->route.pattern = ioalloc_string(given->pattern);
+    if (route->prefix != NULL && route->text != NULL && route->route.pattern != NULL)
+        error = compile_route(route, length);
+    if (error < 0)
+        free_texts(route);
+    return error;
+}
+
+void webroute_free(struct webroute *route)
+{
+    if (route->kind == WEBROUTE_REGEX)
+        regfree(&route->regex);
+    free_texts(route);
+}
+
+int webroute_table_init(struct webroute_table *table, const struct web_route *given)
+{
+    size_t count = 0;
+
+    *table = (struct webroute_table){ 0 };
+    while (given != NULL && given[count].pattern != NULL)
+        count++;
+    if (count == 0)
+        return 0;
+    table->list = ioalloc_array_resize(NULL, count, sizeof *table->list);
+    if (table->list == NULL)
+        return -ENOMEM;
+    while (table->count < count) {
+        int error = webroute_init(&table->list[table->count], &given[table->count]);
+
+        if (error < 0) {
+            webroute_table_free(table);
+            return error;
+        }
+        table->count++;
+    }
+    return 0;
+}
+
+void webroute_table_free(struct webroute_table *table)
+{
+    while (table->count > 0)
+        webroute_free(&table->list[--table->count]);
+    ioalloc_free(table->list);
+    table->list = NULL;
+}
+
+/* Matching. */
+
+static int match_regex(const struct webroute *route, const char *path, struct webroute_group *group)
+{
+    regmatch_t matches[UCHAR_MAX + 1];
+    size_t wanted = route->group_count == 0 ? 0 : (size_t)route->group[route->group_count - 1] + 1;
+    int error = regexec(&route->regex, path, wanted, matches, 0);
+
+    if (error != 0)
+        return error == REG_NOMATCH ? 0 : -ENOMEM;
+    for (uint32_t i = 0; i < route->group_count; i++) {
+        const regmatch_t *match = &matches[route->group[i]];
+
+        group[i].offset = (int32_t)match->rm_so;
+        group[i].length = match->rm_so < 0 ? 0 : (uint32_t)(match->rm_eo - match->rm_so);
+    }
+    return 1;
+}
+
+int webroute_match(const struct webroute *route, const char *path, size_t length, struct webroute_group *group)
+{
+    if (!webroute_may_match(route, path, length))
+        return 0;
+    if (route->kind == WEBROUTE_LITERAL)
+        return 1;
+    if (length > INT32_MAX || memchr(path, '\0', length) != NULL)
+        return 0; /* what is compared is not what comes behind a NUL */
+    if (route->kind == WEBROUTE_REGEX)
+        return match_regex(route, path, group);
+    group[0].offset = (int32_t)route->prefix_length;
+    group[0].length = (uint32_t)length - route->prefix_length;
+    return 1;
+}
+
+int webroute_find_group(const struct webroute *route, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (uint32_t i = 0; i < route->group_count; i++) {
+        if (route->name[i].start != NULL && route->name[i].length == length &&
+            memcmp(route->name[i].start, name, length) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+ssize_t webroute_reverse(const struct webroute *route, const char *const *arguments, size_t count, char *place,
+                         size_t size)
+{
+    size_t used = 0, from = 0;
+
+    if (route->text == NULL || count != route->group_count)
+        return -EINVAL;
+    for (size_t i = 0; i <= count; i++) {
+        size_t literal = route->piece[i] - from, length = i < count ? strlen(arguments[i]) : 0;
+
+        if (literal >= size - used || length > (size - used - literal - 1) / 3)
+            return -ENOBUFS;
+        memcpy(place + used, route->text + from, literal);
+        used += literal;
+        from += literal;
+        if (i < count)
+            used += httpurl_encode(arguments[i], length, place + used, 0);
+    }
+    place[used] = '\0';
+    return (ssize_t)used;
+}

@@ -1,0 +1,155 @@
+/* URLs: of the request, and of what it may be sent to. */
+#include <errno.h>
+#include <string.h>
+
+#include "httpserver/httpurl.h"
+#include "httpserver/weblayer.h"
+
+/* A client of HTTP/1.0 need not say which host it asks. */
+static const char *host_or_local(const struct web_request *request)
+{
+    const char *host = httprequest_host(request->http);
+
+    return host[0] != '\0' ? host : "127.0.0.1";
+}
+
+static char *append(char *end, const char *text, size_t length)
+{
+    memcpy(end, text, length);
+    return end + length;
+}
+
+static char *append_origin(char *end, const char *protocol, const char *host)
+{
+    end = append(end, protocol, strlen(protocol));
+    end = append(end, "://", 3);
+    return append(end, host, strlen(host));
+}
+
+char *weblayer_uri(struct web_request *request, bool with_origin)
+{
+    const char *protocol = httprequest_protocol(request->http), *host = host_or_local(request);
+    size_t path_length, query_length;
+    const char *path = httprequest_path(request->http, &path_length);
+    const char *query = httprequest_query(request->http, &query_length);
+    char *uri = weblayer_new_text(request, strlen(protocol) + 3 + strlen(host) + path_length + 1 + query_length);
+
+    if (uri == NULL)
+        return NULL;
+    char *end = with_origin ? append_origin(uri, protocol, host) : uri;
+    end = append(end, path, path_length);
+    if (query != NULL) {
+        *end++ = '?';
+        end = append(end, query, query_length);
+    }
+    *end = '\0';
+    return uri;
+}
+
+const char *web_full_url(struct web_request *request)
+{
+    return request->http != NULL ? weblayer_uri(request, true) : NULL;
+}
+
+const char *web_reverse_url(struct web_request *request, const char *name, const char *const *arguments, size_t count)
+{
+    size_t size = WEBROUTE_PATTERN + 1;
+
+    for (size_t i = 0; i < count; i++)
+        size += 3 * strlen(arguments[i]);
+    char *url = weblayer_new_text(request, size);
+    if (url == NULL)
+        return NULL;
+    return web_application_reverse_url(request->app, name, arguments, count, url, size) >= 0 ? url : NULL;
+}
+
+const char *web_static_url(struct web_request *request, const char *path, bool with_host, bool with_version)
+{
+    const struct web_settings *settings = &request->app->settings;
+    size_t length = strlen(path), prefix_length = strlen(settings->static_url_prefix);
+    char version[64] = "";
+
+    if (settings->static_path == NULL || request->http == NULL)
+        return NULL;
+    const char *protocol = httprequest_protocol(request->http), *host = host_or_local(request);
+    if (with_version && webstatic_version(&request->app->files, path, version, sizeof version) < 0)
+        version[0] = '\0'; /* a file that is not there has none */
+    char *url =
+        weblayer_new_text(request, strlen(protocol) + strlen(host) + prefix_length + 3 * length + 6 + sizeof version);
+    if (url == NULL)
+        return NULL;
+    char *end = with_host ? append_origin(url, protocol, host) : url;
+    end = append(end, settings->static_url_prefix, prefix_length);
+    end += httpurl_encode(path, length, end, HTTPURL_PATH);
+    if (version[0] != '\0') {
+        end = append(end, "?v=", 3);
+        end = append(end, version, strlen(version));
+    }
+    *end = '\0';
+    return url;
+}
+
+/* With a slash at the end of the path, or without. */
+
+static bool is_slash(char byte)
+{
+    return byte == '/' || byte == '\\';
+}
+
+char *weblayer_use_one_slash(char *path)
+{
+    if (!is_slash(path[0]))
+        return path;
+    while (is_slash(path[1]))
+        path++;
+    path[0] = '/';
+    return path;
+}
+
+/* To this path, with the query of the request. */
+static void redirect_to_path(struct web_request *request, size_t length, const char *end)
+{
+    size_t path_length;
+    char *uri = weblayer_uri(request, false);
+    char *place = uri != NULL ? weblayer_new_text(request, strlen(uri) + 1) : NULL;
+
+    if (place == NULL) {
+        web_send_error(request, 503);
+        return;
+    }
+    (void)httprequest_path(request->http, &path_length);
+    char *to = append(place, uri, length);
+    to = append(to, end, strlen(end));
+    append(to, uri + path_length, strlen(uri + path_length) + 1);
+    (void)web_redirect(request, weblayer_use_one_slash(place), true);
+}
+
+bool web_removeslash(struct web_request *request)
+{
+    size_t length;
+    const char *path = request->http != NULL ? httprequest_path(request->http, &length) : NULL;
+
+    if (path == NULL || length == 0 || path[length - 1] != '/')
+        return true;
+    if (!weblayer_is_get_or_head(request))
+        return web_send_error(request, 404), false;
+    while (length > 0 && path[length - 1] == '/')
+        length--;
+    if (length == 0)
+        return true; /* "/" cannot be without */
+    redirect_to_path(request, length, "");
+    return false;
+}
+
+bool web_addslash(struct web_request *request)
+{
+    size_t length;
+    const char *path = request->http != NULL ? httprequest_path(request->http, &length) : NULL;
+
+    if (path == NULL || length == 0 || path[length - 1] == '/')
+        return true;
+    if (!weblayer_is_get_or_head(request))
+        return web_send_error(request, 404), false;
+    redirect_to_path(request, length, "/");
+    return false;
+}
