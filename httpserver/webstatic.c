@@ -247,13 +247,16 @@ static void send_part(struct web_request *request, struct webfile *file, const c
         web_finish(request);
 }
 
+/* What was said of the file is not true of this answer, least of all for how long it may be kept. */
 static void send_unsatisfiable(struct web_request *request, uint64_t size)
 {
+    static const char *const names[] = { "Content-Encoding", "Cache-Control", "Expires" };
     char content_range[HTTPRANGE_SIZE];
 
     httprange_format(content_range, 0, 0, size);
     web_set_status(request, 416, NULL);
-    web_clear_header(request, "Content-Encoding");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        web_clear_header(request, names[i]);
     if (web_set_header(request, "Content-Type", "text/plain") < 0 ||
         web_set_header(request, "Content-Range", content_range) < 0)
         web_send_error(request, 503);

@@ -37,9 +37,9 @@ ssize_t kernel_sendfile(int fd, int file, off_t offset, size_t count);
 /* The error that waits on a socket, cleared: a negative errno value or 0. */
 int kernel_socket_error(int fd);
 
-/* Opens what is at path below the folder root, for reading; without waiting for what may be at the other side of a FIFO.
- * Neither ".." nor links lead out of it: -EXDEV. The path is relative, with no empty segments. no_links: no symbolic
- * links are followed, inside of it neither: -ELOOP; some systems never follow any here. */
+/* Opens what is at path below the folder root, for reading; without waiting for what may be at the other side of a
+ * FIFO. Neither ".." nor links lead out of it: -EXDEV. The path is relative, with no empty segments. no_links: no
+ * symbolic links are followed, inside of it neither: -ELOOP; some systems never follow any here. */
 int kernel_open_beneath(int root, const char *path, bool no_links);
 
 /* When a file was modified. */

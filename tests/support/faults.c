@@ -13,6 +13,8 @@
 #include <sys/eventfd.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -43,6 +45,11 @@ enum call {
     CALL_shutdown,
     CALL_pthread_create,
     CALL_getaddrinfo,
+    CALL_open,
+    CALL_openat,
+    CALL_openat2,
+    CALL_fstat,
+    CALL_pread,
     CALLS
 };
 
@@ -50,6 +57,7 @@ static const char *const names[CALLS] = {
     "recv",    "send",   "sendmsg", "read",       "write",      "writev",        "accept4",        "socket",
     "bind",    "listen", "connect", "setsockopt", "getsockopt", "epoll_create1", "epoll_ctl",      "epoll_wait",
     "eventfd", "fcntl",  "close",   "pipe2",      "sendfile",   "shutdown",      "pthread_create", "getaddrinfo",
+    "open",    "openat", "openat2", "fstat",      "pread",
 };
 
 static atomic_int counts[CALLS];
@@ -159,6 +167,8 @@ WRAP(int, eventfd, (unsigned initial, int flags), (initial, flags))
 WRAP(int, pipe2, (int fds[2], int flags), (fds, flags))
 WRAP(ssize_t, sendfile, (int out, int in, off_t *offset, size_t count), (out, in, offset, limited(count)))
 WRAP(int, shutdown, (int fd, int how), (fd, how))
+WRAP(int, fstat, (int fd, struct stat *status), (fd, status))
+WRAP(ssize_t, pread, (int fd, void *data, size_t size, off_t offset), (fd, data, limited(size), offset))
 
 ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
@@ -199,6 +209,60 @@ int __wrap_fcntl(int fd, int command, ...)
     if (error != 0)
         return errno = error, -1;
     return __real_fcntl(fd, command, argument);
+}
+
+static bool has_mode(int flags)
+{
+    return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list list;
+    va_start(list, flags);
+    mode_t mode = has_mode(flags) ? va_arg(list, mode_t) : 0;
+    va_end(list);
+
+    int error = fault(CALL_open);
+    if (error != 0)
+        return errno = error, -1;
+    return __real_open(path, flags, mode);
+}
+
+int __real_openat(int folder, const char *path, int flags, ...);
+int __wrap_openat(int folder, const char *path, int flags, ...);
+int __wrap_openat(int folder, const char *path, int flags, ...)
+{
+    va_list list;
+    va_start(list, flags);
+    mode_t mode = has_mode(flags) ? va_arg(list, mode_t) : 0;
+    va_end(list);
+
+    int error = fault(CALL_openat);
+    if (error != 0)
+        return errno = error, -1;
+    return __real_openat(folder, path, flags, mode);
+}
+
+/* Those for which libc has no name. */
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, ...)
+{
+    int count = number == SYS_openat2 ? 4 : 6; /* those of the other, epoll_pwait2 */
+    long arguments[6] = { 0 };
+    va_list list;
+    va_start(list, number);
+    for (int i = 0; i < count; i++)
+        arguments[i] = va_arg(list, long);
+    va_end(list);
+
+    int error = number == SYS_openat2 ? fault(CALL_openat2) : 0;
+    if (error != 0)
+        return errno = error, -1;
+    return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
 }
 
 int __real_close(int fd);
