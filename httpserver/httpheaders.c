@@ -44,9 +44,17 @@ static bool is_named(const struct httpheaders *headers, uint32_t index, const ch
     return headers->entries[index].name_length == length && httpfield_is_same(name_of(headers, index), name, length);
 }
 
+/* Most of the time the answer is no, and found without a look at the names. */
+static bool may_have(const struct httpheaders *headers, const char *name, size_t length)
+{
+    return (headers->kinds & HTTPHEADERS_KIND(length, name[0])) != 0;
+}
+
 /* The index of the first one of that name from `from` on; the count when there is none. */
 static uint32_t find_header(const struct httpheaders *headers, uint32_t from, const char *name, size_t length)
 {
+    if (!may_have(headers, name, length))
+        return headers->count;
     while (from < headers->count && !is_named(headers, from, name, length))
         from++;
     return from;
@@ -62,6 +70,7 @@ void httpheaders_clear(struct httpheaders *headers)
 {
     headers->length = 0;
     headers->count = 0;
+    headers->kinds = 0;
 }
 
 /* Memory. */
@@ -96,6 +105,7 @@ static void copy_headers(struct httpheaders *to, const struct httpheaders *from)
 {
     to->length = from->length;
     to->count = from->count;
+    to->kinds = from->kinds;
     if (from->count == 0)
         return;
     memcpy(to->text, from->text, from->length);
@@ -136,6 +146,7 @@ static inline int put_header(struct httpheaders *headers, const struct httpfield
         .value_length = (uint16_t)field->value_length,
     };
     headers->length += (uint32_t)header_size(field->name_length, field->value_length);
+    headers->kinds |= HTTPHEADERS_KIND(field->name_length, place[0]);
     return 0;
 }
 
@@ -228,7 +239,9 @@ static void close_gaps(struct httpheaders *headers)
 
 void httpheaders_remove(struct httpheaders *headers, const char *name)
 {
-    if (mark_removed(headers, headers->count, name, strlen(name)) > 0)
+    size_t length = strlen(name);
+
+    if (may_have(headers, name, length) && mark_removed(headers, headers->count, name, length) > 0)
         close_gaps(headers);
 }
 
@@ -255,7 +268,7 @@ static void remove_earlier(struct httpheaders *headers, uint32_t last)
 /* The new one comes first, as it may fail, and be made of parts of those that go. */
 static int set_field(struct httpheaders *headers, struct httpfield *field)
 {
-    uint32_t before = headers->count;
+    uint32_t before = may_have(headers, field->name, field->name_length) ? headers->count : 0;
     int error = add_field(headers, field);
 
     if (error == -ENOBUFS)

@@ -38,7 +38,11 @@ struct httpheaders {
     struct httpheaders_entry *entries;
     uint32_t length, capacity;
     uint32_t count, entry_capacity;
+    uint32_t kinds; /* of the names, HTTPHEADERS_KIND of each; perhaps of some that have been removed too */
 };
+
+/* A bit of 32: names of different kinds differ. */
+#define HTTPHEADERS_KIND(length, first) (UINT32_C(1) << (((length) + (unsigned char)((first) | 0x20)) & 31))
 
 /* Gives the memory back; empties and keeps it for the next use. */
 void httpheaders_free(struct httpheaders *headers);

@@ -144,7 +144,7 @@ static int clear_state(struct web_request *request)
 }
 
 /* A request and what serves it. NULL: no memory. */
-static struct web_request *begin(struct web_application *app, struct httprequest *http)
+static struct web_request *begin_request(struct web_application *app, struct httprequest *http)
 {
     struct web_request *request = weblayer_take(app);
 
@@ -238,7 +238,7 @@ static void begin_streaming(struct web_request *request)
 void web_application_serve_head(struct httprequest *http, void *arg)
 {
     struct web_application *app = arg;
-    struct web_request *request = app->looks_at_heads ? begin(app, http) : NULL;
+    struct web_request *request = app->looks_at_heads ? begin_request(app, http) : NULL;
 
     if (request == NULL)
         return;
@@ -283,7 +283,7 @@ void web_application_serve(struct httprequest *http, void *arg)
         serve_streamed(request);
         return;
     }
-    request = begin(app, http);
+    request = begin_request(app, http);
     if (request == NULL) {
         (void)httprequest_reply(http, 503, "text/plain", "503: Service Unavailable\n", 25);
     } else if (is_fallback(request)) {

@@ -58,8 +58,8 @@ struct web_handler {
     web_fn *on_finish;
     web_fn *on_connection_close; /* the client has left before the answer was whole */
     web_user_fn *get_current_user;
-    size_t size;         /* bytes of web_state, zeroed for each request */
-    bool asynchronous;   /* the request goes on after its method has returned, until web_finish */
+    size_t size;       /* bytes of web_state, zeroed for each request */
+    bool asynchronous; /* the request goes on after its method has returned, until web_finish */
     bool no_xsrf_check;
     bool no_etag;        /* none is made of the body */
     bool lazy_form;      /* a form in the body is parsed when it is asked for, not before prepare */
@@ -67,9 +67,9 @@ struct web_handler {
     double body_timeout; /* the same */
 };
 
-/* pattern: a path, literally, unless it has one of \ [ ( ) * + ? { } | ^ $: then a POSIX extended regular expression for
- * the whole path, with \d, \w and (?:...) of Tornado's, but without \1. Its groups, 16 at most, are the path arguments,
- * percent-decoded; "(?P<name>...)" gives one a name. The first route that matches serves the request. */
+/* pattern: a path, literally, unless it has one of \ [ ( ) * + ? { } | ^ $: then a POSIX extended regular expression
+ * for the whole path, with \d, \w and (?:...) of Tornado's, but without \1. Its groups, 16 at most, are the path
+ * arguments, percent-decoded; "(?P<name>...)" gives one a name. The first route that matches serves the request. */
 struct web_route {
     const char *pattern;
     const struct web_handler *handler;
@@ -80,19 +80,19 @@ struct web_route {
 /* A router of the program's own: answers a route for the request, NULL for none, then the routes are asked. */
 typedef const struct web_route *web_find_route_fn(struct web_application *app, struct httprequest *request, void *arg);
 
-/* A request has been answered; instead of the line in the access log. */
+/* A request has been answered; instead of the line in the access log. status 0: its client has left before that. */
 typedef void web_log_fn(struct web_request *request, int status, double seconds);
 
 /* 0 is the default in every field; texts and tables are lent for as long as the application lives. */
 struct web_settings {
-    struct ioloop *loop; /* NULL: the thread's current one */
-    void *arg;           /* web_application_arg */
+    struct ioloop *loop;              /* NULL: the thread's current one */
+    void *arg;                        /* web_application_arg */
     struct httpserver_options server; /* its functions but on_close are the application's own */
     const char *default_host;         /* of requests whose host no pattern knows */
     struct web_route default_route;   /* for what no route matches; without: 404 */
     web_find_route_fn *find_route;
     web_log_fn *log_function;
-    const char *cookie_secret;               /* of signed cookies; at least 16 bytes */
+    const char *cookie_secret;                /* of signed cookies; at least 16 bytes */
     const struct httpsigned_key *cookie_keys; /* several, by version */
     int key_version;                          /* the one to sign with */
     bool xsrf_cookies;                        /* requests but GET, HEAD and OPTIONS need the token */
@@ -104,8 +104,8 @@ struct web_settings {
     uint32_t max_arguments;        /* of query and body together: 256 */
 };
 
-/* routes: ended by one whose pattern is NULL; copied, the patterns too. NULL with errno: ENOMEM, EINVAL a pattern is not
- * valid. */
+/* routes: ended by one whose pattern is NULL; copied, the patterns too. NULL with errno: ENOMEM, EINVAL a pattern is
+ * not valid. */
 struct web_application *web_application_new(const struct web_route *routes, const struct web_settings *settings);
 
 /* Routes for hosts that match this pattern (a name literally, or a regular expression), asked before the others, in
@@ -134,8 +134,8 @@ void *web_application_arg(const struct web_application *app);
 ssize_t web_application_reverse_url(const struct web_application *app, const char *name, const char *const *arguments,
                                     size_t count, char *place, size_t size);
 
-/* What belongs to a request. */
-struct httprequest *web_http(const struct web_request *request); /* method, headers, body, address: httprequest.h */
+/* What belongs to a request. http: method, headers, body, address; NULL once it is answered, or detached. */
+struct httprequest *web_http(const struct web_request *request);
 struct web_application *web_get_application(const struct web_request *request);
 const void *web_route_arg(const struct web_request *request);
 void *web_state(const struct web_request *request); /* handler->size bytes */
@@ -183,7 +183,7 @@ int web_add_header(struct web_request *request, const char *name, const char *va
 void web_clear_header(struct web_request *request, const char *name);
 const struct httpheaders *web_headers(const struct web_request *request);
 
-/* Forgets status, headers and what was written. */
+/* Forgets status, headers and what was written, but not cookies. */
 void web_clear(struct web_request *request);
 
 int web_write(struct web_request *request, const char *text);
@@ -193,7 +193,8 @@ int web_printf(struct web_request *request, const char *format, ...) IOAPI_PRINT
 /* Also sets Content-Type: application/json. The text is JSON already (httpescape_json helps). */
 int web_write_json(struct web_request *request, const char *json);
 
-/* Sends what there is, the head first. The callback (NULL: none): it is with the kernel, a negative error: it is not. */
+/* Sends what there is, the head first. The callback (NULL: none): it is with the kernel, or, with a negative error, is
+ * not. */
 typedef void web_flush_fn(struct web_request *request, int error, void *arg);
 int web_flush(struct web_request *request, web_flush_fn *callback, void *arg);
 
@@ -205,12 +206,13 @@ bool web_finished(const struct web_request *request);
 int web_redirect(struct web_request *request, const char *url, bool permanent);
 int web_redirect_with_status(struct web_request *request, const char *url, int status);
 
-/* Answers with an error page instead of what there was, and finishes; what has been sent already cannot be taken
- * back: then the connection closes. why (NULL: nothing) goes to the log, not to the client. */
+/* Answers with an error page instead of what there was, but for cookies, and finishes; what has been sent already
+ * cannot be taken back: then the connection closes. why (NULL: nothing) goes to the log, not to the client. */
 void web_send_error(struct web_request *request, int status);
 void web_send_error_because(struct web_request *request, int status, const char *reason, const char *why);
 
-/* Of a 200 to GET or HEAD that was not flushed an ETag is made by itself, and If-None-Match answered with 304. */
+/* Of a 200 to GET or HEAD that was not flushed an ETag is made by itself, and If-None-Match answered with 304. set_etag
+ * with NULL: of what is written so far. */
 int web_set_etag(struct web_request *request, const char *etag);
 bool web_check_etag(const struct web_request *request); /* true: the client has it */
 
@@ -225,14 +227,16 @@ int web_clear_all_cookies(struct web_request *request);
 const char *web_get_signed_cookie(struct web_request *request, const char *name, double max_age_days, size_t *length);
 int web_set_signed_cookie(struct web_request *request, const char *name, const void *value, size_t length,
                           const struct httpcookie_options *options);
+
+/* What it claims to be signed with; -ENOENT, there is none; -EINVAL. */
 int web_get_signed_cookie_key_version(struct web_request *request, const char *name);
 
 /* The token for forms, which also sets its cookie; and a hidden input with it. */
 const char *web_xsrf_token(struct web_request *request);
 const char *web_xsrf_form_html(struct web_request *request);
 
-/* Users. current_user asks the handler's get_current_user once. authenticated: false: there is none, and the request has
- * been answered with a redirect to login_url, or 403. */
+/* Users. current_user asks the handler's get_current_user once. authenticated: false: there is none, and the request
+ * has been answered with a redirect to login_url, or 403. */
 const char *web_current_user(struct web_request *request);
 void web_set_current_user(struct web_request *request, const char *user);
 bool web_authenticated(struct web_request *request);

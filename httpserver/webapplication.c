@@ -16,7 +16,7 @@ static const struct web_route no_route = { NULL, &web_error_handler, &not_found,
 /* Life. An application is gone when its server has closed and its last request is released: one whose client has left
  * may be in work for longer than the server lives. */
 
-static void free_request(struct web_request *request)
+static void free_web_request(struct web_request *request)
 {
     httpheaders_free(&request->headers);
     httpheaders_free(&request->new_cookies);
@@ -36,7 +36,7 @@ static void free_application(struct web_application *app)
         struct web_request *request = app->spare;
 
         app->spare = request->next_spare;
-        free_request(request);
+        free_web_request(request);
     }
     while (app->host_count > 0) {
         struct weblayer_host *host = &app->hosts[--app->host_count];
@@ -123,7 +123,7 @@ void weblayer_give(struct web_request *request)
 
     empty_request(request);
     if (app->server == NULL || app->spare_count == WEBLAYER_SPARE) {
-        free_request(request);
+        free_web_request(request);
     } else {
         request->next_spare = app->spare;
         app->spare = request;
@@ -241,7 +241,7 @@ static int open_server(struct web_application *app)
     return app->server != NULL ? 0 : -errno;
 }
 
-static int make_headers(struct web_application *app)
+static int make_default_headers(struct web_application *app)
 {
     char tag[HTTPETAG_SIZE];
     int error = httpheaders_set(&app->headers, "Content-Type", "text/html; charset=UTF-8");
@@ -268,7 +268,7 @@ struct web_application *web_application_new(const struct web_route *routes, cons
     if (error == 0)
         error = webroute_table_init(&app->routes, routes);
     if (error == 0)
-        error = make_headers(app);
+        error = make_default_headers(app);
     note_handlers(app, &app->routes);
     if (error == 0)
         error = open_server(app);

@@ -26,7 +26,7 @@ static void write_error_page(struct web_request *request)
 }
 
 /* A line of the log, with all that the client has sent escaped. */
-static void log_error(const struct web_request *request, int status, const char *why)
+static void log_request_error(const struct web_request *request, int status, const char *why)
 {
     enum iolog_level level = status >= 500 ? IOLOG_ERROR : IOLOG_WARNING;
     const char *method = httprequest_method(request->http), *target = httprequest_target(request->http);
@@ -111,7 +111,7 @@ void web_send_error_because(struct web_request *request, int status, const char 
     if (request->finished)
         return;
     if (why != NULL)
-        log_error(request, status, why);
+        log_request_error(request, status, why);
     if (request->in_error) {
         give_up_page(request);
         return;

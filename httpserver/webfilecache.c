@@ -132,7 +132,7 @@ static void drop_last(struct webfilecache *cache)
     ioalloc_free(take_entry(cache, link));
 }
 
-static void make_room_for_file(struct webfilecache *cache, size_t size)
+static void make_room_in_cache(struct webfilecache *cache, size_t size)
 {
     while (cache->count >= WEBFILECACHE_MAX_FILES || (cache->count > 0 && cache->size + size > WEBFILECACHE_MAX_SIZE))
         drop_last(cache);
@@ -153,7 +153,7 @@ const char *webfilecache_load(struct webfilecache *cache, const struct webfileca
         if (entry == NULL)
             return NULL;
         entry->is_settled = file->seconds <= wall_now - SETTLED_SECONDS;
-        make_room_for_file(cache, entry->size);
+        make_room_in_cache(cache, entry->size);
     }
     entry->looked_at = now;
     put_entry_first(cache, entry);

@@ -56,7 +56,7 @@ static size_t count_placeholders(const char *url)
 }
 
 /* Answers the end. */
-static char *fill_in(const struct web_request *request, const char *url, char *place)
+static char *fill_in_arguments(const struct web_request *request, const char *url, char *place)
 {
     while (*url != '\0') {
         int number = read_placeholder(url, &url);
@@ -97,7 +97,7 @@ static void redirect_as_given(struct web_request *request)
         web_send_error(request, 503);
         return;
     }
-    char *end = fill_in(request, url, place);
+    char *end = fill_in_arguments(request, url, place);
     add_query(place, end, query, query_length);
     if (strncmp(url, "//", 2) != 0)
         place = weblayer_use_one_slash(place); /* an argument that begins with one would make it two */

@@ -24,7 +24,7 @@ const char *web_path_argument_named(const struct web_request *request, const cha
 
 /* Values. They are made fit to be texts where they are: the memory is the request's. */
 
-static bool is_blank(char byte)
+static bool is_white(char byte)
 {
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
@@ -41,9 +41,9 @@ static void clean_value(struct httpargument *argument)
         if (byte < 0x09 || (byte > 0x0d && byte < 0x20))
             value[i] = ' ';
     }
-    while (to > from && is_blank(value[to - 1]))
+    while (to > from && is_white(value[to - 1]))
         to--;
-    while (from < to && is_blank(value[from]))
+    while (from < to && is_white(value[from]))
         from++;
     value[to] = '\0';
     argument->value += from;
@@ -92,7 +92,7 @@ static bool is_media_type(const char *value, const char *type)
 {
     while (*type != '\0' && lower(*value) == *type)
         value++, type++;
-    return *type == '\0' && (*value == '\0' || *value == ';' || is_blank(*value));
+    return *type == '\0' && (*value == '\0' || *value == ';' || is_white(*value));
 }
 
 /* More than there may be, with those of the query: nothing is parsed to find that out. */
@@ -118,7 +118,7 @@ static int parse_multipart(struct web_request *request, const char *type, const 
     return error;
 }
 
-static int parse_form(struct web_request *request, const char *body, size_t length)
+static int parse_form_body(struct web_request *request, const char *body, size_t length)
 {
     const char *type = httprequest_header(request->http, "Content-Type"), *why = "a malformed form";
     bool is_urlencoded = type != NULL && is_media_type(type, "application/x-www-form-urlencoded");
@@ -151,7 +151,7 @@ static int load_form(struct web_request *request)
         return 0;
     request->has_form = true;
     int error = load_query(request);
-    return error < 0 ? error : parse_form(request, body, length);
+    return error < 0 ? error : parse_form_body(request, body, length);
 }
 
 void weblayer_parse_body(struct web_request *request)

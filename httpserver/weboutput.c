@@ -152,32 +152,29 @@ int web_write(struct web_request *request, const char *text)
     return text != NULL ? web_write_bytes(request, text, strlen(text)) : is_missing(request);
 }
 
-static int write_formatted(struct web_request *request, const char *format, va_list arguments, va_list again)
-{
-    struct weblayer_buffer *body = &request->body;
-    int length = vsnprintf(NULL, 0, format, arguments);
-
-    if (length < 0)
-        return -EINVAL;
-    if (weblayer_reserve(body, (size_t)length + 1) < 0)
-        return note_failure(request, -ENOMEM);
-    vsnprintf(body->bytes + body->length, (size_t)length + 1, format, again);
-    body->length += (size_t)length;
-    return 0;
-}
-
+/* Into what room there is; once more when that was not enough. */
 int web_printf(struct web_request *request, const char *format, ...)
 {
-    va_list arguments, again;
+    struct weblayer_buffer *body = &request->body;
 
     if (request->finished)
         return -EPIPE;
-    va_start(arguments, format);
-    va_copy(again, arguments);
-    int error = write_formatted(request, format, arguments, again);
-    va_end(again);
-    va_end(arguments);
-    return error;
+    for (;;) {
+        size_t room = body->capacity - body->length;
+        va_list arguments;
+
+        va_start(arguments, format);
+        int length = vsnprintf(room > 0 ? body->bytes + body->length : NULL, room, format, arguments);
+        va_end(arguments);
+        if (length < 0)
+            return -EINVAL;
+        if ((size_t)length < room) {
+            body->length += (size_t)length;
+            return 0;
+        }
+        if (weblayer_reserve(body, (size_t)length + 1) < 0)
+            return note_failure(request, -ENOMEM);
+    }
 }
 
 int web_write_json(struct web_request *request, const char *json)
@@ -299,7 +296,7 @@ static void tell_end(struct web_request *request)
 
     request->entered++;
     if (log != NULL)
-        log(request, request->status, httprequest_time(request->http));
+        log(request, request->left ? 0 : request->status, httprequest_time(request->http));
     if (request->handler->on_finish != NULL)
         request->handler->on_finish(request);
     request->entered--;

@@ -189,7 +189,7 @@ static int add_group(struct translation *to)
         to->reversible = false;
     route->group[route->group_count] = (uint8_t)(to->opened + 1);
     route->piece[route->group_count++] = (uint32_t)(to->text - route->text);
-    if (to->depth == 0 && to->in_prefix && (strcmp(to->next, ".*)") == 0 || strcmp(to->next, ".*)$") == 0))
+    if (to->opened == 1 && to->in_prefix && (strcmp(to->next, ".*)") == 0 || strcmp(to->next, ".*)$") == 0))
         to->is_rest = true;
     return 0;
 }
@@ -289,7 +289,7 @@ static int compile_in_c_locale(regex_t *regex, const char *text)
     return error == 0 ? 0 : error == REG_ESPACE ? -ENOMEM : -EINVAL;
 }
 
-static int translate(struct webroute *route, char *regex)
+static int translate_pattern(struct webroute *route, char *regex)
 {
     struct translation to = { .route = route,
                               .next = route->route.pattern,
@@ -336,7 +336,7 @@ static int compile_route(struct webroute *route, size_t length)
     char *regex = ioalloc(LONGEST_SIGN * length + sizeof "^()$");
     if (regex == NULL)
         return -ENOMEM;
-    int error = translate(route, regex);
+    int error = translate_pattern(route, regex);
     ioalloc_free(regex);
     return error;
 }

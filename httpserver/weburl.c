@@ -13,7 +13,7 @@ static const char *host_or_local(const struct web_request *request)
     return host[0] != '\0' ? host : "127.0.0.1";
 }
 
-static char *append(char *end, const char *text, size_t length)
+static char *append_text(char *end, const char *text, size_t length)
 {
     memcpy(end, text, length);
     return end + length;
@@ -21,9 +21,9 @@ static char *append(char *end, const char *text, size_t length)
 
 static char *append_origin(char *end, const char *protocol, const char *host)
 {
-    end = append(end, protocol, strlen(protocol));
-    end = append(end, "://", 3);
-    return append(end, host, strlen(host));
+    end = append_text(end, protocol, strlen(protocol));
+    end = append_text(end, "://", 3);
+    return append_text(end, host, strlen(host));
 }
 
 char *weblayer_uri(struct web_request *request, bool with_origin)
@@ -37,10 +37,10 @@ char *weblayer_uri(struct web_request *request, bool with_origin)
     if (uri == NULL)
         return NULL;
     char *end = with_origin ? append_origin(uri, protocol, host) : uri;
-    end = append(end, path, path_length);
+    end = append_text(end, path, path_length);
     if (query != NULL) {
         *end++ = '?';
-        end = append(end, query, query_length);
+        end = append_text(end, query, query_length);
     }
     *end = '\0';
     return uri;
@@ -79,11 +79,11 @@ const char *web_static_url(struct web_request *request, const char *path, bool w
     if (url == NULL)
         return NULL;
     char *end = with_host ? append_origin(url, protocol, host) : url;
-    end = append(end, settings->static_url_prefix, prefix_length);
+    end = append_text(end, settings->static_url_prefix, prefix_length);
     end += httpurl_encode(path, length, end, HTTPURL_PATH);
     if (version[0] != '\0') {
-        end = append(end, "?v=", 3);
-        end = append(end, version, strlen(version));
+        end = append_text(end, "?v=", 3);
+        end = append_text(end, version, strlen(version));
     }
     *end = '\0';
     return url;
@@ -118,9 +118,9 @@ static void redirect_to_path(struct web_request *request, size_t length, const c
         return;
     }
     (void)httprequest_path(request->http, &path_length);
-    char *to = append(place, uri, length);
-    to = append(to, end, strlen(end));
-    append(to, uri + path_length, strlen(uri + path_length) + 1);
+    char *to = append_text(place, uri, length);
+    to = append_text(to, end, strlen(end));
+    append_text(to, uri + path_length, strlen(uri + path_length) + 1);
     (void)web_redirect(request, weblayer_use_one_slash(place), true);
 }
 

@@ -50,14 +50,27 @@ enum call {
     CALL_openat2,
     CALL_fstat,
     CALL_pread,
+    CALL_socketpair,
+    CALL_fork,
+    CALL_pidfd_open,
+    CALL_pidfd_send_signal,
+    CALL_close_range,
     CALLS
 };
 
 static const char *const names[CALLS] = {
-    "recv",    "send",   "sendmsg", "read",       "write",      "writev",        "accept4",        "socket",
-    "bind",    "listen", "connect", "setsockopt", "getsockopt", "epoll_create1", "epoll_ctl",      "epoll_wait",
-    "eventfd", "fcntl",  "close",   "pipe2",      "sendfile",   "shutdown",      "pthread_create", "getaddrinfo",
-    "open",    "openat", "openat2", "fstat",      "pread",
+    "recv",        "send",           "sendmsg",
+    "read",        "write",          "writev",
+    "accept4",     "socket",         "bind",
+    "listen",      "connect",        "setsockopt",
+    "getsockopt",  "epoll_create1",  "epoll_ctl",
+    "epoll_wait",  "eventfd",        "fcntl",
+    "close",       "pipe2",          "sendfile",
+    "shutdown",    "pthread_create", "getaddrinfo",
+    "open",        "openat",         "openat2",
+    "fstat",       "pread",          "socketpair",
+    "fork",        "pidfd_open",     "pidfd_send_signal",
+    "close_range",
 };
 
 static atomic_int counts[CALLS];
@@ -246,12 +259,33 @@ int __wrap_openat(int folder, const char *path, int flags, ...)
     return __real_openat(folder, path, flags, mode);
 }
 
+WRAP(int, socketpair, (int family, int type, int protocol, int fds[2]), (family, type, protocol, fds))
+
+pid_t __real_fork(void);
+pid_t __wrap_fork(void);
+pid_t __wrap_fork(void)
+{
+    int error = fault(CALL_fork);
+
+    return error != 0 ? errno = error, -1 : __real_fork();
+}
+
 /* Those for which libc has no name. */
+static int find_raw_call(long number)
+{
+    return number == SYS_openat2             ? CALL_openat2
+           : number == SYS_pidfd_open        ? CALL_pidfd_open
+           : number == SYS_pidfd_send_signal ? CALL_pidfd_send_signal
+           : number == SYS_close_range       ? CALL_close_range
+                                             : CALLS;
+}
+
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 long __wrap_syscall(long number, ...)
 {
-    int count = number == SYS_openat2 ? 4 : 6; /* those of the other, epoll_pwait2 */
+    int call = find_raw_call(number);
+    int count = call != CALLS ? 4 : 6; /* those of the other, epoll_pwait2 */
     long arguments[6] = { 0 };
     va_list list;
     va_start(list, number);
@@ -259,7 +293,7 @@ long __wrap_syscall(long number, ...)
         arguments[i] = va_arg(list, long);
     va_end(list);
 
-    int error = number == SYS_openat2 ? fault(CALL_openat2) : 0;
+    int error = call != CALLS ? fault((enum call)call) : 0;
     if (error != 0)
         return errno = error, -1;
     return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
