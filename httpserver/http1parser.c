@@ -2,39 +2,50 @@
 
 #include <string.h>
 
-#if defined(__SSE2__) && !defined(HTTP1PARSER_NO_VECTORS)
-#include <emmintrin.h>
-#endif
+#include "httpserver/http1bytes.h"
+#include "httpserver/http1scan.h"
 
-/* What the client wishes of the connection. */
+/* What the fields say of the message itself: noted as they come by, and judged when all are there. */
 enum {
-    WISH_CLOSE = 1, /* options of Connection */
-    WISH_KEEP_ALIVE = 2,
-    WISH_UPGRADE = 4,
-    WISH_UPGRADE_TO = 8, /* field Upgrade */
-    WISH_CONTINUE = 16,  /* field Expect */
-    WISH_UNKNOWN = 32,   /* the same, with anything else in it */
+    SEEN_HOST = 1,
+    SEEN_HOST_AGAIN = 2,
+    SEEN_LENGTH = 4, /* Content-Length */
+    SEEN_LENGTH_AGAIN = 8,
+    SEEN_CODING = 16, /* Transfer-Encoding */
+    SEEN_CODING_AGAIN = 32,
+    SEEN_CLOSE = 64, /* options of Connection */
+    SEEN_KEEP_ALIVE = 128,
+    SEEN_UPGRADE = 256,
+    SEEN_UPGRADE_TO = 512, /* field Upgrade */
+    SEEN_CONTINUE = 1024,  /* field Expect */
+    SEEN_UNKNOWN = 2048,   /* the same, with anything else in it */
+    SEEN_OF_FRAMING = SEEN_LENGTH | SEEN_LENGTH_AGAIN | SEEN_CODING | SEEN_CODING_AGAIN,
 };
 
+/* Goes through bytes that end with CR LF. So no search has to look for the end: the CR is in no class but that of
+ * control characters, and there it stops at the latest. */
 struct head_parser {
     const uint8_t *bytes;
-    struct http1parser_request *request;
+    size_t end;
+    size_t at; /* what is before has been parsed */
     struct http1parser_limits limits;
-    struct http1parser_scan scan;
-    struct http1parser_slice request_line;
-
-    /* Fields that concern the message itself, noted as they come by and judged when all are there. */
-    unsigned hosts, content_lengths, transfer_encodings;
+    struct http1parser_request *request;
+    unsigned seen;
     struct http1parser_slice content_length, transfer_encoding;
-    unsigned wishes;
 };
 
-#define EACH_BYTE(byte) (0x0101010101010101u * (uint64_t)(byte))
-
-static int refuse(struct head_parser *parser, int status, const char *reason)
+/* What is rare is kept out of the way, here and below, and is given no pointer to the parser: so what that consists of
+ * can stay in registers. */
+static __attribute__((cold, noinline)) int refuse(struct http1parser_request *request, int status, const char *reason)
 {
-    parser->request->reason = reason;
+    request->reason = reason;
     return -status;
+}
+
+/* Not the last word on this: what http1scan says is, to which it does not matter where the bytes were split. */
+static int leave_to_scan(struct http1parser_request *request)
+{
+    return refuse(request, 400, "no head within the limits");
 }
 
 static struct http1parser_slice slice_of(size_t from, size_t to)
@@ -42,233 +53,14 @@ static struct http1parser_slice slice_of(size_t from, size_t to)
     return (struct http1parser_slice){ (uint32_t)from, (uint32_t)(to - from) };
 }
 
-/* What a byte may be part of. Not ctype: its answers depend on the locale. */
-enum {
-    CLASS_TOKEN = 1,  /* tchar, RFC 9110 5.6.2 */
-    CLASS_TARGET = 2, /* VCHAR but "#", which no request target has, RFC 9112 3.2 */
-    CLASS_HOST = 4,   /* unreserved and sub-delims, RFC 3986 2, but no comma: a list of hosts is not a host */
-    CLASS_HEX = 8,
-    CLASS_DIGIT = 16,
-};
-
-/* clang-format off */
-#define T CLASS_TOKEN
-#define V CLASS_TARGET
-#define W (CLASS_TOKEN | CLASS_TARGET)
-#define H (CLASS_TARGET | CLASS_HOST)
-#define A (CLASS_TOKEN | CLASS_TARGET | CLASS_HOST)
-#define X (A | CLASS_HEX)
-#define D (A | CLASS_HEX | CLASS_DIGIT)
-static const uint8_t classes[256] = {
-    [0x20] = /*  !"#$%&'()*+,-./ */ 0, A, V, T, A, W, A, A, H, H, A, A, V, A, A, V,
-    [0x30] = /* 0123456789:;<=>? */ D, D, D, D, D, D, D, D, D, D, V, H, V, H, V, V,
-    [0x40] = /* @ABCDEFGHIJKLMNO */ V, X, X, X, X, X, X, A, A, A, A, A, A, A, A, A,
-    [0x50] = /* PQRSTUVWXYZ[\]^_ */ A, A, A, A, A, A, A, A, A, A, A, V, V, V, W, A,
-    [0x60] = /* `abcdefghijklmno */ W, X, X, X, X, X, X, A, A, A, A, A, A, A, A, A,
-    [0x70] = /* pqrstuvwxyz{|}~  */ A, A, A, A, A, A, A, A, A, A, A, V, W, V, A, 0,
-};
-#undef T
-#undef V
-#undef W
-#undef H
-#undef A
-#undef X
-#undef D
-/* clang-format on */
-
-static bool is_a(uint8_t byte, unsigned class)
+HTTP1BYTES_INLINE bool equals_word(const uint8_t *bytes, struct http1parser_slice slice, const char *word)
 {
-    return (classes[byte] & class) != 0;
-}
-
-/* The position of the first byte of another class. What ends a line is in none. */
-static size_t skip_class(const uint8_t *bytes, size_t at, unsigned class)
-{
-    while (is_a(bytes[at], class))
-        at++;
-    return at;
-}
-
-/* The control characters of a block of bytes, 0x00-0x1F and 0x7F: CONTROL_BITS bits for each byte, the first byte's
- * lowest. The word version is for machines without SSE2; tests hold the two against each other. */
-#if defined(__SSE2__) && !defined(HTTP1PARSER_NO_VECTORS)
-enum { CONTROL_BLOCK = 16, CONTROL_BITS = 1 };
-
-static uint64_t mark_controls(const uint8_t *block)
-{
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)block);
-    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-    __m128i delete = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-
-    return (unsigned)_mm_movemask_epi8(_mm_or_si128(low, delete));
-}
-#else
-enum { CONTROL_BLOCK = 8, CONTROL_BITS = 8 };
-
-/* Compilers make one load of this. */
-static uint64_t load_word(const uint8_t *at)
-{
-    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24 |
-           (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
-}
-
-/* Neither sum carries from one byte into the next, so the top bit of each tells of that byte alone. */
-static uint64_t mark_controls(const uint8_t *block)
-{
-    uint64_t word = load_word(block);
-    uint64_t not_low = (word & EACH_BYTE(0x7f)) + EACH_BYTE(0x80 - 0x20);
-    uint64_t not_delete = ((word ^ EACH_BYTE(0x7f)) & EACH_BYTE(0x7f)) + EACH_BYTE(0x7f);
-
-    return ~((not_low & not_delete) | word) & EACH_BYTE(0x80);
-}
-#endif
-
-static size_t first_marked(uint64_t marks)
-{
-    return (size_t)__builtin_ctzll(marks) / CONTROL_BITS;
-}
-
-/* The same of [at, end), which is less than a block: the last block before the end without what comes before `at`. */
-static uint64_t mark_last_controls(const uint8_t *bytes, size_t at, size_t end)
-{
-    uint64_t marks = 0;
-
-    if (end >= CONTROL_BLOCK)
-        return mark_controls(bytes + end - CONTROL_BLOCK) >> (at + CONTROL_BLOCK - end) * CONTROL_BITS;
-    while (end-- > at)
-        marks = marks << CONTROL_BITS | (bytes[end] < 0x20 || bytes[end] == 0x7f);
-    return marks;
-}
-
-/* The difference of so many bytes, 4 or 8, when upper case is read as lower case. */
-static inline uint64_t folded_difference(const uint8_t *bytes, const char *word, size_t size)
-{
-    uint64_t a = 0, b = 0;
-
-    memcpy(&a, bytes, size);
-    memcpy(&b, word, size);
-    return (a | EACH_BYTE(0x20)) ^ (b | EACH_BYTE(0x20));
-}
-
-/* The word, of 4 bytes or more, has only letters, digits and "-". Then setting the bit 0x20 is an exact way to fold:
- * the bytes that it makes equal and are not letters are control characters, of which there are none here. Inlined, as
- * then the compiler knows the length and leaves one or two comparisons. */
-static inline __attribute__((always_inline)) bool equals_word(const struct head_parser *parser,
-                                                              struct http1parser_slice slice, const char *word)
-{
-    const uint8_t *bytes = parser->bytes + slice.offset;
-    size_t length = strlen(word);
-    size_t step = length < 8 ? 4 : 8;
-    uint64_t difference = 0;
-
-    if (slice.length != length)
-        return false;
-    for (size_t i = 0; i + step < length; i += step)
-        difference |= folded_difference(bytes + i, word + i, step);
-    return (difference | folded_difference(bytes + length - step, word + length - step, step)) == 0;
-}
-
-/* Finding the lines of the head. */
-
-/* One empty line may come before the request line, so that starts at 0 or 2; a header line never does. */
-static bool in_request_line(const struct head_parser *parser)
-{
-    return parser->scan.line <= 2;
-}
-
-static bool is_line_too_long(const struct head_parser *parser, size_t end)
-{
-    size_t length = end - parser->scan.line;
-
-    if (!in_request_line(parser))
-        return length > parser->limits.line;
-    return length > HTTP1PARSER_MAX_METHOD + sizeof " " - 1 + (size_t)parser->limits.target + sizeof " HTTP/1.1" - 1;
-}
-
-static int refuse_long_line(struct head_parser *parser)
-{
-    if (in_request_line(parser))
-        return refuse(parser, 414, "request line too long");
-    return refuse(parser, 431, "header line too long");
+    return http1bytes_is_word(bytes + slice.offset, slice.length, word);
 }
 
 static bool is_line_end(const uint8_t *bytes)
 {
     return memcmp(bytes, "\r\n", 2) == 0;
-}
-
-/* A control character that does not end a line. HTAB is as good as a space, and the LF of a CR LF has already been
- * dealt with; a CR at the very end has a future. */
-static int judge_control(struct head_parser *parser, size_t at, size_t end)
-{
-    const uint8_t *bytes = parser->bytes;
-
-    if (bytes[at] == '\t' || (bytes[at] == '\n' && at > 0 && bytes[at - 1] == '\r'))
-        return 0;
-    if (bytes[at] == '\r' && at + 1 == end)
-        return 0;
-    if (is_line_too_long(parser, at))
-        return refuse_long_line(parser);
-    return refuse(parser, 400, bytes[at] == '\r' ? "CR without LF" : "control character");
-}
-
-/* Notes the line that ends at `at`. */
-static int note_line(struct head_parser *parser, size_t at)
-{
-    struct http1parser_slice line = slice_of(parser->scan.line, at);
-
-    if (is_line_too_long(parser, at))
-        return refuse_long_line(parser);
-    if (in_request_line(parser))
-        parser->request_line = line;
-    else if (parser->scan.headers < parser->limits.headers)
-        parser->request->headers[parser->scan.headers++].name = line;
-    else
-        return refuse(parser, 431, "too many headers");
-    parser->scan.line = (uint32_t)at + 2;
-    return 0;
-}
-
-/* All that is there has been looked at, and the head does not end in it. */
-static int need_more(struct head_parser *parser, size_t end)
-{
-    size_t at = end > 0 && parser->bytes[end - 1] == '\r' ? end - 1 : end;
-
-    if (is_line_too_long(parser, at))
-        return refuse_long_line(parser);
-    if (end == parser->limits.head)
-        return in_request_line(parser) ? refuse_long_line(parser) : refuse(parser, 431, "head too long");
-    parser->scan.scanned = (uint32_t)at;
-    return 0;
-}
-
-/* Finds the lines up to the first empty one, with which the head ends (RFC 9112 2.1). Every byte up to there has then
- * been seen to be no control character but CR LF and HTAB, which is what the functions below rely on: a search for
- * anything else stops at the CR of the line at the latest. */
-static int find_lines(struct head_parser *parser, size_t end)
-{
-    const uint8_t *bytes = parser->bytes;
-    int status;
-
-    if (parser->scan.line == 0 && end >= 2 && is_line_end(bytes))
-        parser->scan = (struct http1parser_scan){ .scanned = 2, .line = 2 };
-    for (size_t at = parser->scan.scanned; at < end; at += CONTROL_BLOCK) {
-        uint64_t marks = at + CONTROL_BLOCK <= end ? mark_controls(bytes + at) : mark_last_controls(bytes, at, end);
-        for (; marks != 0; marks &= marks - 1) {
-            size_t here = at + first_marked(marks);
-            if (here + 1 >= end || !is_line_end(bytes + here)) {
-                status = judge_control(parser, here, end);
-            } else {
-                if (here == parser->scan.line)
-                    return (int)here + 2;
-                status = note_line(parser, here);
-                marks &= marks - 1; /* so that what goes next is the LF, or nothing: it is in the next block */
-            }
-            if (status != 0)
-                return status;
-        }
-    }
-    return need_more(parser, end);
 }
 
 /* The request line: RFC 9112 3. */
@@ -304,15 +96,17 @@ static enum http1parser_method known_method(const uint8_t *name, size_t length)
 static int parse_method(struct head_parser *parser)
 {
     struct http1parser_request *request = parser->request;
-    size_t begin = parser->request_line.offset;
-    size_t end = skip_class(parser->bytes, begin, CLASS_TOKEN);
+    const uint8_t *name = parser->bytes + parser->at;
+    bool is_get = parser->end - parser->at >= 4 && memcmp(name, "GET ", 4) == 0; /* saves most requests the search */
+    size_t length = is_get ? 3 : http1bytes_skip(name, 0, HTTP1BYTES_TOKEN);
 
-    request->method = slice_of(begin, end);
-    if (request->method.length == 0 || parser->bytes[end] != ' ')
-        return refuse(parser, 400, "method is not a token");
-    if (request->method.length > HTTP1PARSER_MAX_METHOD)
-        return refuse(parser, 501, "method too long");
-    request->method_code = known_method(parser->bytes + begin, request->method.length);
+    if (length == 0 || name[length] != ' ')
+        return refuse(request, 400, "method is not a token");
+    if (length > HTTP1PARSER_MAX_METHOD)
+        return refuse(request, 501, "method too long");
+    request->method = slice_of(parser->at, parser->at + length);
+    request->method_code = is_get ? HTTP1PARSER_GET : known_method(name, length);
+    parser->at += length + 1;
     return 0;
 }
 
@@ -320,14 +114,14 @@ static int parse_method(struct head_parser *parser)
 static int parse_target(struct head_parser *parser)
 {
     struct http1parser_request *request = parser->request;
-    size_t begin = request->method.offset + request->method.length + 1;
-    size_t end = skip_class(parser->bytes, begin, CLASS_TARGET);
+    size_t end = http1bytes_skip_target(parser->bytes, parser->at, parser->end);
 
-    request->target = slice_of(begin, end);
     if (parser->bytes[end] != ' ')
-        return refuse(parser, 400, parser->bytes[end] == '\r' ? "no HTTP version" : "forbidden byte in the target");
+        return refuse(request, 400, parser->bytes[end] == '\r' ? "no HTTP version" : "forbidden byte in the target");
+    request->target = slice_of(parser->at, end);
     if (request->target.length > parser->limits.target)
-        return refuse(parser, 414, "target too long");
+        return refuse(request, 414, "target too long");
+    parser->at = end + 1;
     return 0;
 }
 
@@ -335,21 +129,21 @@ static int parse_target(struct head_parser *parser)
 static int parse_version(struct head_parser *parser)
 {
     struct http1parser_request *request = parser->request;
-    size_t begin = request->target.offset + request->target.length + 1;
-    const uint8_t *version = parser->bytes + begin;
+    const uint8_t *version = parser->bytes + parser->at;
 
-    if (begin + 8 != parser->request_line.offset + parser->request_line.length)
-        return refuse(parser, 400, "malformed HTTP version");
+    if (parser->end - parser->at < 8 + 2 || !is_line_end(version + 8))
+        return refuse(request, 400, "malformed HTTP version");
+    parser->at += 8 + 2;
     if (memcmp(version, "HTTP/1.1", 8) == 0) {
         request->minor_version = 1;
         return 0;
     }
     if (memcmp(version, "HTTP/1.0", 8) == 0)
         return 0;
-    if (memcmp(version, "HTTP/", 5) != 0 || !is_a(version[5], CLASS_DIGIT) || version[6] != '.' ||
-        !is_a(version[7], CLASS_DIGIT))
-        return refuse(parser, 400, "malformed HTTP version");
-    return refuse(parser, 505, "HTTP version not supported");
+    if (memcmp(version, "HTTP/", 5) != 0 || !http1bytes_is_a(version[5], HTTP1BYTES_DIGIT) || version[6] != '.' ||
+        !http1bytes_is_a(version[7], HTTP1BYTES_DIGIT))
+        return refuse(request, 400, "malformed HTTP version");
+    return refuse(request, 505, "HTTP version not supported");
 }
 
 /* IP-literal, RFC 3986 3.2.2: the bytes of an IPv6 address in brackets. Nobody resolves it, so the places of the colons
@@ -358,17 +152,20 @@ static size_t skip_ip_literal(const uint8_t *bytes, size_t at)
 {
     size_t end = at + 1;
 
-    while (is_a(bytes[end], CLASS_HEX) || bytes[end] == ':' || bytes[end] == '.')
+    if (bytes[at] != '[')
+        return at;
+    while (http1bytes_is_a(bytes[end], HTTP1BYTES_HEX) || bytes[end] == ':' || bytes[end] == '.')
         end++;
     return bytes[end] == ']' && end - at > sizeof "[:" - 1 ? end + 1 : at;
 }
 
 /* reg-name or IPv4address, RFC 3986 3.2.2. */
-static size_t skip_host_name(const uint8_t *bytes, size_t at)
+HTTP1BYTES_INLINE size_t skip_host_name(const uint8_t *bytes, size_t at)
 {
-    at = skip_class(bytes, at, CLASS_HOST);
-    while (bytes[at] == '%' && is_a(bytes[at + 1], CLASS_HEX) && is_a(bytes[at + 2], CLASS_HEX))
-        at = skip_class(bytes, at + 3, CLASS_HOST);
+    at = http1bytes_skip(bytes, at, HTTP1BYTES_HOST);
+    while (bytes[at] == '%' && http1bytes_is_a(bytes[at + 1], HTTP1BYTES_HEX) &&
+           http1bytes_is_a(bytes[at + 2], HTTP1BYTES_HEX))
+        at = http1bytes_skip(bytes, at + 3, HTTP1BYTES_HOST);
     return at;
 }
 
@@ -377,30 +174,31 @@ static bool is_port(const uint8_t *bytes, size_t at, size_t end)
 {
     size_t begin = at + 1;
 
-    if (bytes[at] != ':' || skip_class(bytes, begin, CLASS_DIGIT) != end || begin == end)
+    if (bytes[at] != ':' || http1bytes_skip(bytes, begin, HTTP1BYTES_DIGIT) != end || begin == end)
         return false;
     return end - begin < 5 || (end - begin == 5 && memcmp(bytes + begin, "65535", 5) <= 0);
 }
 
 /* uri-host [ ":" port ], RFC 9110 7.2. Not empty, which no http URI allows (RFC 9110 4.2.1), and no user information
- * (4.2.4). Both skips stop at what follows the slice, a CR, blank, space, "/" or "?", if not before. */
-static bool is_host(const struct head_parser *parser, struct http1parser_slice slice, bool needs_port)
+ * (4.2.4). Both skips stop at what follows the slice, a CR, blank, space, "/" or "?", if not before. Inlined for Host,
+ * which every request has. */
+HTTP1BYTES_INLINE bool is_host(const uint8_t *bytes, struct http1parser_slice slice, bool needs_port)
 {
-    const uint8_t *bytes = parser->bytes;
     size_t begin = slice.offset;
     size_t end = begin + slice.length;
-    size_t at = bytes[begin] == '[' ? skip_ip_literal(bytes, begin) : skip_host_name(bytes, begin);
+    size_t at = skip_host_name(bytes, begin);
 
+    if (at == begin)
+        at = skip_ip_literal(bytes, begin);
     if (at == begin)
         return false;
     return at == end ? !needs_port : is_port(bytes, at, end);
 }
 
 /* absolute-form, RFC 9112 3.2.2, of the schemes that a server of HTTP can be asked for. */
-static int parse_absolute_form(struct head_parser *parser)
+static __attribute__((cold, noinline)) int parse_absolute_form(const uint8_t *bytes,
+                                                               struct http1parser_request *request)
 {
-    struct http1parser_request *request = parser->request;
-    const uint8_t *bytes = parser->bytes;
     size_t begin = request->target.offset;
     size_t end = begin + request->target.length;
     size_t at = begin;
@@ -409,8 +207,8 @@ static int parse_absolute_form(struct head_parser *parser)
         at++;
     struct http1parser_slice scheme = slice_of(begin, at);
     if (end - at < sizeof "://" - 1 || memcmp(bytes + at, "://", 3) != 0 ||
-        !(equals_word(parser, scheme, "http") || equals_word(parser, scheme, "https")))
-        return refuse(parser, 400, "target in no known form");
+        !(equals_word(bytes, scheme, "http") || equals_word(bytes, scheme, "https")))
+        return refuse(request, 400, "target in no known form");
     at += 3;
     begin = at;
     while (at < end && bytes[at] != '/' && bytes[at] != '?')
@@ -418,17 +216,16 @@ static int parse_absolute_form(struct head_parser *parser)
     request->form = HTTP1PARSER_ABSOLUTE;
     request->authority = slice_of(begin, at);
     request->path = slice_of(at, end);
-    return is_host(parser, request->authority, false) ? 0 : refuse(parser, 400, "invalid authority in the target");
+    return is_host(bytes, request->authority, false) ? 0 : refuse(request, 400, "invalid authority in the target");
 }
 
 /* authority-form, RFC 9112 3.2.3. */
-static int parse_authority_form(struct head_parser *parser)
+static __attribute__((cold, noinline)) int parse_authority_form(const uint8_t *bytes,
+                                                                struct http1parser_request *request)
 {
-    struct http1parser_request *request = parser->request;
-
     request->form = HTTP1PARSER_AUTHORITY;
     request->authority = request->target;
-    return is_host(parser, request->target, true) ? 0 : refuse(parser, 400, "CONNECT without host:port");
+    return is_host(bytes, request->target, true) ? 0 : refuse(request, 400, "CONNECT without host:port");
 }
 
 /* The forms of RFC 9112 3.2. CONNECT goes first, as "a:1" could pass for a scheme. An empty
@@ -439,7 +236,7 @@ static int parse_form(struct head_parser *parser)
     uint8_t first = parser->bytes[request->target.offset];
 
     if (request->method_code == HTTP1PARSER_CONNECT)
-        return parse_authority_form(parser);
+        return parse_authority_form(parser->bytes, request);
     if (first == '/') {
         request->path = request->target;
         return 0;
@@ -448,7 +245,7 @@ static int parse_form(struct head_parser *parser)
         request->form = HTTP1PARSER_ASTERISK;
         return 0;
     }
-    return parse_absolute_form(parser);
+    return parse_absolute_form(parser->bytes, request);
 }
 
 /* request-line = method SP request-target SP HTTP-version CRLF */
@@ -467,53 +264,60 @@ static int parse_request_line(struct head_parser *parser)
 
 /* Header lines: RFC 9112 5. */
 
-static bool is_blank(uint8_t byte)
+static int refuse_name(struct http1parser_request *request, uint8_t first)
 {
-    return byte == ' ' || byte == '\t';
+    if (http1bytes_is_a(first, HTTP1BYTES_BLANK))
+        return refuse(request, 400, "folded header line");
+    return refuse(request, 400, "malformed header name");
 }
 
-/* field-line = field-name ":" OWS field-value OWS, RFC 9112 5. The name is a token with the colon right behind it. The
- * value's bytes have been looked at when its line was found; 0x80 and above may be any text. */
+/* field-line = field-name ":" OWS field-value OWS, RFC 9112 5. The name is a token with the colon right behind it. */
 static int parse_header(struct head_parser *parser, struct http1parser_header *header)
 {
     const uint8_t *bytes = parser->bytes;
-    size_t begin = header->name.offset;
-    size_t end = begin + header->name.length;
-    size_t at = skip_class(bytes, begin, CLASS_TOKEN);
+    size_t name_end = http1bytes_skip_token(bytes, parser->at, parser->end);
 
-    if (at == begin && is_blank(bytes[at]))
-        return refuse(parser, 400, "folded header line");
-    if (at == begin || bytes[at] != ':')
-        return refuse(parser, 400, "malformed header name");
-    header->name.length = (uint32_t)(at - begin);
-    do
-        at++;
-    while (is_blank(bytes[at]));
-    while (end > at && is_blank(bytes[end - 1]))
+    if (name_end == parser->at || bytes[name_end] != ':')
+        return refuse_name(parser->request, bytes[parser->at]);
+    header->name = slice_of(parser->at, name_end);
+    size_t begin = http1bytes_skip(bytes, name_end + 1, HTTP1BYTES_BLANK);
+    size_t line_end = http1bytes_skip_text(bytes, begin, parser->end);
+    size_t end = line_end;
+    if (!is_line_end(bytes + line_end) || line_end - parser->at > parser->limits.line)
+        return leave_to_scan(parser->request);
+    while (end > begin && http1bytes_is_a(bytes[end - 1], HTTP1BYTES_BLANK))
         end--;
-    header->value = slice_of(at, end);
+    header->value = slice_of(begin, end);
+    parser->at = line_end + 2;
     return 0;
 }
 
 /* Connection = #connection-option, RFC 9110 7.6.1. Blanks end an option as commas do; options that are not
  * ours are for others. */
-static void note_connection(struct head_parser *parser, struct http1parser_slice value)
+static unsigned read_connection(const uint8_t *bytes, struct http1parser_slice value)
 {
-    const uint8_t *bytes = parser->bytes;
     size_t end = value.offset + value.length;
+    unsigned seen = 0;
 
     for (size_t at = value.offset; at < end; at++) {
         size_t begin = at;
-        while (at < end && bytes[at] != ',' && !is_blank(bytes[at]))
+        while (at < end && bytes[at] != ',' && !http1bytes_is_a(bytes[at], HTTP1BYTES_BLANK))
             at++;
         struct http1parser_slice option = slice_of(begin, at);
-        if (equals_word(parser, option, "close"))
-            parser->wishes |= WISH_CLOSE;
-        else if (equals_word(parser, option, "keep-alive"))
-            parser->wishes |= WISH_KEEP_ALIVE;
-        else if (equals_word(parser, option, "upgrade"))
-            parser->wishes |= WISH_UPGRADE;
+        if (equals_word(bytes, option, "close"))
+            seen |= SEEN_CLOSE;
+        else if (equals_word(bytes, option, "keep-alive"))
+            seen |= SEEN_KEEP_ALIVE;
+        else if (equals_word(bytes, option, "upgrade"))
+            seen |= SEEN_UPGRADE;
     }
+    return seen;
+}
+
+/* What is seen again sets the next bit, too. */
+static void note_seen(struct head_parser *parser, unsigned what)
+{
+    parser->seen |= what | (parser->seen & what) << 1;
 }
 
 /* Names are compared in full and only letters fold: "Content_Length" is none of these. */
@@ -521,50 +325,56 @@ static void note_field(struct head_parser *parser, const struct http1parser_head
 {
     switch (header->name.length) {
     case 4:
-        if (equals_word(parser, header->name, "host")) {
+        if (equals_word(parser->bytes, header->name, "host")) {
             parser->request->host = header->value;
-            parser->hosts++;
+            note_seen(parser, SEEN_HOST);
         }
         break;
     case 6:
-        if (equals_word(parser, header->name, "expect"))
-            parser->wishes |= equals_word(parser, header->value, "100-continue") ? WISH_CONTINUE : WISH_UNKNOWN;
+        if (equals_word(parser->bytes, header->name, "expect"))
+            parser->seen |= equals_word(parser->bytes, header->value, "100-continue") ? SEEN_CONTINUE : SEEN_UNKNOWN;
         break;
     case 7:
-        if (equals_word(parser, header->name, "upgrade") && header->value.length > 0)
-            parser->wishes |= WISH_UPGRADE_TO;
+        if (equals_word(parser->bytes, header->name, "upgrade") && header->value.length > 0)
+            parser->seen |= SEEN_UPGRADE_TO;
         break;
     case 10:
-        if (equals_word(parser, header->name, "connection"))
-            note_connection(parser, header->value);
+        if (equals_word(parser->bytes, header->name, "connection"))
+            parser->seen |= read_connection(parser->bytes, header->value);
         break;
     case 14:
-        if (equals_word(parser, header->name, "content-length")) {
+        if (equals_word(parser->bytes, header->name, "content-length")) {
             parser->content_length = header->value;
-            parser->content_lengths++;
+            note_seen(parser, SEEN_LENGTH);
         }
         break;
     case 17:
-        if (equals_word(parser, header->name, "transfer-encoding")) {
+        if (equals_word(parser->bytes, header->name, "transfer-encoding")) {
             parser->transfer_encoding = header->value;
-            parser->transfer_encodings++;
+            note_seen(parser, SEEN_CODING);
         }
         break;
     }
 }
 
-/* *( field-line CRLF ). No header is left out: what frames the message and what the application sees is the same list.
- */
+/* *( field-line CRLF ) CRLF. No header is left out: what frames the message and what the application sees is the same
+ * list. */
 static int parse_headers(struct head_parser *parser)
 {
     struct http1parser_request *request = parser->request;
+    struct http1parser_header *header = request->headers;
+    const struct http1parser_header *room_end = header + parser->limits.headers;
 
-    for (uint32_t i = 0; i < request->header_count; i++) {
-        int status = parse_header(parser, &request->headers[i]);
+    for (; parser->at < parser->end && !is_line_end(parser->bytes + parser->at); header++) {
+        int status = header == room_end ? leave_to_scan(request) : parse_header(parser, header);
         if (status != 0)
             return status;
-        note_field(parser, &request->headers[i]);
+        note_field(parser, header);
     }
+    if (parser->at == parser->end)
+        return leave_to_scan(request);
+    parser->at += 2;
+    request->header_count = (uint32_t)(header - request->headers);
     return 0;
 }
 
@@ -591,14 +401,14 @@ static int check_host(struct head_parser *parser)
 {
     const struct http1parser_request *request = parser->request;
 
-    if (parser->hosts > 1)
-        return refuse(parser, 400, "second Host");
-    if (parser->hosts == 0)
-        return request->minor_version == 0 ? 0 : refuse(parser, 400, "no Host");
-    if (!is_host(parser, request->host, false))
-        return refuse(parser, 400, "invalid Host");
+    if ((parser->seen & SEEN_HOST_AGAIN) != 0)
+        return refuse(parser->request, 400, "second Host");
+    if ((parser->seen & SEEN_HOST) == 0)
+        return request->minor_version == 0 ? 0 : refuse(parser->request, 400, "no Host");
+    if (!is_host(parser->bytes, request->host, false))
+        return refuse(parser->request, 400, "invalid Host");
     if (request->form == HTTP1PARSER_ABSOLUTE && !equals_authority(parser))
-        return refuse(parser, 400, "Host differs from the target");
+        return refuse(parser->request, 400, "Host differs from the target");
     return 0;
 }
 
@@ -612,7 +422,7 @@ static bool read_content_length(const struct head_parser *parser, uint64_t *resu
 
     if (length == 0 || length > 19 || (length > 1 && digits[0] == '0'))
         return false;
-    if (skip_class(digits, 0, CLASS_DIGIT) != length)
+    if (http1bytes_skip(digits, 0, HTTP1BYTES_DIGIT) != length)
         return false;
     for (uint32_t i = 0; i < length; i++)
         value = value * 10 + (uint64_t)(digits[i] - '0');
@@ -622,7 +432,8 @@ static bool read_content_length(const struct head_parser *parser, uint64_t *resu
 
 static bool is_token(const struct head_parser *parser, struct http1parser_slice slice)
 {
-    return slice.length > 0 && skip_class(parser->bytes, slice.offset, CLASS_TOKEN) == slice.offset + slice.length;
+    return slice.length > 0 &&
+           http1bytes_skip(parser->bytes, slice.offset, HTTP1BYTES_TOKEN) == slice.offset + slice.length;
 }
 
 /* How the body is framed, RFC 9112 6.3; the method has no say in it.
@@ -634,25 +445,27 @@ static bool is_token(const struct head_parser *parser, struct http1parser_slice 
  *     Content-Length not a number              400
  *     another coding                           501
  *     Transfer-Encoding not a single token     400 */
-static int decide_framing(struct head_parser *parser)
+static int decide_body(struct head_parser *parser)
 {
     struct http1parser_request *request = parser->request;
 
-    if (parser->content_lengths + parser->transfer_encodings == 0)
+    unsigned seen = parser->seen & SEEN_OF_FRAMING;
+
+    if (seen == 0)
         return 0;
-    if (parser->content_lengths + parser->transfer_encodings > 1)
-        return refuse(parser, 400, "more than one of Content-Length and Transfer-Encoding");
-    if (parser->content_lengths == 1) {
+    if (seen == SEEN_LENGTH) {
         request->framing = HTTP1PARSER_LENGTH;
         return read_content_length(parser, &request->content_length) ? 0
-                                                                     : refuse(parser, 400, "invalid Content-Length");
+                                                                     : refuse(request, 400, "invalid Content-Length");
     }
+    if (seen != SEEN_CODING)
+        return refuse(request, 400, "more than one of Content-Length and Transfer-Encoding");
     if (request->minor_version == 0)
-        return refuse(parser, 400, "Transfer-Encoding in HTTP/1.0");
+        return refuse(parser->request, 400, "Transfer-Encoding in HTTP/1.0");
     if (!is_token(parser, parser->transfer_encoding))
-        return refuse(parser, 400, "invalid Transfer-Encoding");
-    if (!equals_word(parser, parser->transfer_encoding, "chunked"))
-        return refuse(parser, 501, "unknown transfer coding");
+        return refuse(parser->request, 400, "invalid Transfer-Encoding");
+    if (!equals_word(parser->bytes, parser->transfer_encoding, "chunked"))
+        return refuse(parser->request, 501, "unknown transfer coding");
     request->framing = HTTP1PARSER_CHUNKED;
     return 0;
 }
@@ -663,87 +476,107 @@ static int decide_framing(struct head_parser *parser)
 static void decide_connection(struct head_parser *parser)
 {
     struct http1parser_request *request = parser->request;
-    unsigned wishes = parser->wishes;
-    bool has_body = request->framing == HTTP1PARSER_CHUNKED || request->content_length > 0;
+    unsigned seen = parser->seen;
 
     request->keep_alive = request->minor_version == 1;
-    if (wishes == 0)
+    if (seen < SEEN_CLOSE) /* nothing of what follows */
         return;
-    request->expect_unknown = (wishes & WISH_UNKNOWN) != 0;
+    bool has_body = request->framing == HTTP1PARSER_CHUNKED || request->content_length > 0;
+    request->expect_unknown = (seen & SEEN_UNKNOWN) != 0;
     if (request->minor_version == 0) {
-        request->keep_alive = (wishes & (WISH_KEEP_ALIVE | WISH_CLOSE)) == WISH_KEEP_ALIVE;
+        request->keep_alive = (seen & (SEEN_KEEP_ALIVE | SEEN_CLOSE)) == SEEN_KEEP_ALIVE;
         return;
     }
-    request->keep_alive = (wishes & WISH_CLOSE) == 0;
-    request->upgrade = (wishes & WISH_UPGRADE) != 0 && (wishes & WISH_UPGRADE_TO) != 0 && !has_body;
-    request->expect_continue = (wishes & WISH_CONTINUE) != 0 && has_body;
+    request->keep_alive = (seen & SEEN_CLOSE) == 0;
+    request->upgrade = (seen & SEEN_UPGRADE) != 0 && (seen & SEEN_UPGRADE_TO) != 0 && !has_body;
+    request->expect_continue = (seen & SEEN_CONTINUE) != 0 && has_body;
 }
 
 /* All but what the caller has set, and what is set in any case. */
-static void clear_request(const struct head_parser *parser)
+static void clear_request(struct http1parser_request *request)
 {
-    struct http1parser_request *request = parser->request;
-
-    request->header_count = parser->scan.headers;
     request->authority = request->path = request->host = (struct http1parser_slice){ 0 };
     request->content_length = 0;
     request->reason = NULL;
-    request->minor_version = 0;
     request->form = HTTP1PARSER_ORIGIN;
     request->framing = HTTP1PARSER_NO_BODY;
-    request->keep_alive = request->upgrade = request->expect_continue = request->expect_unknown = false;
+    request->minor_version = 0;
+    request->upgrade = request->expect_continue = request->expect_unknown = false;
 }
 
+/* HTTP-message without its body, RFC 9112 2.1. One empty line may come before it, 2.2. Answers its size. */
 static int parse_head(struct head_parser *parser)
 {
-    clear_request(parser);
+    clear_request(parser->request);
+    parser->at = is_line_end(parser->bytes) ? 2 : 0;
     int status = parse_request_line(parser);
     if (status == 0)
         status = parse_headers(parser);
     if (status == 0)
         status = check_host(parser);
     if (status == 0)
-        status = decide_framing(parser);
-    if (status == 0)
-        decide_connection(parser);
-    return status;
+        status = decide_body(parser);
+    if (status != 0)
+        return status;
+    decide_connection(parser);
+    return (int)parser->at;
 }
 
-static void set_limits(struct head_parser *parser, const struct http1parser_limits *given)
+static struct http1parser_limits complete_limits(const struct http1parser_limits *given, uint32_t header_capacity)
 {
-    struct http1parser_limits *limits = &parser->limits;
+    struct http1parser_limits limits = { 0 };
 
     if (given != NULL)
-        *limits = *given;
-    if (limits->target == 0)
-        limits->target = HTTP1PARSER_MAX_TARGET;
-    if (limits->head == 0)
-        limits->head = HTTP1PARSER_MAX_HEAD;
-    if (limits->line == 0)
-        limits->line = HTTP1PARSER_MAX_LINE;
-    if (limits->headers == 0)
-        limits->headers = HTTP1PARSER_MAX_HEADERS;
-    if (limits->headers > parser->request->header_capacity)
-        limits->headers = parser->request->header_capacity;
+        limits = *given;
+    if (limits.target == 0)
+        limits.target = HTTP1PARSER_MAX_TARGET;
+    if (limits.head == 0)
+        limits.head = HTTP1PARSER_MAX_HEAD;
+    if (limits.line == 0)
+        limits.line = HTTP1PARSER_MAX_LINE;
+    if (limits.headers == 0)
+        limits.headers = HTTP1PARSER_MAX_HEADERS;
+    if (limits.headers > header_capacity)
+        limits.headers = header_capacity;
+    return limits;
 }
 
-/* Only a scan that began with the first byte knows all lines. So a head that came in pieces is scanned once more when
- * it is complete: each byte twice at most, and nobody has to keep the lines of unfinished heads. */
+/* Where a head might end that is parsed before its lines are known: at the end of the bytes, as most heads come whole
+ * and with nothing behind, or else at the first empty line. 0: nowhere. */
+static size_t likely_end(const uint8_t *bytes, size_t length)
+{
+    if (length >= sizeof "\r\n\r\n" - 1 && is_line_end(bytes + length - 2))
+        return length;
+    return http1scan_find_empty_line(bytes, length);
+}
+
+/* Parsing has not been the end of it: the status, or 0 if it has not been tried. If it turns out that there is a head,
+ * within the limits, the status is its own, whatever came behind: of what is wrong, parsing finds the first. */
+static __attribute__((noinline)) int find_and_parse(const uint8_t *bytes, size_t length,
+                                                    const struct http1parser_limits *given,
+                                                    struct http1parser_scan *scan, struct http1parser_request *request,
+                                                    int status)
+{
+    struct http1parser_limits limits = complete_limits(given, request->header_capacity);
+    int size = http1scan_find_end(bytes, length, &limits, scan, &request->reason);
+
+    if (size <= 0)
+        return size;
+    *scan = (struct http1parser_scan){ 0 };
+    return status < 0 ? status : http1parser_parse_request(bytes, (size_t)size, given, scan, request);
+}
+
+/* What is accepted at once needs no scan: parsing has looked at every byte up to the end, and at the limits. */
 int http1parser_parse_request(const void *bytes, size_t length, const struct http1parser_limits *limits,
                               struct http1parser_scan *scan, struct http1parser_request *request)
 {
-    struct head_parser parser = { .bytes = bytes, .request = request, .scan = *scan };
+    struct head_parser parser = { .bytes = bytes, .request = request };
+    int size = 0;
 
-    set_limits(&parser, limits);
-    int size = find_lines(&parser, length < parser.limits.head ? length : parser.limits.head);
-    if (size == 0)
-        *scan = parser.scan;
-    if (size <= 0)
-        return size;
-    bool is_resumed = scan->scanned > 0;
-    *scan = (struct http1parser_scan){ 0 };
-    if (is_resumed)
-        return http1parser_parse_request(bytes, (size_t)size, limits, scan, request);
-    int status = parse_head(&parser);
-    return status != 0 ? status : size;
+    parser.limits = complete_limits(limits, request->header_capacity);
+    if (scan->scanned == 0)
+        parser.end = likely_end(bytes, length < parser.limits.head ? length : parser.limits.head);
+    if (parser.end > 0)
+        size = parse_head(&parser);
+    return size > 0 ? size : find_and_parse(bytes, length, limits, scan, request, size);
 }

@@ -11,10 +11,15 @@
 /* The same source once more without vector instructions: the two have to agree on everything. */
 int parse_in_words(const void *bytes, size_t length, const struct http1parser_limits *limits,
                    struct http1parser_scan *scan, struct http1parser_request *request);
-#define HTTP1PARSER_NO_VECTORS
+#define HTTP1PARSER_NO_VECTORS    1
 #define http1parser_parse_request parse_in_words
+#define http1scan_find_end        find_end_in_words
+#define http1scan_find_empty_line find_empty_line_in_words
 #include "httpserver/http1parser.c"
+#include "httpserver/http1scan.c"
 #undef http1parser_parse_request
+#undef http1scan_find_end
+#undef http1scan_find_empty_line
 
 typedef int parse_fn(const void *, size_t, const struct http1parser_limits *, struct http1parser_scan *,
                      struct http1parser_request *);
@@ -59,7 +64,7 @@ static void parse_part(parse_fn *parse, const char *bytes, size_t length, const 
 {
     outcome->request.headers = outcome->headers;
     outcome->request.header_capacity = HTTP1PARSER_MAX_HEADERS;
-    outcome->request.reason = NULL;
+    outcome->request.reason = "";
     outcome->result = parse(at_guard_page(bytes, length), length, limits, scan, &outcome->request);
 }
 
@@ -106,8 +111,10 @@ static void assert_same(const struct outcome *a, const struct outcome *b)
     assert_int_equal(a->result, b->result);
     if (a->result < 0)
         assert_string_equal(a->request.reason, b->request.reason);
-    if (a->result > 0)
+    if (a->result > 0) {
+        assert_null(a->request.reason);
         assert_same_request(&a->request, &b->request);
+    }
 }
 
 /* First so many bytes, then all. What is known before the rest comes has to be right, too. */
@@ -137,6 +144,26 @@ static void assert_same_byte_by_byte(parse_fn *parse, struct text text, const st
     assert_same(&part, whole);
 }
 
+/* Nor does it change what follows: a byte behind what is accepted or refused, or none behind a head. */
+static void assert_same_whatever_follows(parse_fn *parse, struct text text, const struct http1parser_limits *limits,
+                                         const struct outcome *whole)
+{
+    static char longer[ROOM];
+    struct http1parser_scan scan = { 0 };
+    struct outcome other;
+
+    if (whole->result == 0)
+        return;
+    memcpy(longer, text.bytes, text.length);
+    longer[text.length] = 'x';
+    parse_part(parse, longer, text.length + 1, limits, &scan, &other);
+    assert_same(&other, whole);
+    if (whole->result < 0)
+        return;
+    parse_part(parse, text.bytes, (size_t)whole->result, limits, &scan, &other);
+    assert_same(&other, whole);
+}
+
 /* Every way to take the bytes has the same outcome. */
 static void parse_every_way(struct text text, const struct http1parser_limits *limits, struct outcome *whole)
 {
@@ -147,6 +174,7 @@ static void parse_every_way(struct text text, const struct http1parser_limits *l
         for (size_t split = 0; split <= text.length; split++)
             assert_same_when_split(parsers[i], text, split, limits, whole);
         assert_same_byte_by_byte(parsers[i], text, limits, whole);
+        assert_same_whatever_follows(parsers[i], text, limits, whole);
     }
 }
 
@@ -576,11 +604,11 @@ static void refuses_malformed_content_lengths(void **state)
 static void refuses_doubtful_hosts(void **state)
 {
     static const char *const invalid[] = {
-        "",      "a/b@c",   "a b",     "a,b",      "a, b",   "user@a", "user:1@a", "a:",       "a:b",
-        "a:1:2", "a:65536", "a:99999", "a:000080", ":80",    "a:-1",   "a:+1",     "http://a", "a/",
-        "/",     "a?b",     "a#b",     "a\\b",     "[::1",   "[::1x",  "[::1x:80", "a%4z",     "::1",
-        "[]",    "[x]",     "[::1]x",  "[::1]:",   "x[::1]", "a%",     "a%4",      "a%zz",     "\xc3\xa9",
-        "a\"b",  "<a>",     "a|b",     "a^b",      "{a}",    "a`b",    "[1:",      "a:8 0",
+        "",        "a/b@c",   "a b",      "a,b",    "a, b",     "user@a", "user:1@a", "a:",       "a:b",   "a:1:2",
+        "a:65536", "a:99999", "a:000080", ":80",    "a:-1",     "a:+1",   "http://a", "a/",       "/",     "a?b",
+        "a#b",     "a\\b",    "[::1",     "[::1x",  "[::1x:80", "a%4z",   "::1",      ":::1]",    "/::1]", "[]",
+        "[x]",     "[::1]x",  "[::1]:",   "x[::1]", "a%",       "a%4",    "a%zz",     "\xc3\xa9", "a\"b",  "<a>",
+        "a|b",     "a^b",     "{a}",      "a`b",    "[1:",      "a:8 0",
     };
     static const char *const valid[] = {
         "a",
@@ -685,6 +713,7 @@ static void refuses_malformed_request_lines(void **state)
         TEXT("G\xc3\x89T / HTTP/1.1\r\nHost: a\r\n\r\n"),
         TEXT("(GET) / HTTP/1.1\r\nHost: a\r\n\r\n"),
         TEXT("GET: / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        TEXT("\r\nA\r\n\r\n"),
         TEXT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
         TEXT("GET / HTTP/1.1\r\n"),
     };
@@ -1003,7 +1032,8 @@ static void refuses_the_hopeless_before_it_is_whole(void **state)
     assert_int_equal(result_of((struct text){ head_of(32769).bytes, 32768 }, NULL), -431);
 }
 
-/* What is left of work when the bytes come one by one is what the scan says: it goes on where it was. */
+/* What is left of work when the bytes come one by one is what the scan says: it goes on where it was. And nothing is
+ * parsed: the request is not even cleared. */
 static void scans_no_byte_twice_while_bytes_drip_in(void **state)
 {
     static struct outcome outcome, whole;
@@ -1013,12 +1043,39 @@ static void scans_no_byte_twice_while_bytes_drip_in(void **state)
     parse_whole(text, NULL, &whole);
     outcome.request.headers = outcome.headers;
     outcome.request.header_capacity = HTTP1PARSER_MAX_HEADERS;
+    outcome.request.content_length = 77;
     for (size_t length = 0; length < text.length; length++) {
         assert_int_equal(http1parser_parse_request(text.bytes, length, NULL, &scan, &outcome.request), 0);
+        assert_int_equal(outcome.request.content_length, 77);
         assert_true(scan.scanned <= length && scan.scanned + 1 >= length);
     }
     outcome.result = http1parser_parse_request(text.bytes, text.length, NULL, &scan, &outcome.request);
     assert_same(&outcome, &whole);
+}
+
+static void says_what_is_wrong(void **state)
+{
+    static const struct {
+        struct text text;
+        const char *reason;
+    } rows[] = {
+        { TEXT(GET " X: y\r\n\r\n"), "folded header line" },
+        { TEXT(GET "X : y\r\n\r\n"), "malformed header name" },
+        { TEXT(GET "X: \x01\r\n\r\n"), "control character" },
+        { TEXT(GET "X: y\rz\r\n\r\n"), "CR without LF" },
+        { TEXT("GET /\r\n\r\n"), "no HTTP version" },
+        { TEXT("GET /#\r\n\r\n"), "forbidden byte in the target" },
+        { TEXT("GET / HTTP/1.2\r\n\r\n"), "HTTP version not supported" },
+        { TEXT("G@T / HTTP/1.1\r\n\r\n\n"), "method is not a token" },
+        { TEXT("G@T / HTTP/1.1\r\nX: \x01"), "control character" }, /* before it is known where the head ends */
+    };
+    struct outcome outcome;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        parse_every_way(rows[i].text, NULL, &outcome);
+        assert_true(outcome.result < 0);
+        assert_string_equal(outcome.request.reason, rows[i].reason);
+    }
 }
 
 /* Bytes changed at random in a request that has everything; a fixed seed. */
@@ -1074,6 +1131,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(limits_the_number_of_headers),
     cmocka_unit_test(refuses_the_hopeless_before_it_is_whole),
     cmocka_unit_test(scans_no_byte_twice_while_bytes_drip_in),
+    cmocka_unit_test(says_what_is_wrong),
     cmocka_unit_test(does_the_same_with_and_without_vectors),
 };
 

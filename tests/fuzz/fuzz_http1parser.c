@@ -1,7 +1,7 @@
-/* The request side of http1parser. The first bytes of the input are limits and the place of a split.
+/* http1parser with http1scan. The first bytes of the input are limits and the place of a split.
  *
- * What has to hold: every way to take the bytes has the same outcome, with and without vectors; all slices lie in the
- * head and say what they claim; limits are kept. */
+ * What has to hold: every way to take the bytes has the same outcome, with and without vectors, and whatever follows;
+ * all slices lie in the head and say what they claim; limits are kept. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +11,15 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int parse_in_words(const void *bytes, size_t length, const struct http1parser_limits *limits,
                    struct http1parser_scan *scan, struct http1parser_request *request);
-#define HTTP1PARSER_NO_VECTORS
+#define HTTP1PARSER_NO_VECTORS 1
 #define http1parser_parse_request parse_in_words
+#define http1scan_find_end        find_end_in_words
+#define http1scan_find_empty_line find_empty_line_in_words
 #include "httpserver/http1parser.c"
+#include "httpserver/http1scan.c"
 #undef http1parser_parse_request
+#undef http1scan_find_end
+#undef http1scan_find_empty_line
 
 typedef int parse_fn(const void *, size_t, const struct http1parser_limits *, struct http1parser_scan *,
                      struct http1parser_request *);
@@ -92,6 +97,28 @@ static void require_same_in_pieces(parse_fn *parse, const uint8_t *bytes, size_t
     require_same(&part, whole);
 }
 
+/* With one more byte behind what was accepted or refused, and without what is behind a head. */
+static void require_same_whatever_follows(parse_fn *parse, const uint8_t *bytes, size_t length,
+                                          const struct http1parser_limits *limits, const struct outcome *whole)
+{
+    struct http1parser_scan scan = { 0 };
+    struct outcome other;
+    uint8_t *longer = malloc(length + 1);
+
+    require(longer != NULL);
+    memcpy(longer, bytes, length);
+    longer[length] = 'x';
+    if (whole->result != 0) {
+        parse_copy(parse, longer, length + 1, limits, &scan, &other);
+        require_same(&other, whole);
+    }
+    if (whole->result > 0) {
+        parse_copy(parse, bytes, (size_t)whole->result, limits, &scan, &other);
+        require_same(&other, whole);
+    }
+    free(longer);
+}
+
 static void require_inside(struct http1parser_slice slice, int size)
 {
     require(slice.offset <= (uint32_t)size && slice.length <= (uint32_t)size - slice.offset);
@@ -163,6 +190,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require_sound(bytes, &whole, &limits);
     require_same_in_pieces(http1parser_parse_request, bytes, length, first, length, &limits, &whole);
     require_same_in_pieces(http1parser_parse_request, bytes, length, first, 1 + data[5] % 64u, &limits, &whole);
+    require_same_whatever_follows(http1parser_parse_request, bytes, length, &limits, &whole);
+    require_same_whatever_follows(parse_in_words, bytes, length, &limits, &whole);
     require_same_in_pieces(parse_in_words, bytes, length, length, 1, &limits, &whole);
     require_same_in_pieces(parse_in_words, bytes, length, first, 1 + data[5] % 32u, &limits, &whole);
     return 0;
