@@ -45,7 +45,7 @@ static uint32_t due_tick(const struct deadline *deadline)
     return deadline->touched + deadline->ticks + 1;
 }
 
-static void put(struct deadlines *deadlines, struct deadline *deadline)
+static void put_in_slot(struct deadlines *deadlines, struct deadline *deadline)
 {
     uint32_t due = due_tick(deadline);
     uint32_t slot = (int32_t)(due - deadlines->done) > 0 ? due % SLOTS : (deadlines->done + 1) % SLOTS;
@@ -124,7 +124,7 @@ int deadline_set(struct ioloop *loop, struct deadline *deadline, double seconds,
     deadline->ticks = (uint32_t)ticks + ((double)(uint32_t)ticks < ticks);
     if (deadlines->timeout == 0 && ticks_to_next(deadlines) == 0)
         deadlines->done = deadline->touched; /* nobody has looked at the wheel while it was empty */
-    put(deadlines, deadline);
+    put_in_slot(deadlines, deadline);
     int error = arm(deadlines);
     if (error < 0)
         deadline_clear(deadline);
@@ -147,7 +147,7 @@ static void look_at_slot(struct deadlines *deadlines, uint32_t now)
         if ((int32_t)(due_tick(deadline) - now) <= 0)
             deadline->expired(deadline);
         else
-            put(deadlines, deadline);
+            put_in_slot(deadlines, deadline);
     }
 }
 

@@ -252,7 +252,7 @@ static void reap(struct supervisor *supervisor)
     }
 }
 
-static void log_shortage(struct supervisor *supervisor)
+static void log_lack_of_processes(struct supervisor *supervisor)
 {
     bool short_of_processes = is_any_due(supervisor);
 
@@ -266,7 +266,7 @@ static void log_shortage(struct supervisor *supervisor)
 static void supervise(struct supervisor *supervisor)
 {
     while (count_running(supervisor) > 0 || is_any_due(supervisor)) {
-        log_shortage(supervisor);
+        log_lack_of_processes(supervisor);
         int signal_number = wait_for_signal(supervisor);
         if (signal_number != 0 && signal_number != SIGCHLD)
             end_workers(supervisor, signal_number);

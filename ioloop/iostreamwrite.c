@@ -108,7 +108,7 @@ static ssize_t load_file_chunk(struct iostream *stream)
     return 0;
 }
 
-static ssize_t send_file(struct iostream *stream)
+static ssize_t send_part_of_file(struct iostream *stream)
 {
     struct iooutput_segment *file = stream->output->first;
     size_t size = file->left < FILE_AT_ONCE ? (size_t)file->left : FILE_AT_ONCE;
@@ -127,7 +127,7 @@ static ssize_t send_once(struct iostream *stream, bool *full)
     size_t size = 0;
 
     if (count == 0) {
-        sent = stream->is_custom || stream->is_pipe ? -EINVAL : send_file(stream);
+        sent = stream->is_custom || stream->is_pipe ? -EINVAL : send_part_of_file(stream);
         if (sent != -EINVAL) {
             *full = would_block(sent);
             return *full ? 0 : sent;

@@ -162,8 +162,11 @@ static int64_t __attribute__((noinline)) next_timeout(struct ioloop *loop)
 
     if (next == INT64_MAX)
         return -1;
-    int64_t wait = loopstate_until(loop, next);
-    return wait < LONGEST_WAIT ? wait : LONGEST_WAIT;
+    int64_t now = loopstate_read_time(loop);
+    if (next <= now)
+        return 0;
+    uint64_t wait = (uint64_t)next - (uint64_t)now; /* a clock may start far below 0 */
+    return wait < LONGEST_WAIT ? (int64_t)wait : LONGEST_WAIT;
 }
 
 /* How long the poller may wait; 0: there is something to do before. */

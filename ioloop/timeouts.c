@@ -119,7 +119,7 @@ static void *grown(void *array, uint32_t *capacity, size_t size)
     return result;
 }
 
-static bool make_room(struct timeouts *timeouts)
+static bool make_room_in_heap(struct timeouts *timeouts)
 {
     if (timeouts->due == NULL) {
         timeouts->due = ioalloc(TIMEOUTS_BATCH * sizeof *timeouts->due);
@@ -172,7 +172,7 @@ static void give_back_slot(struct timeouts *timeouts, uint32_t slot)
 
 uint64_t timeouts_add(struct timeouts *timeouts, int64_t deadline, ioloop_callback_fn *callback, void *arg)
 {
-    if (!make_room(timeouts))
+    if (!make_room_in_heap(timeouts))
         return 0;
     uint32_t order = next_order(timeouts);
     uint32_t slot = take_slot(timeouts);
@@ -195,7 +195,7 @@ void timeouts_remove(struct timeouts *timeouts, uint64_t id)
         drop_tombstones(timeouts);
 }
 
-int64_t timeouts_next(struct timeouts *timeouts)
+int64_t timeouts_next_live(struct timeouts *timeouts)
 {
     while (timeouts->heap_count > 0 && !is_live(timeouts, &timeouts->heap[0]))
         pop(timeouts);

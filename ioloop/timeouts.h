@@ -48,8 +48,16 @@ void timeouts_free(struct timeouts *timeouts);
 uint64_t timeouts_add(struct timeouts *timeouts, int64_t deadline, ioloop_callback_fn *callback, void *arg);
 void timeouts_remove(struct timeouts *timeouts, uint64_t id);
 
-/* The earliest deadline, INT64_MAX if there is none. */
-int64_t timeouts_next(struct timeouts *timeouts);
+/* The earliest deadline, INT64_MAX if there is none: behind the tombstones that are first, if there are any. */
+int64_t timeouts_next_live(struct timeouts *timeouts);
+
+static inline int64_t timeouts_next(struct timeouts *timeouts)
+{
+    if (timeouts->heap_count == 0)
+        return INT64_MAX;
+    const struct timeouts_node *first = &timeouts->heap[0];
+    return timeouts->slots[first->slot].order == first->order ? first->deadline : timeouts_next_live(timeouts);
+}
 
 /* Sets aside those due at this time, at most TIMEOUTS_BATCH; next_due then gives one after the other, without those
  * that were removed meanwhile, false when there are no more. */
