@@ -22,7 +22,7 @@ struct answer {
     const char *content_type;
     size_t type_length;
     const struct httpheaders *headers;
-    uint64_t length; /* of the body, if by_length */
+    uint64_t length;                                       /* of the body, if by_length */
     bool has_length, has_date, has_server, has_connection; /* among the headers */
     bool usual;                                            /* 200 OK, with the reason that it always has */
 };
@@ -118,9 +118,18 @@ static int look_at_header(struct answer *answer, const char *name, const char *v
     return 0;
 }
 
+/* Kinds of the names that mean something here. */
+#define LOOKED_AT                                                                                                      \
+    (HTTPHEADERS_KIND(sizeof "content-length" - 1, 'c') | HTTPHEADERS_KIND(sizeof "connection" - 1, 'c') |             \
+     HTTPHEADERS_KIND(sizeof "date" - 1, 'd') | HTTPHEADERS_KIND(sizeof "server" - 1, 's') |                           \
+     HTTPHEADERS_KIND(sizeof "transfer-encoding" - 1, 't'))
+
 static int look_at_headers(struct answer *answer)
 {
     const char *name, *value;
+
+    if ((answer->headers->kinds & LOOKED_AT) == 0)
+        return 0;
 
     for (size_t i = 0; httpheaders_at(answer->headers, i, &name, &value); i++) {
         int error = look_at_header(answer, name, value);
@@ -149,7 +158,8 @@ static int check_answer(struct answer *answer)
     }
     answer->reason_length = strlen(answer->reason);
     answer->type_length = answer->content_type != NULL ? strlen(answer->content_type) : 0;
-    if (!answer->usual && (answer->reason_length > LONGEST_TYPE || !is_field_text(answer->reason, answer->reason_length)))
+    if (!answer->usual &&
+        (answer->reason_length > LONGEST_TYPE || !is_field_text(answer->reason, answer->reason_length)))
         return -EINVAL;
     if (answer->type_length > LONGEST_TYPE || !is_field_text(answer->content_type, answer->type_length))
         return -EINVAL;
@@ -394,12 +404,11 @@ int http1answer_whole(struct httprequest *request, int status, const char *reaso
     }
     if (request->without_body)
         length = 0;
-    request->status = (uint16_t)status;
     request->body_sent = length;
     if (!send_quickly(&answer, body, length))
         error = send_head(&answer, body, length, NULL, NULL);
-    if (error < 0)
-        request->status = 0;
+    if (error == 0)
+        request->status = (uint16_t)status;
     http1connection_end_request(request);
     return error;
 }
@@ -421,7 +430,6 @@ int http1answer_begin(struct httprequest *request, int status, const char *reaso
         return error;
     decide_framing(&answer, answer.has_length);
     request->head_sent = true;
-    request->status = (uint16_t)status;
     request->body_left = answer.length;
     if (request->by_length && !request->without_body && length > request->body_left)
         return break_off(request, "its body is longer than Content-Length");
@@ -429,7 +437,10 @@ int http1answer_begin(struct httprequest *request, int status, const char *reaso
         length = 0;
     request->body_sent += length;
     request->body_left -= request->by_length ? length : 0;
-    return send_head(&answer, body, length, callback, arg);
+    error = send_head(&answer, body, length, callback, arg);
+    if (error == 0)
+        request->status = (uint16_t)status;
+    return error;
 }
 
 /* Counts bytes of a body that are about to be sent. */
@@ -520,6 +531,8 @@ int http1answer_finish(struct httprequest *request)
     } else if (request->in_chunks && !request->without_body) {
         error = send_vector(request, &last, 1, NULL, NULL);
     }
+    if (request->server->closing)
+        request->keep_alive = false; /* whatever its head has said */
     http1connection_end_request(request);
     return error;
 }

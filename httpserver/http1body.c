@@ -11,13 +11,13 @@
 
 static size_t consume_body(struct iostream *stream, int error, const char *data, size_t length, void *arg);
 
-/* A client that has had half of body_timeout has to have kept up the average. */
-static bool is_too_slow(const struct httprequest *request, uint32_t now)
+/* A client that has had half of body_timeout has to have kept up the average, with what has just come. */
+static bool is_too_slow(const struct httprequest *request, size_t length, uint32_t now)
 {
     double elapsed = (double)(now - request->reading.began) * TICK_SECONDS;
 
-    return elapsed > request->reading.timeout / 2 &&
-           (double)request->reading.received < elapsed * (double)request->server->options.min_body_rate;
+    return elapsed > request->reading.timeout / 2 && (double)request->reading.received + (double)length <
+                                                         elapsed * (double)request->server->options.min_body_rate;
 }
 
 /* False: it was refused, or answered. */
@@ -47,7 +47,8 @@ static size_t take_chunked(struct http1connection *connection, const char *data,
     struct httprequest *request = connection->request;
     struct httpchunked_limits limits = { .body = request->reading.most };
     struct httpchunked_piece piece;
-    ssize_t count = httpchunked_decode(&request->reading.chunked, &limits, data, length, &piece, &request->reading.trailers);
+    ssize_t count =
+        httpchunked_decode(&request->reading.chunked, &limits, data, length, &piece, &request->reading.trailers);
 
     if (count < 0) {
         http1connection_refuse(connection, (int)-count, piece.reason);
@@ -70,7 +71,7 @@ static size_t consume_body(struct iostream *stream, int error, const char *data,
     }
     bool done = request->is_whole;
     deadline_touch(&connection->deadline, now);
-    if (!done && is_too_slow(request, now)) {
+    if (!done && is_too_slow(request, length, now)) {
         http1connection_refuse(connection, 408, "the body is too slow");
         return length;
     }

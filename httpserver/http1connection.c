@@ -260,15 +260,13 @@ static size_t watch_client(struct iostream *stream, int error, const char *data,
     return 0;
 }
 
-/* The client may have ended already, while its body was paused: what is to be told that has to stand there too. */
+/* The client may have ended already, while its body was paused: who is to be told that has to stand there too. */
 void http1connection_serve(struct http1connection *connection)
 {
     struct httprequest *request = connection->request;
     struct httpserver *server = connection->server;
 
     request->is_known = request->is_whole = true;
-    if (connection->stream->consumer != consume_head)
-        iostreamlayer_begin_read(connection->stream, consume_head, connection, false);
     connection->in_work = true;
     connection->serving = true;
     server->on_request(request, server->arg);

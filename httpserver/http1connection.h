@@ -1,9 +1,10 @@
 /* Internal: http1connection.h, one connection of an HTTP/1.1 server: from bytes to requests, from answers to bytes.
  *
- * What a connection does is which consumer its stream has: a PROXY header is read · a head is read, and between requests
- * waited for · a body is read (http1body.c) · a body is paused (no consumer) · a request is in work, and nothing is read
- * but that the client leaves · its answer is long, and waits for the client to read it (none) · what still comes is
- * dropped, so that the last answer is not lost to a reset. In each it has a deadline, but while its own program works.
+ * What a connection does is which consumer its stream has: a PROXY header is read · a head is read, and between
+ * requests waited for · a body is read (http1body.c) · a body is paused (no consumer) · a request is in work, and
+ * nothing is read but that the client leaves · its answer is long, and waits for the client to read it (none) · what
+ * still comes is dropped, so that the last answer is not lost to a reset. In each it has a deadline, but while its own
+ * program works.
  *
  * Lifetime: from the accepted stream to its close callback, or to detach. */
 #ifndef HTTPSERVER_HTTP1CONNECTION_H
@@ -38,7 +39,7 @@ struct http1connection {
     struct deadline deadline;
     struct httprequest *request;     /* whose body is read, or that is in work; NULL: none */
     struct httpproxy_address *proxy; /* what the PROXY header said; NULL: nothing */
-    uint64_t sent; /* while the client is slow: what it had taken of the answer when last looked at */
+    uint64_t sent;                   /* while the client is slow: what it had taken of the answer when last looked at */
     union {
         struct http1parser_scan scan; /* while a head is read */
         uint32_t dropped;             /* while it is waited for to close: bytes that came */

@@ -135,7 +135,8 @@ socklen_t httprequest_remote_address(const struct httprequest *request, struct s
     return length;
 }
 
-/* All values of a name as one list; NULL without any, or without memory. *list: what they were joined in, to be freed. */
+/* All values of a name as one list; NULL without any, or without memory. *list: what they were joined in, to be freed.
+ */
 static const char *join(const struct httprequest *request, const char *name, struct iobuffer **list)
 {
     const char *only = NULL, *each, *value;
@@ -165,8 +166,7 @@ static bool find_forwarded_ip(const struct httprequest *request, char place[INET
     while (trusted != NULL && trusted[count] != NULL)
         count++;
     const char *forwarded_for = join(request, "X-Forwarded-For", &list);
-    bool found =
-        httpproxy_forwarded_ip(forwarded_for, httprequest_header(request, "X-Real-Ip"), trusted, count, place);
+    bool found = httpproxy_forwarded_ip(forwarded_for, httprequest_header(request, "X-Real-Ip"), trusted, count, place);
     iobuffer_free(&list);
     return found;
 }

@@ -100,8 +100,8 @@ void httprequest_resume(struct httprequest *request);
  * adds Date, Server, Connection and Transfer-Encoding; headers may have the first two and Connection: close, but not
  * the last. reason NULL: the usual one. */
 
-/* A whole answer, which ends the request, whatever is returned but -EALREADY. After -EINVAL (the status is not in 200 to
- * 999, content_type, reason or a header cannot be sent) the client gets a 500. */
+/* A whole answer, which ends the request, whatever is returned but -EALREADY. After -EINVAL (the status is not in 200
+ * to 999, content_type, reason or a header cannot be sent) the client gets a 500. */
 int httprequest_reply(struct httprequest *request, int status, const char *content_type, const void *body,
                       size_t length);
 int httprequest_answer(struct httprequest *request, int status, const char *reason, const struct httpheaders *headers,

@@ -37,15 +37,15 @@ struct httpserver_options {
     bool no_keep_alive;             /* one request a connection */
 
     /* Limits. */
-    uint32_t max_target;      /* bytes of the request target: 8 KiB; beyond, 414 */
-    uint32_t max_header;      /* of a head: 32 KiB; beyond, 431 */
-    uint32_t max_headers;     /* their number: 100, which is the most; beyond, 431 */
-    uint64_t max_body;        /* 1 MiB; beyond, 413 */
-    uint64_t min_body_rate;   /* bytes/s on the average, from half of body_timeout on: 1 KiB; else 408 */
-    uint64_t max_unsent;      /* of answers to a client that does not read: 16 MiB; then the connection is closed */
-    uint32_t max_requests;    /* on one connection: 1,000 */
-    double max_age;           /* of a connection that is asked for more: 1 h */
-    size_t max_connections;   /* as in tcpserver.h; then the longest idle one is closed, or none accepted */
+    uint32_t max_target;    /* bytes of the request target: 8 KiB; beyond, 414 */
+    uint32_t max_header;    /* of a head: 32 KiB; beyond, 431 */
+    uint32_t max_headers;   /* their number: 100, which is the most; beyond, 431 */
+    uint64_t max_body;      /* 1 MiB; beyond, 413 */
+    uint64_t min_body_rate; /* bytes/s on the average, from half of body_timeout on: 1 KiB; else 408 */
+    uint64_t max_unsent;    /* of answers to a client that does not read: 16 MiB; then the connection is closed */
+    uint32_t max_requests;  /* on one connection: 1,000 */
+    double max_age;         /* of a connection that is asked for more: 1 h */
+    size_t max_connections; /* as in tcpserver.h; then the longest idle one is closed, or none accepted */
 
     /* Deadlines. */
     double header_timeout; /* for the whole head, from its first byte, or the connection: 10 s; then 408 */
@@ -55,10 +55,10 @@ struct httpserver_options {
     double close_timeout;  /* for requests in work after httpserver_close: 10 s */
 
     /* Behind a proxy. */
-    bool xheaders;                          /* believe X-Real-Ip, X-Forwarded-For, X-Scheme and X-Forwarded-Proto */
-    const char *const *trusted_downstream;  /* addresses to pass over in X-Forwarded-For, NULL-terminated; lent */
-    bool proxy_protocol;                    /* each connection begins with a PROXY header, version 1 or 2 */
-    const char *protocol;                   /* "https" behind what ends TLS; "http"; lent */
+    bool xheaders;                         /* believe X-Real-Ip, X-Forwarded-For, X-Scheme and X-Forwarded-Proto */
+    const char *const *trusted_downstream; /* addresses to pass over in X-Forwarded-For, NULL-terminated; lent */
+    bool proxy_protocol;                   /* each connection begins with a PROXY header, version 1 or 2 */
+    const char *protocol;                  /* "https" behind what ends TLS; "http"; lent */
 };
 
 /* Options are copied; NULL: defaults. NULL with errno on failure. */

@@ -8,11 +8,10 @@
 #include "ioloop/tcpserver.h"
 
 /* The beginning of nearly every answer. */
-#define HTTPSERVERLAYER_OK     "HTTP/1.1 200 OK\r\n"
-#define HTTPSERVERLAYER_SERVER "Server: ioloop\r\n"
-#define HTTPSERVERLAYER_DATE   "Date: "
-#define HTTPSERVERLAYER_DATE_AT                                                                                        \
-    (sizeof HTTPSERVERLAYER_OK HTTPSERVERLAYER_SERVER HTTPSERVERLAYER_DATE - 1)
+#define HTTPSERVERLAYER_OK        "HTTP/1.1 200 OK\r\n"
+#define HTTPSERVERLAYER_SERVER    "Server: ioloop\r\n"
+#define HTTPSERVERLAYER_DATE      "Date: "
+#define HTTPSERVERLAYER_DATE_AT   (sizeof HTTPSERVERLAYER_OK HTTPSERVERLAYER_SERVER HTTPSERVERLAYER_DATE - 1)
 #define HTTPSERVERLAYER_OK_LENGTH (HTTPSERVERLAYER_DATE_AT + HTTPDATE_LENGTH + 2)
 
 struct httpserver {

@@ -349,6 +349,21 @@ static const struct refused refusals[] = {
     { "GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505 },
     { "GET / HTTP/1.1\r\nHost: a\r\n folded: x\r\n\r\n", 400 },
     { "GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", 400 },
+    { "GET / HTTP/1.1\nHost: a\n\n", 400 }, /* httpserver_test:test_newlines, but that only CRLF ends a line */
+    { "GET / HTTP/1.1\r\nHost: a\r\n\rXGET /SMUG HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
+    { "GET / HTTP/1.1\r\nHost: a\r\nContent-Length : 5\r\n\r\n", 400 },
+    { "GET / HTTP/1.1\r\nHost: a\r\nFoo Bar: x\r\n\r\n", 400 },
+    { "GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400 },
+    { "GET / HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n", 400 },
+    { "GET http://x/ HTTP/1.1\r\nHost: y\r\n\r\n", 400 },
+    { "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
+    { "GET /#x HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
+    { "GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
+    { "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
+    { "GET / HTTP/1.10\r\nHost: a\r\n\r\n", 400 },
+    { "GET / http/1.1\r\nHost: a\r\n\r\n", 400 },
+    { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
+    { "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
     { "\x16\x03\x01\x02\x01", 400 }, /* a ClientHello */
     { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505 },
     { "GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n\r\n\r\nx", 0 },
@@ -481,6 +496,35 @@ static void the_last_answer_is_sent_in_full_whatever_still_comes(void **state)
     free(text);
 }
 
+/* What only looks like framing is none, and nobody is upgraded who is not detached. */
+static void headers_that_look_like_others_mean_nothing(void **state)
+{
+    static const char *const heads[] = {
+        "Content_Length: 5\r\n",
+        "Transfer_Encoding: chunked\r\n",
+        "Content-Lengths: 5\r\nXTransfer-Encoding: chunked\r\n",
+        "Upgrade: h2c\r\nConnection: Upgrade\r\n",
+        "Upgrade: websocket\r\n",
+    };
+    struct httpscene scene;
+    struct httpscene_client *client = begin(&scene, NULL);
+
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        char text[300];
+
+        snprintf(text, sizeof text, "GET /1 HTTP/1.1\r\nHost: a\r\n%s\r\n%s", heads[i], GET("/2"));
+        httpscene_put(&scene, client, text);
+        httpscene_expect(&scene, client, 200, "GET /1");
+        httpscene_expect(&scene, client, 200, "GET /2");
+    }
+    httpscene_put(&scene, client,
+                  "POST /3 HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 3\r\n\r\n"
+                  "abc" GET("/4"));
+    httpscene_expect(&scene, client, 200, "POST /3 abc");
+    httpscene_expect(&scene, client, 200, "GET /4");
+    httpscene_close(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_connection_serves_one_request_after_another),
     cmocka_unit_test(closes_when_the_client_asks_for_it),
@@ -501,6 +545,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(lingers_for_64_kib_and_not_more),
     cmocka_unit_test(lingers_for_5_s_and_not_longer),
     cmocka_unit_test(the_last_answer_is_sent_in_full_whatever_still_comes),
+    cmocka_unit_test(headers_that_look_like_others_mean_nothing),
 };
 
 TESTING_MAIN(tests)

@@ -144,6 +144,7 @@ static void finds_headers_in_any_case(void **state)
 static void look_for_an_i(struct httpscene *scene, struct httprequest *request)
 {
     assert_string_equal(httprequest_header(request, "if-invisible"), "it is");
+    assert_string_equal(httprequest_header(request, "az"), "both ends");
     assert_int_equal(httprequest_reply(request, 200, NULL, NULL, 0), 0);
 }
 
@@ -156,7 +157,7 @@ static void finds_headers_in_any_locale(void **state)
         puts("skipped: headers in a Turkish locale, which this system does not have");
     httpscene_open(&scene, NULL);
     scene.on_request = look_for_an_i;
-    serve_text(&scene, "GET / HTTP/1.1\r\nHost: a\r\nIF-INVISIBLE: it is\r\n\r\n");
+    serve_text(&scene, "GET / HTTP/1.1\r\nHost: a\r\nIF-INVISIBLE: it is\r\nAZ: both ends\r\n\r\n");
     httpscene_close(&scene);
     setlocale(LC_ALL, "C");
 }

@@ -532,15 +532,20 @@ static void connections_in_all_states_end_by_themselves(void **state)
 /* Whatever a client does at whatever moment, its place is free again after a while. */
 static void no_place_is_lost_to_odd_clients(void **state)
 {
-    static const char text[] = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" GET("/2");
+    static const char by_length[] = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" GET("/2");
+    static const char chunked[] = "POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                                  "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n" GET("/2");
     struct httpscene scene;
 
     httpscene_open(&scene, NULL);
-    for (size_t at = 0; at < sizeof text; at++) {
+    for (size_t at = 0; at < sizeof by_length + sizeof chunked; at++) {
         for (int way = 0; way < 4; way++) {
             struct httpscene_client *client = httpscene_connect(&scene);
 
-            httpscene_put_bytes(&scene, client, text, at);
+            if (at < sizeof by_length)
+                httpscene_put_bytes(&scene, client, by_length, at);
+            else
+                httpscene_put_bytes(&scene, client, chunked, at - sizeof by_length);
             testing_spin(scene.loop, (int)(at % 3));
             if (way == 0)
                 httpscene_finish(client);

@@ -1,9 +1,12 @@
 /* A server in this process, and a client that sends the input in pieces. The first bytes of the input say how: the
- * sizes of pieces, which requests are answered late, how much a system call moves, and how the client ends. In the
- * rest, bytes from 0x80 on stand for words that make up requests.
+ * sizes of pieces, what the program does with each request, what fails, and how the client ends. In the rest, bytes
+ * from 0x80 on stand for words that make up requests.
  *
- * What has to hold: what comes back is one well-formed response for each request that was served, in order, with at
- * most one refusal behind them; after a while the connection is gone; nothing leaks; the next client is served. */
+ * The program sees heads and answers early, streams bodies and pauses them, answers at once, later or by and by in
+ * every framing, writes what is not allowed, leaves HTTP. What has to hold: what comes back is one well-formed response
+ * for each answer, in order, with what was written, and at most one refusal behind them; where something was made to
+ * fail, the beginning of that; each request that was seen ends once, and each write that was accepted is told of once;
+ * after a while the connection is gone; nothing leaks; the next client is served. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -22,21 +25,35 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { SETTINGS = 6, MOST_REQUESTS = 4096, LONG_ANSWER = 250000 };
+enum { SETTINGS = 12, MOST_ANSWERS = 4096, LONG_ANSWER = 250000 };
 enum { ENDS_BY_FIN, ENDS_BY_WAITING, ENDS_BY_CLOSING, ENDINGS };
 
 static struct ioloop *loop;
-static struct httpserver *server;
-static struct sockaddr_un address = { .sun_family = AF_UNIX };
+static struct httpserver *servers[2]; /* the second believes a proxy */
+static struct sockaddr_un addresses[2];
 static double now = 100;
 
-static uint8_t late;                /* each so-manieth request; 0: none */
-static bool is_head[MOST_REQUESTS]; /* of those that were served */
-static int requests;
-static struct httprequest *waiting;
-static bool left;
+/* What the program does is drawn from here. */
+static uint32_t seed;
+static uint8_t late, on_heads, by_and_by;
+
+/* What is to come back. */
+static struct answer {
+    bool without_body, until_end, raw;
+    int status;
+    uint64_t length;
+    bool ended;
+} answers[MOST_ANSWERS];
+static int answer_count;
+static bool may_be_cut; /* something failed, or was broken off */
+
+static struct httprequest *waiting, *paused, *duplex;
+static int pieces_left;
+static int seen, ended;    /* requests */
+static int accepted, told; /* writes */
 static char long_answer[LONG_ANSWER];
 static int long_answers; /* that may still be given */
+static int file;
 
 static char *output;
 static size_t output_length;
@@ -45,6 +62,12 @@ static void require(bool condition)
 {
     if (!condition)
         abort();
+}
+
+static uint32_t draw(uint32_t below)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (seed >> 16) % below;
 }
 
 static double read_clock(void *arg)
@@ -58,17 +81,42 @@ static void say_nothing(enum iolog_channel channel, enum iolog_level level, cons
 
 /* The server's side. */
 
+static void request_logged(struct httprequest *request, int status, uint64_t body_bytes, double seconds, void *arg)
+{
+    require(httprequest_arg(request) == &seen && status >= 0 && status <= 999);
+    ended++;
+}
+
+static void write_told(struct iostream *stream, int error, void *arg)
+{
+    told++;
+    may_be_cut = may_be_cut || error != 0;
+}
+
 static void client_left(struct httprequest *request, void *arg)
 {
-    require(request == waiting);
-    left = true;
+    if (request == paused)
+        paused = NULL;
+    if (request == duplex) {
+        duplex = NULL;
+        may_be_cut = true;
+    }
+}
+
+static void see(struct httprequest *request)
+{
+    if (httprequest_arg(request) != NULL)
+        return;
+    httprequest_set_arg(request, &seen);
+    httprequest_set_close_callback(request, client_left, NULL);
+    seen++;
 }
 
 /* All that can be asked is asked; what the answer is depends on the length of the target. */
 static size_t look_at(struct httprequest *request)
 {
     const char *name, *value;
-    size_t length, sum = strlen(httprequest_method(request));
+    size_t length, sum = strlen(httprequest_method(request)) + strlen(httprequest_remote_ip(request));
 
     (void)!httprequest_path(request, &length);
     (void)!httprequest_query(request, &length);
@@ -79,44 +127,256 @@ static size_t look_at(struct httprequest *request)
     const char *body = httprequest_body(request, &length);
     for (size_t i = 0; i < length; i++)
         sum += (unsigned char)body[i];
+    const struct httpheaders *trailers = httprequest_trailers(request);
+    require(trailers == NULL || (httpheaders_count(trailers) > 0 && httpheaders_get(trailers, "Host") == NULL));
+    sum += strlen(httprequest_protocol(request));
     return sum + strlen(httprequest_target(request));
 }
 
-static void answer(struct httprequest *request)
+/* Notes an answer whose head was accepted. */
+static struct answer *note_answer(const struct httprequest *request, int status)
 {
-    static const int statuses[] = { 200, 200, 200, 204, 304, 404, 205, 500 };
+    require(answer_count < MOST_ANSWERS);
+    struct answer *answer = &answers[answer_count++];
+    bool to_head = strcmp(httprequest_method(request), "HEAD") == 0;
+
+    *answer = (struct answer){ .status = status };
+    answer->without_body = to_head || status == 204 || status == 205 || status == 304;
+    return answer;
+}
+
+static void check_result(int error)
+{
+    require(error == 0 || error == -EBADF || error == -ENOBUFS || error == -ENOMEM || error == -EMSGSIZE ||
+            error == -EPIPE || error == -ECONNRESET);
+    may_be_cut = may_be_cut || error != 0;
+}
+
+static void answer_at_once(struct httprequest *request)
+{
+    static const int statuses[] = { 200, 200, 200, 204, 304, 404, 205, 500, 99 };
     size_t sum = look_at(request);
     size_t length = sum % 16 == 0 && long_answers-- > 0 ? LONG_ANSWER : sum % 500;
+    int status = statuses[sum % 9];
+    struct answer *answer = note_answer(request, status == 99 ? 500 : status);
 
-    (void)!httprequest_reply(request, statuses[sum % 8], sum % 3 == 0 ? NULL : "text/plain", long_answer, length);
+    int error = httprequest_reply(request, status, sum % 3 == 0 ? NULL : "text/plain", long_answer, length);
+    if (status == 99 && error == -EINVAL) {
+        error = 0;
+        length = strlen("500: Internal Server Error\n");
+    }
+    answer->length = length;
+    answer->ended = true;
+    if (error != 0)
+        answer_count--;
+    check_result(error);
+}
+
+static void note_write(int error, uint64_t length)
+{
+    accepted += error == 0;
+    if (error == 0 && answer_count > 0)
+        answers[answer_count - 1].length += length;
+    check_result(error);
+}
+
+/* False: nothing was begun. */
+static bool begin_by_and_by(struct httprequest *request)
+{
+    struct httpheaders headers = { 0 };
+    char text[24];
+    bool with_length = draw(3) == 0;
+
+    snprintf(text, sizeof text, "%u", draw(40));
+    int error = with_length ? httpheaders_add(&headers, "Content-Length", text) : 0;
+    if (error == 0 && draw(8) == 0)
+        error = httpheaders_add(&headers, "Connection", "close");
+    if (error == 0) {
+        size_t length = draw(4) == 0 ? 1 : 0;
+        error = httprequest_write_head(request, 200, NULL, &headers, "x", length, write_told, NULL);
+        if (error == 0) {
+            struct answer *answer = note_answer(request, 200);
+            answer->until_end = !with_length && httprequest_minor_version(request) == 0;
+        }
+        note_write(error, length);
+    }
+    httpheaders_free(&headers);
+    return error == 0;
+}
+
+static void write_some(struct httprequest *request)
+{
+    size_t length = draw(50) == 0 && long_answers-- > 0 ? LONG_ANSWER : draw(30);
+
+    if (draw(4) == 0)
+        note_write(httprequest_write_file(request, file, 0, length % 100, write_told, NULL), length % 100);
+    else
+        note_write(httprequest_write(request, long_answer, length, write_told, NULL), length);
+}
+
+/* A request whose head could not be sent gets a 500. */
+static void end_by_and_by(struct httprequest *request)
+{
+    bool begun = httprequest_head_sent(request);
+    struct answer *answer = begun ? NULL : note_answer(request, 500);
+    int error = httprequest_finish(request);
+
+    if (!begun && error == -EINVAL)
+        answer->length = strlen("500: Internal Server Error\n");
+    else if (!begun)
+        answer_count--;
+    if (!begun && error == -EINVAL)
+        error = 0;
+    if (error == 0)
+        answers[answer_count - 1].ended = true;
+    check_result(error);
+}
+
+static void leave_http(struct httprequest *request)
+{
+    struct iostream *stream = httprequest_detach(request);
+
+    if (stream == NULL) {
+        check_result(-errno);
+        check_result(httprequest_finish(request) == -EBADF ? -EBADF : -EPIPE);
+        return;
+    }
+    note_answer(request, 0)->raw = true;
+    check_result(iostream_write(stream, "RAW!", 4, NULL, NULL));
+    may_be_cut = may_be_cut || long_answers == 0; /* calls move little then: closing drops what did not go at once */
+    may_be_cut = may_be_cut || iostream_pending(stream) > 4;
+    iostream_close(stream);
+}
+
+/* Of a body that is streamed: what to do with a piece. */
+enum { JUST_LOOK, PAUSE, ECHO };
+
+static void take_piece(struct httprequest *request, const void *data, size_t length, void *arg)
+{
+    int mode = (int)(intptr_t)arg;
+
+    require(request != paused && length > 0);
+    if (mode == ECHO) {
+        note_write(httprequest_write(request, data, length, write_told, NULL), length);
+    } else if (draw(24) == 0) {
+        answer_at_once(request);
+    } else if (mode == PAUSE && draw(2) == 0) {
+        httprequest_pause(request);
+        if (draw(4) == 0)
+            httprequest_resume(request);
+        else
+            paused = request;
+    }
+}
+
+static void on_head(struct httprequest *request, void *arg)
+{
+    see(request);
+    require(paused == NULL && duplex == NULL && waiting == NULL);
+    switch (on_heads == 0 ? 9 : draw(10)) {
+    case 0:
+        answer_at_once(request);
+        break;
+    case 1:
+        httprequest_pause(request);
+        paused = request;
+        break;
+    case 2:
+    case 3:
+        httprequest_stream_body(request, take_piece, (void *)(intptr_t)JUST_LOOK);
+        break;
+    case 4:
+    case 5:
+        httprequest_stream_body(request, take_piece, (void *)(intptr_t)PAUSE);
+        break;
+    case 6:
+        httprequest_set_max_body(request, draw(5000));
+        httprequest_set_body_timeout(request, draw(40));
+        break;
+    case 7:
+        httprequest_stream_body(request, take_piece, (void *)(intptr_t)ECHO);
+        if (begin_by_and_by(request))
+            duplex = request;
+        else
+            end_by_and_by(request);
+        break;
+    case 8:
+        (void)begin_by_and_by(request);
+        end_by_and_by(request);
+        break;
+    default:
+        break;
+    }
 }
 
 static void on_request(struct httprequest *request, void *arg)
 {
-    require(waiting == NULL && requests < MOST_REQUESTS);
-    is_head[requests++] = strcmp(httprequest_method(request), "HEAD") == 0;
-    if (late == 0 || requests % late != 0) {
-        answer(request);
+    see(request);
+    require(waiting == NULL && request != paused);
+    if (request == duplex) {
+        duplex = NULL;
+        end_by_and_by(request);
         return;
     }
-    httprequest_set_close_callback(request, client_left, NULL);
-    waiting = request;
+    uint32_t way = by_and_by == 0 ? 0 : draw(8);
+    pieces_left = way > 4 ? (int)draw(6) : 0;
+    if (late != 0 && seen % late == 0) {
+        waiting = request;
+    } else if (way == 3 && draw(4) == 0) {
+        leave_http(request);
+    } else if (way < 4) {
+        answer_at_once(request);
+    } else {
+        if (begin_by_and_by(request)) {
+            while (pieces_left-- > 0)
+                write_some(request);
+        }
+        end_by_and_by(request);
+    }
 }
 
-static void answer_late(void)
+/* Something that the program does outside of callbacks. */
+static void go_on(void)
 {
-    struct httprequest *request = waiting;
+    struct httprequest *request = waiting, *resumed = paused;
 
+    paused = NULL;
+    if (resumed != NULL)
+        httprequest_resume(resumed);
+    if (request == NULL)
+        return;
+    if (pieces_left > 0 && !httprequest_head_sent(request) && begin_by_and_by(request))
+        return;
+    if (--pieces_left > 0 && httprequest_head_sent(request)) {
+        write_some(request);
+        return;
+    }
     waiting = NULL;
-    if (request != NULL)
-        answer(request);
-    left = false;
+    if (httprequest_head_sent(request) || httprequest_left(request))
+        end_by_and_by(request);
+    else if (by_and_by != 0 && draw(16) == 0)
+        leave_http(request);
+    else
+        answer_at_once(request);
 }
 
 static void spin(int iterations)
 {
     while (iterations-- > 0)
-        require(ioloop_run_once(loop, 0) >= 0);
+        (void)!ioloop_run_once(loop, 0);
+}
+
+static struct httpserver *begin_server(int which)
+{
+    struct httpserver_options options = { .max_body = 4096, .on_head = on_head, .on_log = request_logged };
+    struct sockaddr_un *address = &addresses[which];
+
+    options.xheaders = options.proxy_protocol = which == 1;
+    address->sun_family = AF_UNIX;
+    snprintf(address->sun_path, sizeof address->sun_path, "@fuzz_httpserver_%d_%d", (int)getpid(), which);
+    struct httpserver *server = httpserver_new(loop, on_request, NULL, &options);
+    require(server != NULL && httpserver_listen_unix(server, address->sun_path, 0) == 0);
+    return server;
 }
 
 static void set_up(void)
@@ -127,36 +387,43 @@ static void set_up(void)
     memset(long_answer, 'x', sizeof long_answer);
     output = malloc(64 << 20);
     iolog_set_function(say_nothing, NULL);
-    snprintf(address.sun_path, sizeof address.sun_path, "@fuzz_httpserver_%d", (int)getpid());
+    FILE *temporary = tmpfile();
+    require(temporary != NULL && fwrite(long_answer, 1, 100, temporary) == 100 && fflush(temporary) == 0);
+    file = fileno(temporary);
     loop = ioloop_new(&(struct ioloop_options){ .clock = read_clock });
     require(loop != NULL && output != NULL);
-    server = httpserver_new(loop, on_request, NULL, &(struct httpserver_options){ .max_body = 4096 });
-    require(server != NULL && httpserver_listen_unix(server, address.sun_path, 0) == 0);
+    servers[0] = begin_server(0);
+    servers[1] = begin_server(1);
 }
 
 /* The client. */
 
-static int connect_client(void)
+static int connect_client(int which)
 {
-    struct sockaddr_un to = address;
+    struct sockaddr_un to = addresses[which];
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
     to.sun_path[0] = '\0';
     require(fd >= 0);
     require(connect(fd, (struct sockaddr *)&to,
-                    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(address.sun_path))) == 0);
+                    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(addresses[which].sun_path))) == 0);
     require(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
     return fd;
 }
 
-/* False: the server has ended the connection. */
+/* Not by the calls that are made to fail. False: the server has ended the connection. */
 static bool receive(int fd)
 {
+    struct iovec vector = { output + output_length, 1 << 20 };
+    struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
     ssize_t count;
 
-    require(output_length < 63u << 20);
-    while ((count = read(fd, output + output_length, 1 << 20)) > 0)
+    require(output_length < 62u << 20);
+    while ((count = recvmsg(fd, &message, 0)) > 0) {
         output_length += (size_t)count;
+        vector.iov_base = output + output_length;
+        require(output_length < 62u << 20);
+    }
     require(count == 0 || errno == EAGAIN || errno == ECONNRESET);
     return count < 0 && errno == EAGAIN;
 }
@@ -164,7 +431,7 @@ static bool receive(int fd)
 static void send_piece(int fd, const uint8_t *data, size_t length)
 {
     for (int tries = 0; length > 0 && tries < 100; tries++) {
-        ssize_t count = send(fd, data, length, MSG_NOSIGNAL);
+        ssize_t count = sendto(fd, data, length, MSG_NOSIGNAL, NULL, 0);
 
         if (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
             return;
@@ -185,7 +452,7 @@ static void send_all(int fd, const uint8_t *data, size_t length, const uint8_t *
         send_piece(fd, data + at, size);
         at += size;
         if (i % 5 == 4)
-            answer_late();
+            go_on();
     }
 }
 
@@ -196,8 +463,8 @@ static void wait_for_end(int fd)
         bool goes_on = receive(fd);
 
         spin(1);
-        if (waiting != NULL && rounds % 3 == 2)
-            answer_late();
+        if (rounds % 3 == 2)
+            go_on();
         if (!goes_on)
             return;
         if (rounds % 64 == 63)
@@ -206,21 +473,38 @@ static void wait_for_end(int fd)
     abort();
 }
 
-/* Responses. */
+/* Responses. NULL: it is cut there. */
 
 static const char *line_end(const char *line, const char *end)
 {
     while (end - line >= 2 && (line[0] != '\r' || line[1] != '\n'))
         line++;
-    require(end - line >= 2);
-    return line;
+    return end - line >= 2 ? line : NULL;
 }
 
 struct response {
     int status;
     long length; /* -1: none given */
-    bool closes;
+    bool chunked, closes;
 };
+
+static void read_header(const char *line, const char *at, struct response *response)
+{
+    const char *colon = memchr(line, ':', (size_t)(at - line));
+
+    require(colon != NULL && colon > line && colon[1] == ' ');
+    require(memchr(line, '\n', (size_t)(at - line)) == NULL && memchr(line, '\0', (size_t)(at - line)) == NULL);
+    if (strncmp(line, "Connection: close\r", 18) == 0) {
+        require(!response->closes);
+        response->closes = true;
+    } else if (strncmp(line, "Content-Length: ", 16) == 0) {
+        require(response->length < 0 && !response->chunked);
+        response->length = strtol(line + 16, NULL, 10);
+    } else if (strncmp(line, "Transfer-Encoding: ", 19) == 0) {
+        require(strncmp(line + 19, "chunked\r", 8) == 0 && !response->chunked && response->length < 0);
+        response->chunked = true;
+    }
+}
 
 /* Answers where the body begins. */
 static const char *read_head(const char *at, const char *end, struct response *response)
@@ -229,81 +513,144 @@ static const char *read_head(const char *at, const char *end, struct response *r
 
     *response = (struct response){ .length = -1 };
     at = line_end(line, end);
+    if (at == NULL)
+        return NULL;
     require(at - line > 13 && memcmp(line, "HTTP/1.1 ", 9) == 0 && line[12] == ' ');
     response->status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + line[11] - '0';
     require(response->status >= 100 && response->status <= 999);
     while ((line = at + 2), (at = line_end(line, end)) != line) {
-        const char *colon = memchr(line, ':', (size_t)(at - line));
-        require(colon != NULL && colon > line && colon[1] == ' ');
-        require(memchr(line, '\n', (size_t)(at - line)) == NULL && memchr(line, '\0', (size_t)(at - line)) == NULL);
-        require(!response->closes);
-        response->closes = strncmp(line, "Connection: close\r", 18) == 0;
-        if (strncmp(line, "Content-Length: ", 16) == 0)
-            response->length = strtol(line + 16, NULL, 10);
+        if (at == NULL)
+            return NULL;
+        read_header(line, at, response);
     }
     return at + 2;
 }
 
-static const char *skip_body(const char *at, const char *end, const struct response *response)
+static const char *read_chunks(const char *at, const char *end, uint64_t *length)
 {
-    if (response->status == 204 || response->status == 304)
-        return at;
-    require(response->length >= 0 && response->length <= end - at);
-    return at + response->length;
+    for (*length = 0;;) {
+        const char *line = at;
+        at = line_end(line, end);
+        if (at == NULL)
+            return NULL;
+        long size = strtol(line, NULL, 16);
+        require(at > line && at - line <= 16 && size >= 0 && (size > 0 || at == line + 1));
+        at += 2;
+        if (end - at < size + 2)
+            return NULL;
+        at += size;
+        require(at[0] == '\r' && at[1] == '\n');
+        at += 2;
+        *length += (uint64_t)size;
+        if (size == 0)
+            return at;
+    }
 }
 
-/* What of the output is no response to a request that was served: a refusal, the last there is. HEAD may have been
- * refused too: then it has no body. */
+/* Answers where the next response begins. */
+static const char *check_body(const char *at, const char *end, const struct response *response,
+                              const struct answer *answer)
+{
+    uint64_t length = 0;
+
+    if (answer->without_body)
+        return at;
+    require(answer->until_end == (response->length < 0 && !response->chunked));
+    if (answer->until_end) {
+        require(response->closes);
+        length = (uint64_t)(end - at);
+        at = end;
+    } else if (response->chunked) {
+        at = read_chunks(at, end, &length);
+    } else {
+        length = (uint64_t)response->length;
+        at = response->length <= end - at ? at + response->length : NULL;
+    }
+    if (at != NULL && !may_be_cut)
+        require(length == answer->length && answer->ended);
+    return at;
+}
+
+static const char *skip_interim(const char *at, const char *end)
+{
+    static const char go_ahead[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    while ((size_t)(end - at) >= sizeof go_ahead - 1 && memcmp(at, go_ahead, sizeof go_ahead - 1) == 0)
+        at += sizeof go_ahead - 1;
+    return at;
+}
+
+/* What of the output is no answer of the program's: a refusal, the last there is. HEAD may have been refused too: then
+ * it has no body. */
 static void check_refusal(const char *at, const char *end)
 {
     struct response response;
 
-    if (at == end)
+    if (at == end || may_be_cut)
         return;
     at = read_head(at, end, &response);
-    require(response.status >= 400 && response.closes);
+    require(at != NULL && response.status >= 400 && response.closes);
     require(at == end || at + response.length == end);
+}
+
+/* False: the output ends in the middle of it. */
+static const char *check_answer(const char *at, const char *end, const struct answer *answer)
+{
+    struct response response;
+
+    at = skip_interim(at, end);
+    if (answer->raw) {
+        require(end - at <= 4 && memcmp(at, "RAW!", (size_t)(end - at)) == 0);
+        return end;
+    }
+    at = read_head(at, end, &response);
+    if (at == NULL)
+        return NULL;
+    if (response.status != answer->status) { /* the server was faster with a refusal */
+        require(may_be_cut && response.status >= 400);
+        return NULL;
+    }
+    at = check_body(at, end, &response, answer);
+    require(at == NULL || !response.closes || at == end);
+    return at;
 }
 
 static void check_output(void)
 {
     const char *at = output, *end = output + output_length;
-    struct response response;
-    int count = 0;
 
-    while (at < end) {
-        const char *start = at;
-
-        at = read_head(at, end, &response);
-        if (response.status == 100)
-            continue;
-        if (count == requests) {
-            check_refusal(start, end);
+    for (int i = 0; i < answer_count; i++) {
+        at = check_answer(at, end, &answers[i]);
+        require(at != NULL || may_be_cut);
+        if (at == NULL)
             return;
-        }
-        if (!is_head[count++])
-            at = skip_body(at, end, &response);
-        require(!response.closes || at == end);
     }
-    require(count == requests);
+    check_refusal(skip_interim(at, end), end);
 }
 
-static void check_next_client(void)
+static void forget_all(void)
 {
-    static const char get[] = "GET / HTTP/1.0\r\n\r\n";
-    int fd = connect_client();
-
-    requests = 0;
+    answer_count = seen = ended = accepted = told = 0;
     output_length = 0;
-    late = 0;
+    may_be_cut = false;
+    late = on_heads = by_and_by = 0;
     long_answers = 0;
-    send_piece(fd, (const uint8_t *)get, sizeof get - 1);
+}
+
+static void check_next_client(int which)
+{
+    static const char get[] = "PROXY UNKNOWN\r\nGET / HTTP/1.0\r\n\r\n";
+    size_t skipped = which == 0 ? strlen("PROXY UNKNOWN\r\n") : 0;
+    int fd = connect_client(which);
+
+    forget_all();
+    send_piece(fd, (const uint8_t *)get + skipped, sizeof get - 1 - skipped);
     wait_for_end(fd);
     close(fd);
     spin(3);
-    require(requests == 1);
+    require(answer_count == 1 && seen == 1 && ended == 1);
     check_output();
-    require(httpserver_connections(server) == 0 && faults_allocated() < 64);
+    require(httpserver_connections(servers[which]) == 0 && faults_allocated() < 128);
 }
 
 /* The words are what requests have in common, so that most that is tried gets further than to the first byte. */
@@ -320,10 +667,10 @@ static size_t expand(const uint8_t *data, size_t size, uint8_t *text)
         "Content-Length: ",
         "5\r\n\r\nhello",
         "Connection: close\r\n",
-        "Connection: keep-alive\r\n",
+        "0\r\n\r\n",
         "Expect: 100-continue\r\n",
-        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        "X: y\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "5\r\nhello\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n",
     };
@@ -338,22 +685,61 @@ static size_t expand(const uint8_t *data, size_t size, uint8_t *text)
     return length;
 }
 
+static void order_failure(uint8_t what, uint8_t nth)
+{
+    static const struct {
+        const char *name;
+        int error;
+    } calls[] = { { "recv", ECONNRESET },  { "recv", EAGAIN },       { "send", EPIPE },   { "send", EAGAIN },
+                  { "sendmsg", EAGAIN },   { "sendmsg", ENOBUFS },   { "sendfile", EIO }, { "sendfile", EAGAIN },
+                  { "epoll_ctl", ENOMEM }, { "shutdown", ENOTCONN }, { "close", EINTR } };
+
+    if (what < 128)
+        return;
+    may_be_cut = true;
+    if (what < 192)
+        faults_allocation(1 + nth % 64, what % 4 == 0);
+    else
+        faults_system_call(calls[what % 11].name, calls[what % 11].error, 1 + nth % 32);
+}
+
+static size_t put_proxy_header(uint8_t *text, uint8_t how)
+{
+    static const char line[] = "PROXY TCP4 4.3.2.1 5.6.7.8 1111 80\r\n";
+    static const char binary[] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x04\x03\x02\x01\x05\x06\x07\x08\x04\x57\0\x50";
+    size_t length = how % 4 == 0 ? 0 : how % 4 == 1 ? sizeof binary - 1 : sizeof line - 1;
+
+    memcpy(text, how % 4 == 1 ? binary : line, length);
+    return length;
+}
+
+static void begin_run(const uint8_t *settings)
+{
+    forget_all();
+    seed = settings[6];
+    late = settings[3] % 5;
+    on_heads = settings[7] & 1;
+    by_and_by = settings[7] & 2;
+    faults_short_io(settings[4] < 128 ? 0 : settings[4] - 127u);
+    long_answers = settings[4] < 128 ? 2 : 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static uint8_t text[(8192 - SETTINGS) * 64];
+    static uint8_t text[8192 * 64];
 
     if (size < SETTINGS || size > 8192)
         return 0;
     set_up();
-    int ending = data[2] % ENDINGS;
-    int fd = connect_client();
+    int ending = data[2] % ENDINGS, which = data[8] & 1;
+    int fd = connect_client(which);
 
-    requests = 0;
-    output_length = 0;
-    late = data[3] % 5;
-    faults_short_io(data[4] < 128 ? 0 : data[4] - 127u);
-    long_answers = data[4] < 128 ? 2 : 0;
-    send_all(fd, text, expand(data + SETTINGS, size - SETTINGS, text), data);
+    begin_run(data);
+    spin(2);
+    order_failure(data[9], data[10]);
+    size_t length = which == 1 ? put_proxy_header(text, data[11]) : 0;
+    length += expand(data + SETTINGS, size - SETTINGS, text + length);
+    send_all(fd, text, length, data);
     if (ending == ENDS_BY_FIN)
         shutdown(fd, SHUT_WR);
     if (ending != ENDS_BY_CLOSING) {
@@ -361,11 +747,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_output();
     }
     close(fd);
-    faults_short_io(0);
-    spin(4);
-    answer_late();
+    faults_end();
+    for (int i = 0; i < 12; i++) {
+        spin(2);
+        go_on();
+    }
     now += 0.1 * data[5];
     spin(2);
-    check_next_client();
+    require(waiting == NULL && paused == NULL && duplex == NULL);
+    require(seen == ended && accepted == told);
+    check_next_client(which);
     return 0;
 }

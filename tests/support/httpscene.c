@@ -381,7 +381,8 @@ static size_t take_chunk(struct httpscene *scene, struct httpscene_client *clien
     wait_for(scene, client, start + size + 2);
     assert_memory_equal(client->bytes + start + size, "\r\n", 2);
     size_t room = answer->length < sizeof answer->body ? sizeof answer->body - 1 - answer->length : 0;
-    memcpy(answer->body + answer->length, client->bytes + start, size < room ? size : room);
+    if (room > 0)
+        memcpy(answer->body + answer->length, client->bytes + start, size < room ? size : room);
     answer->length += size;
     answer->chunks += size > 0;
     if (size == 0)
@@ -466,8 +467,10 @@ void httpscene_expect_text(struct httpscene *scene, struct httpscene_client *cli
 
 static void mask_dates(char *bytes)
 {
-    for (char *date = bytes; (date = strstr(date, "\r\nDate: ")) != NULL; date += 8)
-        memset(date + 8, '0', 25);
+    for (char *date = bytes; (date = strstr(date, "\r\nDate: ")) != NULL;) {
+        date += 8;
+        memset(date, '0', strnlen(date, 25));
+    }
 }
 
 char *httpscene_transcript(struct httpscene *scene, struct httpscene_client *client, size_t *length)
