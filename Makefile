@@ -1,6 +1,6 @@
 # ioloop: see README.md. Everything that is made goes below build/.
 #   make [all] run deps check bench fuzz stats format install uninstall clean
-#   TEST=pattern (check)  V=1  DEBUG=1  SANITIZE=address,undefined|thread  POLLER=epoll|kqueue  WERROR=1
+#   TEST=pattern (check)  ONLY=patterns (tests)  V=1  DEBUG=1  SANITIZE=address,undefined|thread  POLLER=epoll|kqueue  WERROR=1
 
 PREFIX     ?= /usr/local
 LIBDIR     ?= $(PREFIX)/lib
@@ -39,7 +39,7 @@ endif
 
 objects  := $(sources:%.c=$(BUILD)/%.o)
 examples := $(patsubst docs/examples/%.c,$(BUILD)/examples/%,$(wildcard docs/examples/*.c))
-tests    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+tests    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(patsubst %,tests/%.c,$(or $(ONLY),test_*))))
 programs := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/test_%.c,$(wildcard tests/*.c)))
 archive  := $(BUILD)/libioloop.a
 shared   := $(BUILD)/libioloop.so.$(VERSION)

@@ -331,24 +331,6 @@ static int send_head(const struct answer *answer, const void *body, size_t lengt
     return error;
 }
 
-/* Into the cork without a detour. False: there is no room, or no cork. */
-static inline bool send_quickly(const struct answer *answer, const void *body, size_t length)
-{
-    struct iostream *stream = answer->request->connection->stream;
-
-    if (length > COPIED_BODY)
-        return false;
-    char *place = iostreamlayer_cork_place(stream, longest_head(answer) + length);
-    if (place == NULL)
-        return false;
-    size_t size = put_head(answer, place);
-    if (length > 0)
-        memcpy(place + size, body, length);
-    answer->request->handed += size + length;
-    iostreamlayer_put_in_cork(stream, size + length);
-    return true;
-}
-
 /* What is told to the client when the program has given what cannot be sent. */
 static void answer_broken(struct httprequest *request)
 {
@@ -376,8 +358,9 @@ static inline void decide_keep_alive(struct httprequest *request)
         request->keep_alive = false;
 }
 
-int http1answer_whole(struct httprequest *request, int status, const char *reason, const char *content_type,
-                      const struct httpheaders *headers, const void *body, size_t length)
+static int __attribute__((noinline))
+answer_the_long_way(struct httprequest *request, int status, const char *reason, const char *content_type,
+                    const struct httpheaders *headers, const void *body, size_t length)
 {
     struct answer answer = { .request = request,
                              .status = status,
@@ -405,12 +388,65 @@ int http1answer_whole(struct httprequest *request, int status, const char *reaso
     if (request->without_body)
         length = 0;
     request->body_sent = length;
-    if (!send_quickly(&answer, body, length))
-        error = send_head(&answer, body, length, NULL, NULL);
+    error = send_head(&answer, body, length, NULL, NULL);
     if (error == 0)
         request->status = (uint16_t)status;
     http1connection_end_request(request);
     return error;
+}
+
+/* Of nearly all answers: 200 to a GET or the like of HTTP/1.1, short, behind which the next request is read, with
+ * nothing among its headers that concerns framing. What goes out is what the long way would send. */
+static inline bool is_usual(const struct httprequest *request, int status, const char *reason,
+                            const struct httpheaders *headers, size_t length)
+{
+    return status == 200 && reason == NULL && request->keep_alive && request->head.minor_version == 1 &&
+           request->head.method_code != HTTP1PARSER_HEAD && !request->head_sent && length <= COPIED_BODY &&
+           (headers == NULL || (headers->kinds & LOOKED_AT) == 0);
+}
+
+/* False: nothing was sent. */
+static inline bool answer_as_usual(struct httprequest *request, const char *content_type,
+                                   const struct httpheaders *headers, const void *body, size_t length)
+{
+    size_t type_length = content_type != NULL ? strlen(content_type) : 0;
+    size_t size = headers != NULL ? httpheaders_size(headers) : 0;
+
+    if (type_length > LONGEST_TYPE || !is_field_text(content_type, type_length))
+        return false;
+    char *place = iostreamlayer_cork_place(request->connection->stream, REST + type_length + size + length);
+    if (place == NULL)
+        return false;
+    size = put(place, httpserverlayer_ok(request->server), HTTPSERVERLAYER_OK_LENGTH);
+    if (content_type != NULL) {
+        size += PUT(place + size, "Content-Type: ");
+        size += put(place + size, content_type, type_length);
+        size += PUT(place + size, "\r\n");
+    }
+    if (headers != NULL)
+        size += httpheaders_serialize(headers, place + size);
+    size += PUT(place + size, "Content-Length: ");
+    size += put_number(place + size, length);
+    size += PUT(place + size, "\r\n\r\n");
+    size += put(place + size, body, length);
+    iostreamlayer_put_in_cork(request->connection->stream, size);
+    request->handed += size;
+    request->body_sent = length;
+    request->status = 200;
+    return true;
+}
+
+int http1answer_whole(struct httprequest *request, int status, const char *reason, const char *content_type,
+                      const struct httpheaders *headers, const void *body, size_t length)
+{
+    if (request->connection != NULL && is_usual(request, status, reason, headers, length)) {
+        decide_keep_alive(request);
+        if (request->keep_alive && answer_as_usual(request, content_type, headers, body, length)) {
+            http1connection_end_request(request);
+            return 0;
+        }
+    }
+    return answer_the_long_way(request, status, reason, content_type, headers, body, length);
 }
 
 /* By and by. */

@@ -12,8 +12,9 @@
 #include "ioloop/tcpserver.h"
 
 #define MOST_SPARE_REQUESTS 16
-#define MOST_KEPT_BODY      65536u /* memory for a body that a spare request keeps */
-#define MOST_LOOKED_AT      1024   /* connections that might make room */
+#define MOST_KEPT_BODY      65536u     /* memory for a body that a spare request keeps in any case, */
+#define MOST_KEPT_BODIES    (8u << 20) /* and that those which keep more may have together */
+#define MOST_LOOKED_AT      1024       /* connections that might make room */
 
 /* Life. A server is gone for the program when it was closed, its listeners are, and the last connection has ended; its
  * memory goes with the last request, which may be one whose client has left. */
@@ -263,6 +264,8 @@ struct httprequest *httpserverlayer_take_request(struct httpserver *server)
     if (request != NULL) {
         server->spare_requests = request->next_spare;
         server->spare_count--;
+        if (request->body != NULL && request->body->capacity > MOST_KEPT_BODY)
+            server->kept_bodies -= request->body->capacity;
     } else {
         request = ioalloc(sizeof *request);
         if (request == NULL)
@@ -277,14 +280,23 @@ struct httprequest *httpserverlayer_take_request(struct httpserver *server)
     return request;
 }
 
-/* An empty buffer that is not large is kept for the next body. */
+/* An empty buffer is kept for the next body, as long as those that are large are not too many: fresh memory costs a
+ * page fault for each 4 KiB. */
 static void forget_body(struct httprequest *request)
 {
+    struct httpserver *server = request->server;
+    struct iobuffer *body = request->body;
+
     httpheaders_free(&request->reading.trailers);
-    if (request->body != NULL && request->body->capacity > MOST_KEPT_BODY)
+    if (body == NULL)
+        return;
+    body->start = body->length = 0;
+    if (body->capacity <= MOST_KEPT_BODY)
+        return;
+    if (server->spare_count < MOST_SPARE_REQUESTS && body->capacity <= MOST_KEPT_BODIES - server->kept_bodies)
+        server->kept_bodies += body->capacity;
+    else
         iobuffer_free(&request->body);
-    else if (request->body != NULL)
-        request->body->start = request->body->length = 0;
 }
 
 void httpserverlayer_give_request(struct httprequest *request)

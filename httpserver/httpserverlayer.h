@@ -27,6 +27,7 @@ struct httpserver {
     size_t request_count; /* that are not released, of clients that have left too */
     struct httprequest *spare_requests;
     unsigned spare_count;
+    size_t kept_bodies; /* bytes that spare requests keep for large ones */
     uint32_t max_age; /* ticks */
     uint64_t close_timeout;
     bool closing;

@@ -77,8 +77,15 @@ build build && run tests build
 TESTING_SECONDS=60; export TESTING_SECONDS
 sanitized=build/address-undefined
 build address-undefined SANITIZE=address,undefined && run address+undefined $sanitized
-build kqueue POLLER=kqueue && run kqueue build/kqueue
-build thread SANITIZE=thread && run thread build/thread
+# What has a loop in it; formats are the same on any poller.
+with_loop='test_io* test_loop* test_poller test_kqueue test_kernel test_acceptor test_connector test_deadlines test_lifetime
+    test_netutil test_periodic* test_resolver test_tcp* test_child* test_http1connection* test_http1body* test_http1answer*
+    test_httpserver* test_httprequest test_web test_web_* test_webstatic*'
+build kqueue POLLER=kqueue ONLY="$(echo $with_loop)" && run kqueue build/kqueue
+# What more than one thread takes part in.
+with_threads='test_ioloop* test_iofuture* test_ioexecutor* test_resolver test_iolog* test_loopsignals test_tcpclient
+    test_iosubprocess*'
+build thread SANITIZE=thread ONLY="$(echo $with_threads)" && run thread build/thread
 unset TESTING_SECONDS
 
 for test in tests/interop/*.sh; do
@@ -93,7 +100,7 @@ if command -v clang > /dev/null; then
     if echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' |
         clang -fsanitize=fuzzer -x c - -o build/check/fuzzer > /dev/null 2>&1; then
         for target in tests/fuzz/fuzz_*.c; do
-            [ -e "$target" ] && count "$(basename "$target" .c)" tests/fuzz/fuzz.sh 10 "$(basename "$target" .c)"
+            [ -e "$target" ] && count "$(basename "$target" .c)" tests/fuzz/fuzz.sh 5 "$(basename "$target" .c)"
         done
     else
         skip fuzz "clang has no libFuzzer (Debian: libclang-rt-dev)"

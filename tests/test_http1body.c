@@ -310,17 +310,25 @@ static void put_body(struct httpscene *scene, struct httpscene_client *client, s
 static void memory_of_a_body_is_kept_for_the_next_unless_it_is_much(void **state)
 {
     struct httpscene scene;
-    struct httpscene_client *client = begin(&scene, NULL);
+    struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .max_body = 20000000 });
 
     put_body(&scene, client, 1);
     size_t before = faults_allocated_bytes();
-    put_body(&scene, client, 900000);
+    put_body(&scene, client, 10000000);
+    httpscene_settle(&scene);
     assert_in_range(faults_allocated_bytes(), 0, before);
     put_body(&scene, client, 30000);
     assert_in_range(faults_allocated_bytes() - before, 20000, 65536);
     long allocations = faults_allocations();
     put_body(&scene, client, 30000);
     assert_int_equal(faults_allocations(), allocations);
+    put_body(&scene, client, 900000);
+    httpscene_settle(&scene);
+    assert_in_range(faults_allocated_bytes() - before, 900000, 4000000);
+    allocations = faults_allocations();
+    put_body(&scene, client, 900000);
+    put_body(&scene, client, 30000);
+    assert_in_range(faults_allocations() - allocations, 0, 4); /* of answers that wait */
     httpscene_close(&scene);
 }
 
