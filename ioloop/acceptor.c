@@ -30,6 +30,7 @@ struct acceptor {
     double rest;   /* seconds of the last one; 0: something was accepted since */
     double logged; /* when the log was told last */
     bool paused, resting;
+    bool shares;            /* each process that watches the listener is told of a connection, not only one of them */
     bool accepting, closed; /* closed while accepting: freed when that returns */
     bool loop_closes;
 };
@@ -129,13 +130,19 @@ static void start_rest(struct acceptor *acceptor, int error)
         looptask_add(acceptor->loop, &acceptor->task);
 }
 
+static int tell_kernel(struct acceptor *acceptor)
+{
+    return acceptor->shares ? ioloop_update_handler(acceptor->loop, acceptor->listener, IOLOOP_READ)
+                            : loopmember_watch_exclusive(acceptor->loop, acceptor->listener);
+}
+
 /* On a loop that is closed, or not this process's own, there is nothing to wait for. */
 static int watch_listener(struct acceptor *acceptor)
 {
     int error = 0;
 
     if (!acceptor->paused && !acceptor->resting)
-        error = loopmember_watch_exclusive(acceptor->loop, acceptor->listener);
+        error = tell_kernel(acceptor);
     if (error == 0 || error == -EBADF || error == -ESTALE)
         return error;
     start_rest(acceptor, error);
@@ -172,8 +179,7 @@ static void on_rested_task(struct looptask *task)
 /* Asking to watch what is watched costs no system call, and is refused when a callback has closed the loop. */
 static bool still_watches(struct acceptor *acceptor)
 {
-    return !acceptor->closed && !acceptor->paused && !acceptor->resting &&
-           loopmember_watch_exclusive(acceptor->loop, acceptor->listener) == 0;
+    return !acceptor->closed && !acceptor->paused && !acceptor->resting && tell_kernel(acceptor) == 0;
 }
 
 /* Answers whether to go on with the next. */
@@ -282,4 +288,10 @@ int acceptor_resume(struct acceptor *acceptor)
 {
     acceptor->paused = false;
     return watch_listener(acceptor);
+}
+
+void acceptor_share(struct acceptor *acceptor, bool shares)
+{
+    acceptor->shares = shares;
+    watch_listener(acceptor);
 }

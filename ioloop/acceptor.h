@@ -34,6 +34,10 @@ void acceptor_close(struct acceptor *acceptor, bool with_listener);
 void acceptor_pause(struct acceptor *acceptor);
 int acceptor_resume(struct acceptor *acceptor);
 
+/* Among processes with one listener the kernel tells one of a connection. Who may not be able to take it shares: then
+ * another is told too. */
+void acceptor_share(struct acceptor *acceptor, bool shares);
+
 /* A descriptor has become free: a rest ends now. */
 void acceptor_wake(struct acceptor *acceptor);
 

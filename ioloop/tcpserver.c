@@ -18,6 +18,7 @@
 #define MOST_CONNECTIONS 10000
 #define SPARED_FDS       64 /* of RLIMIT_NOFILE: for files, upstreams and the library */
 #define MOST_LISTENERS   64 /* of one name */
+#define ASK_AGAIN        0.1
 
 /* A server that has closed stays in memory until on_close was told and the last of its streams, which count
  * themselves out, is gone. */
@@ -34,14 +35,16 @@ struct tcpserver {
     int *bound; /* listeners that wait for tcpserver_start */
     size_t bound_count;
     size_t connections;
+    uint64_t timeout; /* while full, and there is on_full: asks again */
     bool started;
-    bool full; /* the listeners are paused */
+    bool full;   /* the listeners are paused */
+    bool shares; /* there is no room without on_full */
     bool closed, told;
 };
 
 /* Connections. */
 
-static void free_server(struct tcpserver *server)
+static void free_tcpserver(struct tcpserver *server)
 {
     ioalloc_free(server->acceptors);
     ioalloc_free(server->bound);
@@ -60,11 +63,41 @@ static void pause_listeners(struct tcpserver *server)
         acceptor_pause(server->acceptors[i]);
 }
 
+static void stop_asking(struct tcpserver *server)
+{
+    ioloop_remove_timeout(server->loop, server->timeout);
+    server->timeout = 0;
+}
+
 static void resume_listeners(struct tcpserver *server)
 {
+    stop_asking(server);
     server->full = false;
     for (size_t i = 0; i < server->acceptor_count; i++)
         acceptor_resume(server->acceptors[i]);
+}
+
+static void ask_again(void *arg)
+{
+    struct tcpserver *server = arg;
+
+    if (server->full)
+        resume_listeners(server);
+}
+
+/* A connection waits. Perhaps on_full can close another a little later, which nobody says. */
+static void wait_for_room(struct tcpserver *server)
+{
+    pause_listeners(server);
+    if (server->options.on_full != NULL && server->acceptor_count > 0 && server->timeout == 0)
+        server->timeout = ioloop_call_later(server->loop, ASK_AGAIN, ask_again, server);
+}
+
+static void share_listeners(struct tcpserver *server, bool shares)
+{
+    server->shares = shares;
+    for (size_t i = 0; i < server->acceptor_count; i++)
+        acceptor_share(server->acceptors[i], shares);
 }
 
 /* Only an event shows that a connection waits, so later in a turn nobody is asked to make room for what may not be
@@ -76,7 +109,7 @@ static bool has_room_for_next(bool first, void *arg)
     if (!has_room(server) && first && server->options.on_full != NULL)
         server->options.on_full(server, server->arg);
     if (!has_room(server) && first)
-        pause_listeners(server);
+        wait_for_room(server);
     return has_room(server);
 }
 
@@ -87,21 +120,28 @@ static void count_out(struct iostreamlayer_owner *owner, struct iostream *stream
 
     server->connections--;
     if (server->told && server->connections == 0) {
-        free_server(server);
+        free_tcpserver(server);
         return;
     }
     if (server->full && has_room(server))
         resume_listeners(server);
+    if (server->shares && server->connections <= server->options.max_connections / 2)
+        share_listeners(server, false);
     for (size_t i = 0; i < server->acceptor_count; i++)
         acceptor_wake(server->acceptors[i]);
 }
 
 /* Who cannot make room has no use for an event. Among processes that share the listener it would do harm: the kernel
- * wakes one of them, and a connection for which that was the one that is full would wait. */
+ * wakes one of them, and a connection for which that was the one that is full would wait. Who can make room perhaps is
+ * told of connections along with another. */
 static void pause_when_full(struct tcpserver *server)
 {
-    if (!has_room(server) && server->options.on_full == NULL)
+    if (has_room(server))
+        return;
+    if (server->options.on_full == NULL)
         pause_listeners(server);
+    else if (!server->shares)
+        share_listeners(server, true);
 }
 
 static int serve_connection(int fd, const struct sockaddr *address, socklen_t length, void *arg)
@@ -140,7 +180,7 @@ static void tell_closed(struct looptask *task)
         server->options.on_close(server, server->arg);
     server->told = true;
     if (server->connections == 0)
-        free_server(server);
+        free_tcpserver(server);
 }
 
 /* A process that has few descriptors altogether keeps half of them. */
@@ -177,6 +217,7 @@ struct tcpserver *tcpserver_new(struct ioloop *loop, tcpserver_handle_stream_fn 
 
 void tcpserver_stop(struct tcpserver *server)
 {
+    stop_asking(server);
     while (server->acceptor_count > 0)
         acceptor_close(server->acceptors[--server->acceptor_count], true);
     while (server->bound_count > 0)
@@ -202,6 +243,8 @@ static int add_acceptor(struct tcpserver *server, int listener)
     if (acceptor == NULL)
         return -errno;
     server->acceptors[server->acceptor_count++] = acceptor;
+    if (server->shares)
+        acceptor_share(acceptor, true);
     /* For listeners from elsewhere. Unix sockets have no such thing, which is fine. */
     setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
     return 0;

@@ -33,8 +33,9 @@ typedef void tcpserver_close_fn(struct tcpserver *server, void *arg);
 struct tcpserver_options {
     struct iostream_options stream; /* for the stream of each connection */
     size_t max_connections;         /* then the listeners pause. 0: the lesser of 10,000 and RLIMIT_NOFILE - 64 */
-    tcpserver_full_fn *on_full;     /* told when a connection waits because of it, to make room by closing one */
-    tcpserver_close_fn *on_close;   /* the server has closed and is freed when this returns */
+    tcpserver_full_fn *on_full;   /* told when a connection waits because of it, and again each 0.1 s while it does, to
+                                     make room by closing one */
+    tcpserver_close_fn *on_close; /* the server has closed and is freed when this returns */
 };
 
 /* Options are copied; NULL: defaults. NULL with errno on failure. */
