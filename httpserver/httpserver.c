@@ -330,12 +330,13 @@ static void write_access_log(struct httprequest *request)
 {
     char method[2 * HTTP1PARSER_MAX_METHOD], target[512], ip[64];
     const char *remote_ip = httprequest_remote_ip(request);
+    unsigned long hundredths = (unsigned long)(httprequest_time(request) * 1e5); /* of ms; a locale has no say in it */
 
     httpescape_log(httprequest_method(request), request->head.method.length, method, sizeof method);
     httpescape_log(httprequest_target(request), request->head.target.length, target, sizeof target);
     httpescape_log(remote_ip, strlen(remote_ip), ip, sizeof ip);
-    iolog_write(IOLOG_ACCESS, level_of(request->status), "%d %s %s (%s) %.2fms", request->status, method, target,
-                ip[0] != '\0' ? ip : "-", httprequest_time(request) * 1e3);
+    iolog_write(IOLOG_ACCESS, level_of(request->status), "%d %s %s (%s) %lu.%02lums", request->status, method, target,
+                ip[0] != '\0' ? ip : "-", hundredths / 100, hundredths % 100);
 }
 
 void httpserverlayer_log(struct httprequest *request)

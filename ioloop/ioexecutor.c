@@ -4,9 +4,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <time.h>
 
 #include "ioloop/ioalloc.h"
+#include "ioloop/ioexecutorlayer.h"
 
 #define DEFAULT_THREADS 4
 #define DEFAULT_QUEUE   256
@@ -20,8 +22,10 @@ struct job {
     struct outbox *outbox;
     ioexecutor_work_fn *work;
     ioexecutor_done_fn *done;
+    void (*discard)(void *arg); /* NULL: nothing to do when done cannot be called */
     void *arg;
     int error;
+    max_align_t copy[]; /* of arg, where it is the job's own */
 };
 
 struct joblist {
@@ -60,6 +64,7 @@ static pthread_mutex_t executors_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ioexecutor *executors;
 static struct outbox *outboxes;
 static struct ioexecutor *default_executor;
+static struct job *discarded; /* done, but nobody can be told: for who unlocks next */
 static uint64_t last_job;
 static unsigned executor_forks;
 
@@ -70,9 +75,26 @@ static void lock_executors(void)
     pthread_mutex_lock(&executors_lock);
 }
 
+/* The one way into user code but work and done: without the lock. */
+static void free_discarded(struct job *job)
+{
+    while (job != NULL) {
+        struct job *next = job->next;
+
+        if (job->discard != NULL)
+            job->discard(job->arg);
+        ioalloc_free(job);
+        job = next;
+    }
+}
+
 static void unlock_executors(void)
 {
+    struct job *jobs = discarded;
+
+    discarded = NULL;
     pthread_mutex_unlock(&executors_lock);
+    free_discarded(jobs);
 }
 
 static void unlock_executors_in_child(void)
@@ -145,11 +167,16 @@ static void drop_reference(struct ioexecutor *executor)
 }
 
 /* Of a job that is in no list any more. */
-static void free_job(struct job *job)
+static void leave_executor(struct job *job)
 {
     if (--job->outbox->jobs == 0)
         free_outbox(job->outbox);
     drop_reference(job->executor);
+}
+
+static void free_job(struct job *job)
+{
+    leave_executor(job);
     ioalloc_free(job);
 }
 
@@ -187,7 +214,9 @@ static void discard_done(struct outbox *outbox)
         struct job *job = next;
 
         next = job->next;
-        free_job(job);
+        leave_executor(job);
+        job->next = discarded;
+        discarded = job;
     }
 }
 
@@ -292,6 +321,12 @@ static void wait_for_memory(void)
     lock_executors();
 }
 
+static void relock_executors(void)
+{
+    unlock_executors();
+    lock_executors();
+}
+
 static void *run_thread(void *arg)
 {
     struct ioexecutor *executor = arg;
@@ -305,6 +340,8 @@ static void *run_thread(void *arg)
             run_first_job(executor);
         else if (!posted)
             wait_for_memory();
+        else if (discarded != NULL)
+            relock_executors();
         else if (!executor->closed)
             wait_for_work(executor);
         else
@@ -467,14 +504,31 @@ static int accept_job(struct ioexecutor *executor, struct ioloop *loop, struct j
     return 0;
 }
 
-uint64_t ioexecutor_submit(struct ioexecutor *executor, struct ioloop *loop, ioexecutor_work_fn *work,
-                           ioexecutor_done_fn *done, void *arg)
+static struct job *new_job(struct ioexecutor *executor, const struct ioexecutorlayer_job *what)
 {
-    struct job *job = ioalloc(sizeof *job);
+    size_t size;
+    bool is_too_large = __builtin_add_overflow(what->size, what->tail_size, &size) ||
+                        __builtin_add_overflow(size, sizeof(struct job), &size);
+    struct job *job = is_too_large ? NULL : ioalloc(size);
+
+    if (job == NULL)
+        return NULL;
+    *job = (struct job){ .executor = executor, .work = what->work, .done = what->done, .discard = what->discard };
+    job->arg = (void *)what->arg;
+    if (what->size > 0)
+        job->arg = memcpy(job->copy, what->arg, what->size);
+    if (what->tail_size > 0)
+        memcpy((char *)job->copy + what->size, what->tail, what->tail_size);
+    return job;
+}
+
+uint64_t ioexecutorlayer_submit(struct ioexecutor *executor, struct ioloop *loop,
+                                const struct ioexecutorlayer_job *what)
+{
+    struct job *job = new_job(executor, what);
 
     if (job == NULL)
         return errno = ENOMEM, 0;
-    *job = (struct job){ .executor = executor, .work = work, .done = done, .arg = arg };
     lock_executor(executor);
     int error = accept_job(executor, loop, job);
     uint64_t id = job->id; /* before it can be done and freed */
@@ -483,6 +537,25 @@ uint64_t ioexecutor_submit(struct ioexecutor *executor, struct ioloop *loop, ioe
         return id;
     ioalloc_free(job);
     return errno = error, 0;
+}
+
+uint64_t ioexecutor_submit(struct ioexecutor *executor, struct ioloop *loop, ioexecutor_work_fn *work,
+                           ioexecutor_done_fn *done, void *arg)
+{
+    const struct ioexecutorlayer_job what = { .work = work, .done = done, .arg = arg };
+
+    return ioexecutorlayer_submit(executor, loop, &what);
+}
+
+void ioexecutorlayer_end_loop(struct ioloop *loop)
+{
+    lock_executors();
+    for (struct outbox *outbox = outboxes, *next; outbox != NULL; outbox = next) {
+        next = outbox->next;
+        if (outbox->loop == loop)
+            discard_done(outbox);
+    }
+    unlock_executors();
 }
 
 static struct job *find_job(const struct joblist *list, uint64_t id)

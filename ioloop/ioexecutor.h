@@ -1,7 +1,7 @@
-/* ioexecutor.h: functions that block, on a few threads (concurrent.futures.ThreadPoolExecutor).
+/* ioexecutor.h: functions that block, on a few threads (concurrent.futures.ThreadPoolExecutor, IOLoop.run_in_executor).
  *
- *     struct ioexecutor *executor = ioexecutor_new(4, 256);
- *     ioexecutor_submit(executor, loop, look_up, on_done, query);
+ *     struct iofuture *future = ioexecutor_run(NULL, loop, look_up, name, strlen(name) + 1, free);
+ *     iofuture_add_callback(future, on_result, NULL);
  *
  * Lifetime: ioexecutor_close. Jobs that have not started end with -ECANCELED, those that run are waited for, or not.
  *     Until the last of them has been told, calls on the executor are legal and answer EBADF.
@@ -15,8 +15,10 @@
 #define IOLOOP_IOEXECUTOR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "ioloop/iofuture.h"
 #include "ioloop/ioloop.h"
 
 IOAPI_BEGIN
@@ -39,6 +41,23 @@ uint64_t ioexecutor_submit(struct ioexecutor *executor, struct ioloop *loop, ioe
 /* A job that has not started ends with -ECANCELED (0 is answered); one that runs is -EBUSY; one that has run, or is
  * unknown, -ENOENT. Also when the executor is gone. */
 int ioexecutor_cancel(struct ioexecutor *executor, uint64_t job);
+
+/* What runs on a thread: 0 with a result in *result, which is NULL before, or a negative errno value. */
+typedef int ioexecutor_function_fn(void **result, void *arg);
+
+/* For the loop's thread: a future for what the function comes to (IOLoop.run_in_executor). executor NULL: the loop's.
+ * The function gets a copy of size bytes of arg; if size is 0, arg itself, which it may still use when the future was
+ * cancelled or the loop has closed. To cancel the future is to cancel the job. NULL with errno as of ioexecutor_submit.
+ * free_result is for results that are not NULL, and may be NULL. It is called when the future goes; at once when that
+ * was cancelled; on any thread when the loop has closed. */
+struct iofuture *ioexecutor_run(struct ioexecutor *executor, struct ioloop *loop, ioexecutor_function_fn *function,
+                                const void *arg, size_t size, iofuture_free_fn *free_result);
+
+/* The executor of a loop, for its thread: made when first asked for, and closed, without waiting, with the loop. set:
+ * that one instead (IOLoop.set_default_executor), which stays the program's; NULL: none, and the next is made. One that
+ * was the loop's own is closed. NULL with errno; -ENOMEM, -EBADF. */
+struct ioexecutor *ioexecutor_of_loop(struct ioloop *loop);
+int ioexecutor_set_of_loop(struct ioloop *loop, struct ioexecutor *executor) IOAPI_MUST_USE;
 
 /* The one that the resolver uses, made when first asked for, and again after it was closed. NULL with errno. */
 struct ioexecutor *ioexecutor_default(void);

@@ -1,24 +1,73 @@
 #include "ioloop/iolog.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-static void to_stderr(enum iolog_channel channel, enum iolog_level level, const char *text, void *arg)
+#include "ioloop/iologfile.h"
+#include "ioloop/iologline.h"
+#include "ioloop/kernel.h"
+
+#define TEXT_SIZE 1024
+
+static bool says_to_stderr = true;
+static struct iologfile *log_file;
+static pthread_mutex_t file_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* https://no-color.org: set and not empty. A terminal that is dumb has none. */
+static bool wants_colours(void)
 {
-    static const char *const channels[] = { "access", "application", "general" };
-    struct timespec now;
-    struct tm local;
+    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    localtime_r(&now.tv_sec, &local);
-    fprintf(stderr, "[%c %04d-%02d-%02d %02d:%02d:%02d %s] %s\n", "DIWE"[level], local.tm_year + 1900, local.tm_mon + 1,
-            local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, channels[channel], text);
+    return (no_color == NULL || no_color[0] == '\0') && terminal != NULL && strcmp(terminal, "dumb") != 0;
 }
 
-static iolog_fn *log_function = to_stderr;
+/* In one piece, so that those of several processes do not mix; what is left of it when the reader takes no more, or is
+ * gone, is dropped. */
+static void write_stderr(const char *line, size_t length)
+{
+    while (length > 0) {
+        struct iovec vector = { (char *)line, length };
+        ssize_t count = kernel_write_pipe(STDERR_FILENO, &vector, 1);
+        if (count <= 0)
+            return;
+        line += count;
+        length -= (size_t)count;
+    }
+}
+
+static void write_file(enum iolog_channel channel, enum iolog_level level, const struct tm *local, const char *text,
+                       time_t now)
+{
+    char line[IOLOGLINE_SIZE(TEXT_SIZE)];
+
+    pthread_mutex_lock(&file_mutex);
+    if (log_file != NULL)
+        iologfile_write(log_file, line, iologline_format(line, channel, level, local, text, false), now);
+    pthread_mutex_unlock(&file_mutex);
+}
+
+static void to_stderr_and_file(enum iolog_channel channel, enum iolog_level level, const char *text, void *arg)
+{
+    char line[IOLOGLINE_SIZE(TEXT_SIZE)];
+    time_t now = time(NULL);
+    struct tm local;
+
+    localtime_r(&now, &local);
+    if (says_to_stderr) {
+        bool in_colours = isatty(STDERR_FILENO) && wants_colours();
+        write_stderr(line, iologline_format(line, channel, level, &local, text, in_colours));
+    }
+    write_file(channel, level, &local, text, now);
+}
+
+static iolog_fn *log_function = to_stderr_and_file;
 static void *log_arg;
 static enum iolog_level log_level = IOLOG_WARNING;
 
@@ -37,7 +86,7 @@ static pthread_mutex_t messages_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 void iolog_set_function(iolog_fn *function, void *arg)
 {
-    log_function = function != NULL ? function : to_stderr;
+    log_function = function != NULL ? function : to_stderr_and_file;
     log_arg = arg;
 }
 
@@ -54,6 +103,56 @@ bool iolog_says(enum iolog_level level)
 void iolog_set_rate(unsigned lines_per_second)
 {
     log_rate = lines_per_second != 0 ? lines_per_second : 10;
+}
+
+void iolog_set_stderr(bool on)
+{
+    says_to_stderr = on;
+}
+
+static void lock_for_fork(void)
+{
+    pthread_mutex_lock(&messages_mutex);
+    pthread_mutex_lock(&file_mutex);
+}
+
+static void unlock_after_fork(void)
+{
+    pthread_mutex_unlock(&file_mutex);
+    pthread_mutex_unlock(&messages_mutex);
+}
+
+/* A worker that is forked while another thread writes to the file could never write to it. */
+static void guard_log_forks(void)
+{
+    pthread_atfork(lock_for_fork, unlock_after_fork, unlock_after_fork);
+}
+
+static void replace_file(struct iologfile *file)
+{
+    pthread_mutex_lock(&file_mutex);
+    struct iologfile *old = log_file;
+    log_file = file;
+    pthread_mutex_unlock(&file_mutex);
+    iologfile_close(old);
+}
+
+int iolog_open_file(const char *path, const struct iolog_file_options *options)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct iologfile *file;
+    int error = iologfile_open(&file, path, options);
+
+    if (error < 0)
+        return error;
+    pthread_once(&once, guard_log_forks);
+    replace_file(file);
+    return 0;
+}
+
+void iolog_close_file(void)
+{
+    replace_file(NULL);
 }
 
 /* May it be said once more? left_out: how many of it were not, since it last was. */
@@ -80,8 +179,9 @@ static bool count_message(const char *format, unsigned *left_out)
 
 void iolog_write(enum iolog_channel channel, enum iolog_level level, const char *format, ...)
 {
-    char text[1024];
+    char text[TEXT_SIZE];
     unsigned left_out = 0;
+    int error = errno; /* who reports an error may still need it */
     va_list arguments;
 
     if (level < log_level)
@@ -94,4 +194,5 @@ void iolog_write(enum iolog_channel channel, enum iolog_level level, const char 
     if (left_out > 0 && length >= 0 && (size_t)length < sizeof text)
         snprintf(text + length, sizeof text - (size_t)length, " (%u more of these were left out)", left_out);
     log_function(channel, level, text, log_arg);
+    errno = error;
 }

@@ -43,22 +43,6 @@ int64_t loopstate_nanoseconds(double seconds)
     return (int64_t)(nanoseconds + (nanoseconds < 0 ? -0.5 : 0.5));
 }
 
-int64_t loopstate_read_clock(struct ioloop *loop)
-{
-    struct timespec now;
-
-    if (loop->clock != NULL)
-        return loopstate_nanoseconds(loop->clock(loop->clock_arg));
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-int64_t loopstate_read_time(struct ioloop *loop)
-{
-    loop->front.knows_now = loop->running;
-    return loop->front.now = loopstate_read_clock(loop);
-}
-
 double ioloop_time(struct ioloop *loop)
 {
     return (double)loopstate_read_time(loop) / 1e9;
@@ -169,6 +153,12 @@ void ioloop_release(struct ioloop *loop)
     ioalloc_free(loop);
 }
 
+static void run_last_tasks(struct ioloop *loop)
+{
+    while (loop->tasks != &loopstate_no_task)
+        loopstate_run_tasks(loop);
+}
+
 /* The members' last callbacks run in here, as if from an iteration; what they try to start is refused. */
 static void close_members(struct ioloop *loop)
 {
@@ -180,8 +170,11 @@ static void close_members(struct ioloop *loop)
     }
     while (loop->members != NULL)
         loop->members->close(loop->members);
-    while (loop->tasks != &loopstate_no_task)
-        loopstate_run_tasks(loop);
+    run_last_tasks(loop);
+    while (loop->last_members != NULL) {
+        loop->last_members->close(loop->last_members);
+        run_last_tasks(loop);
+    }
 }
 
 static void drop_handlers(struct ioloop *loop)

@@ -47,6 +47,11 @@ static const struct {
     { EINTR, "interrupted" },
     { ENOTSUP, "not supported" },
     { EBADMSG, "not signed by us" },
+    { ECHILD, "the child failed, or its status is not known" },
+    { ESRCH, "no such process" },
+    { ENOEXEC, "not a program" },
+    { ENOTDIR, "not a folder" },
+    { E2BIG, "too long a list of arguments" },
 };
 
 const char *ioloop_strerror(int error)

@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <sys/event.h>
 #include <unistd.h>
 
 #include "ioloop/pathwalk.h"
@@ -109,6 +111,45 @@ int kernel_pipe(int fds[2])
     close(fds[0]);
     close(fds[1]);
     return error;
+}
+
+int kernel_socketpair(int fds[2])
+{
+    int type = SOCK_STREAM, error = 0;
+
+#ifndef SET_LATER
+    type |= SOCK_NONBLOCK | SOCK_CLOEXEC;
+#endif
+    if (socketpair(AF_UNIX, type, 0, fds) < 0)
+        return -errno;
+    for (int i = 0; i < 2 && error == 0; i++) {
+        error = silence_socket(fds[i]);
+#ifdef SET_LATER
+        if (error == 0)
+            error = set_flags(fds[i]);
+#endif
+    }
+    if (error == 0)
+        return 0;
+    close(fds[0]);
+    close(fds[1]);
+    return error;
+}
+
+int kernel_child_pipe(int fds[2])
+{
+#ifdef SET_LATER
+    if (pipe(fds) < 0)
+        return -errno;
+    if (fcntl(fds[0], F_SETFD, FD_CLOEXEC) == 0 && fcntl(fds[1], F_SETFD, FD_CLOEXEC) == 0)
+        return 0;
+    int error = -errno;
+    close(fds[0]);
+    close(fds[1]);
+    return error;
+#else
+    return pipe2(fds, O_CLOEXEC) < 0 ? -errno : 0;
+#endif
 }
 
 int kernel_adopt(int fd)
@@ -284,6 +325,51 @@ struct timespec kernel_modified(const struct stat *status)
     return status->st_mtim;
 #endif
 }
+
+/* A queue of its own for each child, which the poller's watches like any descriptor. */
+int kernel_child_fd(pid_t pid)
+{
+    struct kevent change;
+    int fd = kqueue();
+
+    if (fd < 0)
+        return -errno;
+    EV_SET(&change, (uintptr_t)pid, EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT, 0, 0);
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && kevent(fd, &change, 1, NULL, 0, NULL) == 0)
+        return fd;
+    int error = -errno;
+    close(fd);
+    return error;
+}
+
+int kernel_signal_child(int child_fd, pid_t pid, int signal_number)
+{
+    return kill(pid, signal_number) < 0 ? -errno : 0;
+}
+
+#ifdef __APPLE__
+
+/* Also the limit where there is none. */
+#define MOST_DESCRIPTORS 65536
+
+void kernel_close_from(int fd)
+{
+    long limit = sysconf(_SC_OPEN_MAX);
+
+    if (limit < 0 || limit > MOST_DESCRIPTORS)
+        limit = MOST_DESCRIPTORS;
+    for (; fd < limit; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+#else
+
+void kernel_close_from(int fd)
+{
+    closefrom(fd);
+}
+
+#endif
 
 int kernel_random(void *bytes, size_t size)
 {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/random.h>
@@ -33,6 +34,16 @@ int kernel_accept(int listener, struct sockaddr *address, socklen_t *length)
 int kernel_pipe(int fds[2])
 {
     return pipe2(fds, O_NONBLOCK | O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+int kernel_socketpair(int fds[2])
+{
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
+}
+
+int kernel_child_pipe(int fds[2])
+{
+    return pipe2(fds, O_CLOEXEC) < 0 ? -errno : 0;
 }
 
 int kernel_adopt(int fd)
@@ -193,6 +204,55 @@ int kernel_open_beneath(int root, const char *path, bool no_links)
 struct timespec kernel_modified(const struct stat *status)
 {
     return status->st_mtim;
+}
+
+/* Since Linux 5.3, 5.1 and 5.9; libc may be older than the kernel. pidfds are close-on-exec. */
+
+static long call_kernel(long number, long first, long second, long third, long fourth)
+{
+    long result = number < 0 ? (errno = ENOSYS, -1) : syscall(number, first, second, third, fourth);
+
+    return result < 0 ? -errno : result;
+}
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open (-1)
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal (-1)
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range (-1)
+#endif
+
+int kernel_child_fd(pid_t pid)
+{
+    return (int)call_kernel(SYS_pidfd_open, pid, 0, 0, 0);
+}
+
+int kernel_signal_child(int child_fd, pid_t pid, int signal_number)
+{
+    int error = child_fd >= 0 ? (int)call_kernel(SYS_pidfd_send_signal, child_fd, signal_number, 0, 0) : -ENOSYS;
+
+    if (error != -ENOSYS && error != -EPERM)
+        return error;
+    return kill(pid, signal_number) < 0 ? -errno : 0;
+}
+
+/* A limit on descriptors may be in the billions. */
+#define MOST_DESCRIPTORS 65536
+
+void kernel_close_from(int fd)
+{
+    long limit = MOST_DESCRIPTORS;
+
+    if (call_kernel(SYS_close_range, fd, UINT_MAX, 0, 0) == 0)
+        return;
+    long allowed = sysconf(_SC_OPEN_MAX);
+    if (allowed >= 0 && allowed < limit)
+        limit = allowed;
+    for (; fd < limit; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 int kernel_random(void *bytes, size_t size)

@@ -8,13 +8,23 @@
 
 #define MOST_SPARES 64
 
-void loopmember_add(struct ioloop *loop, struct loopmember *member)
+static void push_member(struct loopmember **list, struct loopmember *member)
 {
-    member->next = loop->members;
-    member->link = &loop->members;
+    member->next = *list;
+    member->link = list;
     if (member->next != NULL)
         member->next->link = &member->next;
-    loop->members = member;
+    *list = member;
+}
+
+void loopmember_add(struct ioloop *loop, struct loopmember *member)
+{
+    push_member(&loop->members, member);
+}
+
+void loopmember_add_last(struct ioloop *loop, struct loopmember *member)
+{
+    push_member(&loop->last_members, member);
 }
 
 void loopmember_remove(struct loopmember *member)
@@ -25,6 +35,21 @@ void loopmember_remove(struct loopmember *member)
     if (member->next != NULL)
         member->next->link = member->link;
     member->link = NULL;
+}
+
+struct loopmember *loopmember_first(const struct ioloop *loop)
+{
+    return loop->members;
+}
+
+int loopmember_check(const struct ioloop *loop)
+{
+    return loopstate_check(loop);
+}
+
+void **loopmember_executors(struct ioloop *loop)
+{
+    return &loop->executors;
 }
 
 struct deadlines *loopmember_deadlines(struct ioloop *loop)

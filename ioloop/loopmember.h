@@ -24,6 +24,15 @@ struct loopmember {
 void loopmember_add(struct ioloop *loop, struct loopmember *member);
 void loopmember_remove(struct loopmember *member);
 
+/* As loopmember_add, but close is called when all the other members are closed and no looptask is left. */
+void loopmember_add_last(struct ioloop *loop, struct loopmember *member);
+
+/* The newest one; the others follow by next. NULL: there is none. */
+struct loopmember *loopmember_first(const struct ioloop *loop);
+
+/* 0, or why nothing can be started on this loop: -EBADF, -ESTALE. */
+int loopmember_check(const struct ioloop *loop);
+
 #define LOOPMEMBER_CLOSING 0x8000u
 
 /* Takes the handler's place for a descriptor without telling the kernel: ioloop_update_handler does that. -EEXIST,
@@ -35,6 +44,9 @@ void loopmember_unwatch_fd(struct ioloop *loop, int fd);
 
 /* As ioloop_update_handler(READ) on a claimed descriptor, with POLLER_EXCLUSIVE: for listeners that processes share. */
 int loopmember_watch_exclusive(struct ioloop *loop, int fd);
+
+/* Room for what ioexecutor.h keeps for the loop; NULL at first. */
+void **loopmember_executors(struct ioloop *loop);
 
 /* The loop's wheel, made when first asked for; NULL: no memory. */
 struct deadlines *loopmember_deadlines(struct ioloop *loop);

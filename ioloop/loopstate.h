@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "ioloop/ioloop.h"
 #include "ioloop/loopmember.h"
@@ -51,7 +52,8 @@ struct ioloop {
     struct taskqueue taken;     /* posted ones of this turn */
     struct timeouts timeouts;
     struct deadlines *deadlines;
-    struct loopmember *members;
+    void *executors; /* loopmember_executors */
+    struct loopmember *members, *last_members;
     void *spares; /* a list through their first bytes */
     unsigned spare_count;
 
@@ -86,12 +88,28 @@ extern struct looptask loopstate_no_task;
 /* 0, or why the loop cannot be used: -EBADF, -ESTALE. */
 int loopstate_check(const struct ioloop *loop);
 
-/* Nanoseconds of the loop's clock: as it stands, the same remembered for this turn, and how long until then (not below
- * 0). Seconds become the nearest nanosecond, or the last there is. */
-int64_t loopstate_read_clock(struct ioloop *loop);
-int64_t loopstate_read_time(struct ioloop *loop);
-int64_t loopstate_until(struct ioloop *loop, int64_t deadline);
+/* Seconds become the nearest nanosecond, or the last there is. */
 int64_t loopstate_nanoseconds(double seconds);
+
+/* Nanoseconds of the loop's clock: as it stands, the same remembered for this turn, and how long until then (not below
+ * 0). */
+static inline int64_t loopstate_read_clock(struct ioloop *loop)
+{
+    struct timespec now;
+
+    if (loop->clock != NULL)
+        return loopstate_nanoseconds(loop->clock(loop->clock_arg));
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static inline int64_t loopstate_read_time(struct ioloop *loop)
+{
+    loop->front.knows_now = loop->running;
+    return loop->front.now = loopstate_read_clock(loop);
+}
+
+int64_t loopstate_until(struct ioloop *loop, int64_t deadline);
 
 /* Runs the tasks that are there now; what they add waits for the next turn. */
 void loopstate_run_tasks(struct ioloop *loop);

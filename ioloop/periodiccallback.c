@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ioloop/ioalloc.h"
+#include "ioloop/iofuturelayer.h"
 #include "ioloop/kernel.h"
 #include "ioloop/loopmember.h"
 #include "ioloop/looptask.h"
@@ -13,8 +14,11 @@ struct periodiccallback {
     struct loopmember member;
     struct looptask task; /* frees it once it is closed */
     struct ioloop *loop;
-    ioloop_callback_fn *callback;
+    ioloop_callback_fn *callback; /* this one, or that */
+    periodiccallback_future_fn *begin;
     void *arg;
+    struct iofuture *unfinished; /* what the last call has begun; held */
+    struct iofuture_link link;
     double period, jitter;
     double next;
     uint64_t timeout;
@@ -35,8 +39,7 @@ static void close_with_loop(struct loopmember *member)
     periodiccallback_close((struct periodiccallback *)member);
 }
 
-struct periodiccallback *periodiccallback_new(struct ioloop *loop, double seconds, ioloop_callback_fn *callback,
-                                              void *arg)
+static struct periodiccallback *new_periodic(struct ioloop *loop, double seconds, void *arg)
 {
     if (!(seconds > 0) || __builtin_isinf(seconds))
         return errno = EINVAL, NULL;
@@ -46,7 +49,6 @@ struct periodiccallback *periodiccallback_new(struct ioloop *loop, double second
     periodic->member.close = close_with_loop;
     periodic->task.run = free_periodic;
     periodic->loop = loop;
-    periodic->callback = callback;
     periodic->arg = arg;
     periodic->period = seconds;
     periodic->random = 0x9e3779b97f4a7c15u;
@@ -55,12 +57,41 @@ struct periodiccallback *periodiccallback_new(struct ioloop *loop, double second
     return periodic;
 }
 
+struct periodiccallback *periodiccallback_new(struct ioloop *loop, double seconds, ioloop_callback_fn *callback,
+                                              void *arg)
+{
+    struct periodiccallback *periodic = new_periodic(loop, seconds, arg);
+
+    if (periodic != NULL)
+        periodic->callback = callback;
+    return periodic;
+}
+
+struct periodiccallback *periodiccallback_new_future(struct ioloop *loop, double seconds,
+                                                     periodiccallback_future_fn *callback, void *arg)
+{
+    struct periodiccallback *periodic = new_periodic(loop, seconds, arg);
+
+    if (periodic != NULL)
+        periodic->begin = callback;
+    return periodic;
+}
+
+static void forget_unfinished(struct periodiccallback *periodic)
+{
+    iofuturelayer_remove(&periodic->link);
+    if (periodic->unfinished != NULL)
+        iofuture_release(periodic->unfinished);
+    periodic->unfinished = NULL;
+}
+
 void periodiccallback_close(struct periodiccallback *periodic)
 {
     if (periodic->closed)
         return;
     periodic->closed = true;
     periodiccallback_stop(periodic);
+    forget_unfinished(periodic);
     loopmember_remove(&periodic->member);
     looptask_add(periodic->loop, &periodic->task);
 }
@@ -94,12 +125,8 @@ static int schedule(struct periodiccallback *periodic)
     return periodic->timeout != 0 ? 0 : -errno;
 }
 
-static void run(void *arg)
+static void schedule_next(struct periodiccallback *periodic)
 {
-    struct periodiccallback *periodic = arg;
-
-    periodic->timeout = 0;
-    periodic->callback(periodic->arg);
     if (!periodic->running || periodic->timeout != 0)
         return;
     int error = schedule(periodic);
@@ -107,6 +134,38 @@ static void run(void *arg)
         periodic->running = false;
     if (error < 0 && error != -EBADF) /* the callback may have closed the loop */
         ioloop_callback_failed(periodic->loop, error);
+}
+
+static void note_finished_call(struct iofuture *future, void *arg)
+{
+    struct periodiccallback *periodic = arg;
+
+    forget_unfinished(periodic);
+    schedule_next(periodic);
+}
+
+/* Answers whether it has finished. */
+static bool call_periodic(struct periodiccallback *periodic)
+{
+    if (periodic->begin == NULL)
+        return periodic->callback(periodic->arg), true;
+    struct iofuture *future = periodic->begin(periodic->arg);
+    if (future == NULL || periodic->closed)
+        return true;
+    iofuture_hold(future);
+    periodic->unfinished = future;
+    iofuturelayer_add(future, &periodic->link, note_finished_call, periodic);
+    return false;
+}
+
+/* It may have been stopped and started anew while the last call had not finished: that schedules the next one then. */
+static void run(void *arg)
+{
+    struct periodiccallback *periodic = arg;
+
+    periodic->timeout = 0;
+    if (periodic->unfinished == NULL && call_periodic(periodic))
+        schedule_next(periodic);
 }
 
 int periodiccallback_start(struct periodiccallback *periodic)

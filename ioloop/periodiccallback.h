@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "ioloop/iofuture.h"
 #include "ioloop/ioloop.h"
 
 IOAPI_BEGIN
@@ -23,6 +24,12 @@ struct periodiccallback;
 struct periodiccallback *periodiccallback_new(struct ioloop *loop, double seconds, ioloop_callback_fn *callback,
                                               void *arg);
 void periodiccallback_close(struct periodiccallback *periodic);
+
+/* The same for a callback that has not finished when it returns: until the future that it answers is done no other call
+ * is begun, and whole periods are skipped. NULL: it has finished. An error of the future is logged. */
+typedef struct iofuture *periodiccallback_future_fn(void *arg);
+struct periodiccallback *periodiccallback_new_future(struct ioloop *loop, double seconds,
+                                                     periodiccallback_future_fn *callback, void *arg);
 
 /* Each period becomes seconds * (1 + jitter * (r - 0.5)), r random in [0, 1). 0: none. -EINVAL outside 0 to 1. */
 int periodiccallback_set_jitter(struct periodiccallback *periodic, double jitter);

@@ -1,10 +1,21 @@
 /* What the library has to say, and to whom. */
 #include "ioloop/iolog.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
+#include "tests/support/faults.h"
+#include "tests/support/folder.h"
 #include "tests/support/testing.h"
 
 static struct {
@@ -108,6 +119,20 @@ static void what_was_left_out_is_counted(void **state)
     assert_string_equal(strchr(number, ' '), " more of these were left out)");
 }
 
+/* Two formats whose addresses are so far apart share a place in the table: the second pushes the first out. */
+static void messages_in_one_place_are_told_apart(void **state)
+{
+    static char formats[2][512] = { "one", "two" };
+    void (*write_it)(enum iolog_channel, enum iolog_level, const char *, ...) = iolog_write;
+
+    iolog_set_function(keep, NULL);
+    for (int i = 0; i < 40; i++)
+        write_it(IOLOG_GENERAL, IOLOG_WARNING, formats[0]);
+    write_it(IOLOG_GENERAL, IOLOG_WARNING, formats[1]);
+    assert_string_equal(last.text, "two");
+    iolog_set_function(NULL, NULL);
+}
+
 static void the_access_log_is_whole_when_all_is_said(void **state)
 {
     iolog_set_function(keep, NULL);
@@ -166,17 +191,314 @@ static void write_lines(void)
     iolog_write(IOLOG_ACCESS, IOLOG_INFO, "fourth");
 }
 
-/* Each digit of the time becomes an underscore. */
+/* Each digit of a time becomes an underscore. */
+static void hide_digits(char *text)
+{
+    while ((text = strpbrk(text, "0123456789")) != NULL)
+        *text++ = '_';
+}
+
+/* log_test:test_basic_logging */
 static void without_a_function_it_goes_to_stderr_a_line_each(void **state)
 {
     char text[1000];
 
     read_stderr_of(write_lines, text, sizeof text);
-    for (char *digit = text; (digit = strpbrk(digit, "0123456789")) != NULL;)
-        *digit++ = '_';
-    assert_string_equal(text, "[W ____-__-__ __:__:__ general] first\n"
-                              "[E ____-__-__ __:__:__ application] second\n"
-                              "[W ____-__-__ __:__:__ access] third\n");
+    hide_digits(text);
+    assert_string_equal(text, "[W ______ __:__:__ general] first\n"
+                              "[E ______ __:__:__ application] second\n"
+                              "[W ______ __:__:__ access] third\n");
+}
+
+static void write_lines_by_bytes(void)
+{
+    faults_short_io(1);
+    write_lines();
+    faults_end();
+}
+
+static void a_line_is_written_to_its_end(void **state)
+{
+    char text[1000];
+
+    read_stderr_of(write_lines_by_bytes, text, sizeof text);
+    assert_non_null(strstr(text, " general] first\n[E "));
+    assert_non_null(strstr(text, " access] third\n"));
+}
+
+static void write_ugly_lines(void)
+{
+    iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "two\nlines\n");
+    iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "%s", "\xe9 \xc3\xa9 \x1b[2J");
+}
+
+/* log_test:test_bytes_logging, log_test:test_utf8_logging; each byte is in test_iologline.c. */
+static void what_a_terminal_would_act_on_is_escaped(void **state)
+{
+    char text[1000];
+
+    read_stderr_of(write_ugly_lines, text, sizeof text);
+    char *first = strstr(text, "two"), *second = strstr(text, "\\x");
+    assert_non_null(first);
+    assert_non_null(second);
+    assert_memory_equal(first, "two\n    lines\n[E ", 17);
+    assert_string_equal(second, "\\xe9 \xc3\xa9 \\x1b[2J\n");
+}
+
+static void write_the_longest_line(void)
+{
+    char text[1024];
+
+    memset(text, '\n', sizeof text - 2);
+    text[sizeof text - 2] = '.';
+    text[sizeof text - 1] = '\0';
+    iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "%s", text);
+}
+
+static void the_longest_text_fits(void **state)
+{
+    static char text[8000];
+
+    read_stderr_of(write_the_longest_line, text, sizeof text);
+    assert_int_equal(strlen(text), strlen("[E 261121 10:00:00 general] .\n") + 5 * 1022);
+}
+
+/* What a terminal gets, of which stderr is one for the time. */
+static void read_terminal_of(void (*write_it)(void), char *text, size_t size)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY), real = dup(2);
+    struct termios modes;
+
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    int terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+    assert_true(terminal >= 0 && tcgetattr(terminal, &modes) == 0);
+    modes.c_oflag &= ~(tcflag_t)OPOST;
+    assert_int_equal(tcsetattr(terminal, TCSANOW, &modes), 0);
+    dup2(terminal, 2);
+    write_it();
+    dup2(real, 2);
+    ssize_t count = read(master, text, size - 1);
+    assert_true(count >= 0);
+    text[count] = '\0';
+    close(real);
+    close(terminal);
+    close(master);
+}
+
+static void write_one_line(void)
+{
+    iolog_set_rate(1000);
+    iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "text");
+    iolog_set_rate(0);
+}
+
+static void set_or_unset(const char *name, const char *value)
+{
+    if (value != NULL)
+        setenv(name, value, 1);
+    else
+        unsetenv(name);
+}
+
+static void colours_are_for_terminals_that_want_them(void **state)
+{
+    static const struct {
+        const char *terminal, *no_color;
+        bool has_colours;
+    } rows[] = {
+        { "xterm", NULL, true }, { "xterm", "", true },   { "xterm", "1", false },
+        { "xterm", "0", false }, { "dumb", NULL, false }, { NULL, NULL, false },
+    };
+    const char *terminal = getenv("TERM"), *no_color = getenv("NO_COLOR");
+    char text[200], before[100], before_no_color[100];
+
+    snprintf(before, sizeof before, "%s", terminal != NULL ? terminal : "");
+    snprintf(before_no_color, sizeof before_no_color, "%s", no_color != NULL ? no_color : "");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        set_or_unset("TERM", rows[i].terminal);
+        set_or_unset("NO_COLOR", rows[i].no_color);
+        read_terminal_of(write_one_line, text, sizeof text);
+        bool is_coloured = strncmp(text, "\033[33m[W ", 8) == 0 && strstr(text, " general]\033[0m text\n") != NULL;
+        bool is_plain = strncmp(text, "[W ", 3) == 0 && strstr(text, " general] text\n") != NULL;
+        assert_true(rows[i].has_colours ? is_coloured : is_plain);
+        read_stderr_of(write_one_line, text, sizeof text);
+        assert_memory_equal(text, "[W ", 3);
+    }
+    set_or_unset("TERM", terminal != NULL ? before : NULL);
+    set_or_unset("NO_COLOR", no_color != NULL ? before_no_color : NULL);
+}
+
+static struct folder folder;
+
+static void read_log(const char *name, char *text, size_t size)
+{
+    FILE *file = fopen(folder_place(&folder, name), "r");
+
+    assert_non_null(file);
+    size_t length = fread(text, 1, size - 1, file);
+    text[length] = '\0';
+    fclose(file);
+}
+
+/* log_test:test_log_file is in test_iooptionslog.c. */
+static void lines_go_to_a_file_and_to_stderr(void **state)
+{
+    char text[1000];
+
+    folder_open(&folder);
+    assert_int_equal(iolog_open_file(folder_place(&folder, "log"), NULL), 0);
+    read_stderr_of(write_lines, text, sizeof text);
+    hide_digits(text);
+    assert_string_equal(text, "[W ______ __:__:__ general] first\n"
+                              "[E ______ __:__:__ application] second\n"
+                              "[W ______ __:__:__ access] third\n");
+    iolog_set_stderr(false);
+    read_stderr_of(write_one_line, text, sizeof text);
+    assert_string_equal(text, "");
+    iolog_set_stderr(true);
+    iolog_close_file();
+    read_stderr_of(write_one_line, text, sizeof text);
+    read_log("log", text, sizeof text);
+    hide_digits(text);
+    assert_string_equal(text, "[W ______ __:__:__ general] first\n"
+                              "[E ______ __:__:__ application] second\n"
+                              "[W ______ __:__:__ access] third\n"
+                              "[W ______ __:__:__ general] text\n");
+    iolog_close_file();
+    folder_close(&folder);
+}
+
+static void another_file_takes_the_place_of_the_first(void **state)
+{
+    char text[1000];
+
+    folder_open(&folder);
+    iolog_set_stderr(false);
+    assert_int_equal(iolog_open_file(folder_place(&folder, "a"), NULL), 0);
+    assert_int_equal(iolog_open_file(folder_place(&folder, "b"), NULL), 0);
+    assert_int_equal(iolog_open_file(folder_place(&folder, "no/c"), NULL), -ENOENT);
+    write_one_line();
+    read_log("a", text, sizeof text);
+    assert_string_equal(text, "");
+    read_log("b", text, sizeof text);
+    assert_int_equal(strlen(text), strlen("[W 261121 10:00:00 general] text\n"));
+    iolog_close_file();
+    iolog_set_stderr(true);
+    folder_close(&folder);
+}
+
+/* The reader of stderr has gone: neither a signal nor another harm. */
+static void what_cannot_be_written_stops_nothing(void **state)
+{
+    int fds[2], real = dup(2);
+    long before = faults_allocated();
+
+    assert_int_equal(pipe(fds), 0);
+    close(fds[0]);
+    dup2(fds[1], 2);
+    close(fds[1]);
+    errno = EXDEV;
+    write_one_line();
+    assert_int_equal(errno, EXDEV);
+    faults_system_call_sticky("write", EIO, 1);
+    write_one_line();
+    faults_end();
+    close(2);
+    write_one_line();
+    dup2(real, 2);
+    close(real);
+    assert_int_equal(faults_allocated(), before);
+}
+
+static void *write_many(void *arg)
+{
+    for (int i = 0; i < 500; i++)
+        iolog_write(IOLOG_ACCESS, IOLOG_ERROR, "thread %d line %03d", *(int *)arg, i);
+    return NULL;
+}
+
+static void count_lines(char *text, int *whole)
+{
+    char *line;
+
+    while ((line = strsep(&text, "\n")) != NULL) {
+        int thread, number;
+        const char *begin = strchr(line, ']');
+        if (begin != NULL && sscanf(begin, "] thread %d line %3d", &thread, &number) == 2 && strlen(begin) == 19)
+            ++*whole;
+        else
+            assert_string_equal(line, "");
+    }
+}
+
+/* While files come and go. */
+static void threads_write_whole_lines(void **state)
+{
+    enum { THREADS = 4 };
+    static char text[200000];
+    pthread_t threads[THREADS];
+    int numbers[THREADS], whole = 0;
+
+    folder_open(&folder);
+    iolog_set_stderr(false);
+    iolog_set_rate(1000000);
+    assert_int_equal(iolog_open_file(folder_place(&folder, "a"), NULL), 0);
+    for (int i = 0; i < THREADS; i++) {
+        numbers[i] = i;
+        assert_int_equal(pthread_create(&threads[i], NULL, write_many, &numbers[i]), 0);
+    }
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(iolog_open_file(folder_place(&folder, i % 2 == 0 ? "b" : "a"), NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    iolog_close_file();
+    iolog_set_stderr(true);
+    iolog_set_rate(0);
+    read_log("a", text, sizeof text);
+    count_lines(text, &whole);
+    read_log("b", text, sizeof text);
+    count_lines(text, &whole);
+    assert_int_equal(whole, THREADS * 500);
+    folder_close(&folder);
+}
+
+static void *write_until_told(void *told)
+{
+    while (!atomic_load((atomic_bool *)told)) {
+        iolog_write(IOLOG_ACCESS, IOLOG_ERROR, "from a thread");
+        sched_yield();
+    }
+    return NULL;
+}
+
+/* Forked while another thread holds the file, each child can still write to it; else it would hang, and the test with
+ * it. */
+static void a_child_can_write_whatever_threads_did_at_the_fork(void **state)
+{
+    atomic_bool told = false;
+    pthread_t thread;
+
+    folder_open(&folder);
+    iolog_set_stderr(false);
+    iolog_set_rate(1000000000);
+    assert_int_equal(iolog_open_file(folder_place(&folder, "log"), NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, write_until_told, &told), 0);
+    for (int i = 0; i < 100; i++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(2);
+            iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "from a child");
+            _exit(0);
+        }
+        assert_true(waitpid(child, &status, 0) == child && status == 0);
+    }
+    atomic_store(&told, true);
+    pthread_join(thread, NULL);
+    iolog_close_file();
+    iolog_set_stderr(true);
+    iolog_set_rate(0);
+    folder_close(&folder);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -184,9 +506,19 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_below_the_level_is_not_said),
     cmocka_unit_test(a_message_is_said_so_often_a_second),
     cmocka_unit_test(what_was_left_out_is_counted),
+    cmocka_unit_test(messages_in_one_place_are_told_apart),
     cmocka_unit_test(the_access_log_is_whole_when_all_is_said),
     cmocka_unit_test(long_text_is_cut),
     cmocka_unit_test(without_a_function_it_goes_to_stderr_a_line_each),
+    cmocka_unit_test(a_line_is_written_to_its_end),
+    cmocka_unit_test(what_a_terminal_would_act_on_is_escaped),
+    cmocka_unit_test(the_longest_text_fits),
+    cmocka_unit_test(colours_are_for_terminals_that_want_them),
+    cmocka_unit_test(lines_go_to_a_file_and_to_stderr),
+    cmocka_unit_test(another_file_takes_the_place_of_the_first),
+    cmocka_unit_test(what_cannot_be_written_stops_nothing),
+    cmocka_unit_test(threads_write_whole_lines),
+    cmocka_unit_test(a_child_can_write_whatever_threads_did_at_the_fork),
 };
 
 TESTING_MAIN(tests)

@@ -60,6 +60,22 @@ static void members_end_with_their_loop_newest_first(void **state)
     assert_string_equal(trace, "DCAdca");
 }
 
+static void those_that_are_last_end_when_no_task_is_left(void **state)
+{
+    struct noting_member members[2];
+    struct noting_member last = { .member.close = close_member, .task.run = note_task, .name = "Y" };
+    struct noting_member very_last = { .member.close = close_member, .task.run = note_task, .name = "Z" };
+
+    open_loop();
+    assert_int_equal(loopmember_check(loop), 0);
+    loopmember_add_last(loop, &very_last.member);
+    loopmember_add_last(loop, &last.member);
+    add_members(members, 2);
+    assert_ptr_equal(loopmember_first(loop), &members[1].member);
+    close_loop();
+    assert_string_equal(trace, "BAbaYyZz");
+}
+
 static void close_one_and_the_next(struct loopmember *member)
 {
     struct noting_member *noting = (struct noting_member *)member;
@@ -292,6 +308,7 @@ static void spare_blocks_are_kept_and_freed_with_the_loop(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(members_end_with_their_loop_newest_first),
+    cmocka_unit_test(those_that_are_last_end_when_no_task_is_left),
     cmocka_unit_test(a_member_may_close_others_while_the_loop_ends),
     cmocka_unit_test(members_end_after_the_callback_that_closes_their_loop),
     cmocka_unit_test(a_claimed_descriptor_is_told_that_its_loop_ends),

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <ioloop/ioloop.h>
+#include <ioloop/iooptions.h>
 
 #define MESSAGE_SIZE 4096
 #define QUEUE_LIMIT  (256u << 10) /* bytes */
@@ -221,27 +222,18 @@ static int start_listening(int port)
     return ntohs(address.sin_port);
 }
 
-/* Answers the port, -1 when the options make no sense. */
-static int parse_options(int argc, char **argv)
-{
-    int port = 10000;
-    char rest;
-
-    for (int i = 1; i < argc; i++) {
-        if (sscanf(argv[i], "--port=%5d%c", &port, &rest) != 1 || port < 0 || port > 65535)
-            return -1;
-    }
-    return port;
-}
-
 int main(int argc, char **argv)
 {
-    int port = parse_options(argc, argv);
+    static int port = 10000;
+    static const struct iooption options[] = {
+        { .name = "port", .integer = &port, .maximum = 65535, .help = "where to listen; 0: any port" }, { 0 }
+    };
+    int rest = iooptions_parse(options, argc, argv);
 
-    if (port < 0) {
-        fprintf(stderr, "usage: %s [--port=N]\n", argv[0]);
-        return 2;
-    }
+    if (rest <= 0)
+        return rest < 0 ? 2 : 0;
+    if (rest < argc)
+        return fprintf(stderr, "echo_server: what is %s?\n", argv[rest]), 2;
     loop = ioloop_current();
     int result = loop != NULL ? start_listening(port) : -ENOMEM;
     port = result;

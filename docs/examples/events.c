@@ -13,7 +13,7 @@ static const char page[] = "<!doctype html>\n<title>events</title>\n<h1 id=tick>
                            "};\n"
                            "</script>\n";
 
-static double seconds;
+static double seconds = 1;
 static unsigned ticks;
 
 /* Who listens: their states make a list. */
@@ -89,11 +89,16 @@ int main(int argc, char **argv)
         { "/events", &events_handler, NULL, NULL },
         { NULL, NULL, NULL, NULL },
     };
+    static const struct iooption options[] = {
+        SERVE_PORT,
+        { .name = "seconds", .duration = &seconds, .minimum = 0.001, .maximum = 1e6, .help = "from event to event" },
+        { 0 },
+    };
     struct web_settings settings = { .server.on_close = serve_closed };
 
-    seconds = strtod(serve_option(argc, argv, "seconds", "1"), NULL);
+    serve_parse(options, argc, argv);
     struct periodiccallback *clock = periodiccallback_new(ioloop_current(), seconds, tick, NULL);
     if (clock == NULL || periodiccallback_start(clock) < 0)
         return perror("events"), 1;
-    return serve(web_application_new(routes, &settings), argc, argv, "8888");
+    return serve(web_application_new(routes, &settings), argv[0]);
 }

@@ -3,11 +3,10 @@
  *     hello [--port=N] [--processes=N]        port 8888; 0: any. One process; 0: one a core */
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <httpserver/web.h>
 #include <ioloop/ioloop.h>
+#include <ioloop/iooptions.h>
 
 static const char page[] =
     "<!doctype html>\n"
@@ -44,30 +43,20 @@ static void on_sigterm(int signal_number, void *app)
     web_application_close(app); /* finishes what is in flight, then calls on_close */
 }
 
-static int usage(void)
-{
-    fprintf(stderr, "usage: hello [--port=N] [--processes=N]\n");
-    return 2;
-}
-
-static bool parse_number(const char *text, int *number)
-{
-    char *end;
-    long value = strtol(text, &end, 10);
-
-    *number = (int)value;
-    return end != text && *end == '\0' && value >= 0 && value <= 65535;
-}
-
 int main(int argc, char **argv)
 {
-    int port = 8888, processes = 1;
+    static int port = 8888, processes = 1;
+    static const struct iooption options[] = {
+        { .name = "port", .integer = &port, .maximum = 65535, .help = "where to listen; 0: any port" },
+        { .name = "processes", .integer = &processes, .maximum = 65535, .help = "how many serve; 0: one a core" },
+        { 0 },
+    };
+    int rest = iooptions_parse(options, argc, argv);
 
-    for (int i = 1; i < argc; i++) {
-        if (!(strncmp(argv[i], "--port=", 7) == 0 && parse_number(argv[i] + 7, &port)) &&
-            !(strncmp(argv[i], "--processes=", 12) == 0 && parse_number(argv[i] + 12, &processes)))
-            return usage();
-    }
+    if (rest <= 0)
+        return rest < 0 ? 2 : 0;
+    if (rest < argc)
+        return fprintf(stderr, "hello: what is %s?\n", argv[rest]), 2;
     struct ioloop *loop = ioloop_current();
     const struct web_route routes[] = { { .pattern = "/", .handler = &page_handler },
                                         { .pattern = "/plain", .handler = &plain_handler },

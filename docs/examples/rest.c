@@ -140,7 +140,9 @@ int main(int argc, char **argv)
         { "/notes/([0-9]{1,9})", &note_handler, NULL, NULL },
         { NULL, NULL, NULL, NULL },
     };
+    static const struct iooption options[] = { SERVE_PORT, { 0 } };
     struct web_settings settings = { .server.on_close = serve_closed };
 
-    return serve(web_application_new(routes, &settings), argc, argv, "8888");
+    serve_parse(options, argc, argv);
+    return serve(web_application_new(routes, &settings), argv[0]);
 }

@@ -17,8 +17,14 @@ static void add_policy(struct web_request *request, const char *path)
 
 int main(int argc, char **argv)
 {
+    static const char *root = ".";
+    static const struct iooption options[] = {
+        SERVE_PORT, { .name = "root", .string = &root, .metavar = "FOLDER", .help = "the site" }, { 0 }
+    };
+
+    serve_parse(options, argc, argv);
     const struct webstatic site = {
-        .root = serve_option(argc, argv, "root", "."),
+        .root = root,
         .default_filename = "index.html",
         .cache_control = "no-cache", /* that is: may be kept, but has to be asked about each time */
         .precompressed = true,
@@ -27,5 +33,5 @@ int main(int argc, char **argv)
     const struct web_route routes[] = { { "/(.*)", &webstatic_handler, &site, "file" }, { 0 } };
     const struct web_settings settings = { .server.on_close = serve_closed };
 
-    return serve(web_application_new(routes, &settings), argc, argv, "8888");
+    return serve(web_application_new(routes, &settings), argv[0]);
 }

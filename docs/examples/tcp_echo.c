@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include <ioloop/iooptions.h>
 #include <ioloop/tcpserver.h>
 
 #define HIGH_WATER (256u << 10)
@@ -59,27 +59,18 @@ static void on_sigterm(int signal_number, void *arg)
         stop(tcpserver_loop(server));
 }
 
-/* Answers the port, -1 when the options make no sense. */
-static int parse_options(int argc, char **argv)
-{
-    int port = 8888;
-    char rest;
-
-    for (int i = 1; i < argc; i++) {
-        if (sscanf(argv[i], "--port=%5d%c", &port, &rest) != 1 || port < 0 || port > 65535)
-            return -1;
-    }
-    return port;
-}
-
 int main(int argc, char **argv)
 {
-    int port = parse_options(argc, argv);
+    static int port = 8888;
+    static const struct iooption table[] = {
+        { .name = "port", .integer = &port, .maximum = 65535, .help = "where to listen; 0: any port" }, { 0 }
+    };
+    int rest = iooptions_parse(table, argc, argv);
 
-    if (port < 0) {
-        fprintf(stderr, "usage: %s [--port=N]\n", argv[0]);
-        return 2;
-    }
+    if (rest <= 0)
+        return rest < 0 ? 2 : 0;
+    if (rest < argc)
+        return fprintf(stderr, "tcp_echo: what is %s?\n", argv[rest]), 2;
     /* half_close: who has sent all is still sent the answer. */
     struct tcpserver_options options = { .stream = { .half_close = true } };
     struct ioloop *loop = ioloop_current();

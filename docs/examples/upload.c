@@ -24,7 +24,7 @@ struct upload {
     int files;
 };
 
-static const char *directory;
+static const char *directory = ".";
 
 /* The name is the client's: only its last component is looked at, and never an existing file written over. */
 static int create_file(const char *filename)
@@ -149,8 +149,11 @@ static const struct web_handler handler = {
 int main(int argc, char **argv)
 {
     static const struct web_route routes[] = { { "/", &handler, NULL, NULL }, { NULL, NULL, NULL, NULL } };
+    static const struct iooption options[] = {
+        SERVE_PORT, { .name = "directory", .string = &directory, .metavar = "DIR", .help = "where files go" }, { 0 }
+    };
     struct web_settings settings = { .server.on_close = serve_closed };
 
-    directory = serve_option(argc, argv, "directory", ".");
-    return serve(web_application_new(routes, &settings), argc, argv, "8888");
+    serve_parse(options, argc, argv);
+    return serve(web_application_new(routes, &settings), argv[0]);
 }
