@@ -428,7 +428,8 @@ static inline bool answer_as_usual(struct httprequest *request, const char *cont
     size += PUT(place + size, "Content-Length: ");
     size += put_number(place + size, length);
     size += PUT(place + size, "\r\n\r\n");
-    size += put(place + size, body, length);
+    if (length > 0)
+        size += put(place + size, body, length);
     iostreamlayer_put_in_cork(request->connection->stream, size);
     request->handed += size;
     request->body_sent = length;

@@ -334,6 +334,10 @@ static void handle(int signal_number)
 {
 }
 
+/* Signals 32 and 33 are libc's own: whoever has started this program may have made it ignore them, and no program can
+ * change that. */
+#define BUT_LIBC_S " | sed 's/00018000/00000000/'"
+
 static void has_no_signal_blocked_or_ignored(void **state)
 {
     struct iosubprocess_options options = { .out = IOSUBPROCESS_STREAM };
@@ -348,7 +352,7 @@ static void has_no_signal_blocked_or_ignored(void **state)
     ignore(SIGUSR1);
     ignore(SIGRTMAX);
     signal(SIGUSR2, handle);
-    struct iosubprocess *child = run_shell("exec grep -E '^Sig(Blk|Ign)' /proc/self/status", &options, &exited);
+    struct iosubprocess *child = run_shell("grep -E '^Sig(Blk|Ign)' /proc/self/status" BUT_LIBC_S, &options, &exited);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGUSR1, SIG_DFL);
     signal(SIGRTMAX, SIG_DFL);
@@ -367,7 +371,7 @@ static void what_a_shell_made_us_ignore_it_ignores(void **state)
     open_scene();
     ignore(SIGHUP);
     ignore(SIGQUIT);
-    assert_prints("grep '^SigIgn' /proc/self/status", (struct iosubprocess_options){ 0 },
+    assert_prints("grep '^SigIgn' /proc/self/status" BUT_LIBC_S, (struct iosubprocess_options){ 0 },
                   "SigIgn:\t0000000000000005\n");
     signal(SIGHUP, SIG_DFL);
     signal(SIGQUIT, SIG_DFL);
