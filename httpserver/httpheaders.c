@@ -47,7 +47,7 @@ static bool is_named(const struct httpheaders *headers, uint32_t index, const ch
 /* Most of the time the answer is no, and found without a look at the names. */
 static bool may_have(const struct httpheaders *headers, const char *name, size_t length)
 {
-    return (headers->kinds & HTTPHEADERS_KIND(length, name[0])) != 0;
+    return length > 0 && (headers->kinds & HTTPHEADERS_KIND(length, name[0])) != 0;
 }
 
 /* The index of the first one of that name from `from` on; the count when there is none. */
