@@ -28,7 +28,7 @@ struct httpserver {
     struct httprequest *spare_requests;
     unsigned spare_count;
     size_t kept_bodies; /* bytes that spare requests keep for large ones */
-    uint32_t max_age; /* ticks */
+    uint32_t max_age;   /* ticks */
     uint64_t close_timeout;
     bool closing;
     bool told;          /* on_close has been called */

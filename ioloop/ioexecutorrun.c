@@ -41,10 +41,9 @@ static void close_own_executor(struct loop_executors *executors)
     if (executors->is_own)
         ioexecutor_close(executors->executor, false);
     executors->is_own = false;
-    executors->executor = NULL;
 }
 
-/* After all callbacks of the loop. */
+/* No callback of the loop comes any more. */
 static void close_executors_with_loop(struct loopmember *member)
 {
     struct loop_executors *executors = (struct loop_executors *)member;
@@ -64,7 +63,7 @@ static int add_executors(struct ioloop *loop)
     if (executors == NULL)
         return error < 0 ? error : -ENOMEM;
     *executors = (struct loop_executors){ .member.close = close_executors_with_loop, .loop = loop };
-    loopmember_add_last(loop, &executors->member);
+    loopmember_add(loop, &executors->member);
     *loopmember_executors(loop) = executors;
     return 0;
 }
@@ -157,7 +156,7 @@ struct iofuture *ioexecutor_run(struct ioexecutor *executor, struct ioloop *loop
 {
     struct loop_executors *executors = find_or_add_executors(loop);
 
-    if (executors != NULL && executor == NULL)
+    if (executor == NULL)
         executor = ioexecutor_of_loop(loop);
     if (executors == NULL || executor == NULL)
         return NULL;

@@ -141,8 +141,7 @@ static void tell_and_free(struct looptask *task)
 {
     struct iosubprocess *child = (struct iosubprocess *)((char *)task - offsetof(struct iosubprocess, task));
 
-    if (child->has_ended || child->is_closed)
-        tell_exit(child, child->has_ended ? child->error : -ECANCELED);
+    tell_exit(child, child->has_ended ? child->error : -ECANCELED);
     if (child->has_ended && child->is_closed && !looptask_waits(task))
         free_child(child);
 }
@@ -331,8 +330,6 @@ struct iosubprocess *iosubprocess_new(struct ioloop *loop, const char *const *ar
 
 void iosubprocess_close(struct iosubprocess *child)
 {
-    if (child->is_closed)
-        return;
     child->is_closed = true;
     close_streams(child);
     looptask_add(child->loop, &child->task);

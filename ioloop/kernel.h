@@ -49,14 +49,15 @@ int kernel_open_beneath(int root, const char *path, bool no_links);
 /* When a file was modified. */
 struct timespec kernel_modified(const struct stat *status);
 
-/* A descriptor that is readable when this child has ended, or is about to: a wait for it is short then. -ENOSYS, -EPERM:
- * there is none here. */
+/* A descriptor that is readable when this child has ended, or is about to: a wait for it is short then. -ENOSYS,
+ * -EPERM: there is none here. */
 int kernel_child_fd(pid_t pid);
 
 /* child_fd: as above, or -1. */
 int kernel_signal_child(int child_fd, pid_t pid, int signal_number);
 
-/* Closes all descriptors from this number on, when the next program is run at the latest. Safe between fork and exec. */
+/* Closes all descriptors from this number on, when the next program is run at the latest. Safe between fork and exec.
+ */
 void kernel_close_from(int fd);
 
 /* Fit for secrets: 0, or a negative errno value when the system gives no random bytes; then none may be used. */

@@ -223,6 +223,88 @@ static void one_that_was_killed_before_it_ran_has_run(void **state)
     in_folder(go_after_a_kill);
 }
 
+/* As another child that is being made on another thread may have it. */
+static void abandon_with_a_copy_of_the_channel(void)
+{
+    static const char *const files[] = { "seven", NULL };
+    struct childprocess_plan plan = plan_of(files);
+    struct childprocess child;
+
+    assert_int_equal(childprocess_start(&child, &plan), 0);
+    int copy = dup(child.channel);
+    assert_true(copy >= 0);
+    childprocess_abandon(&child);
+    close(copy);
+}
+
+static void abandoning_does_not_wait_for_who_has_the_channel(void **state)
+{
+    in_folder(abandon_with_a_copy_of_the_channel);
+}
+
+static int handled[2];
+
+static void handle(int signal_number)
+{
+    if (write(handled[1], "x", 1) != 1)
+        abort();
+}
+
+/* It comes before the program runs: neither is it lost, nor does our handler see it. */
+static void signal_a_child_that_waits(void)
+{
+    static const char *const files[] = { "seven", NULL };
+    struct childprocess_plan plan = plan_of(files);
+    struct childprocess child;
+    char byte;
+    int status;
+
+    assert_int_equal(pipe2(handled, O_NONBLOCK | O_CLOEXEC), 0);
+    signal(SIGTERM, handle);
+    assert_int_equal(childprocess_start(&child, &plan), 0);
+    kill(child.pid, SIGTERM);
+    assert_int_equal(childprocess_go(&child), 0);
+    assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
+    signal(SIGTERM, SIG_DFL);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGTERM);
+    assert_int_equal(read(handled[0], &byte, 1), -1);
+    close(handled[0]);
+    close(handled[1]);
+}
+
+static void handlers_do_not_run_in_the_child(void **state)
+{
+    in_folder(signal_a_child_that_waits);
+}
+
+/* The channel gets their numbers. */
+static void start_without_standard_descriptors(void)
+{
+    static const char *const files[] = { "seven", NULL };
+    int status;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct childprocess_plan plan = plan_of(files);
+        struct childprocess child;
+
+        for (int i = 0; i < 3; i++)
+            close(i);
+        if (childprocess_start(&child, &plan) != 0 || childprocess_go(&child) != 0)
+            _exit(1);
+        _exit(waitpid(child.pid, &status, 0) == child.pid && WEXITSTATUS(status) == 7 ? 0 : 2);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void needs_no_standard_descriptors(void **state)
+{
+    in_folder(start_without_standard_descriptors);
+}
+
 static void fail_calls(void)
 {
     static const char *const files[] = { "seven", NULL };
@@ -285,6 +367,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_that_is_abandoned_never_runs),
     cmocka_unit_test(one_whose_parent_has_ended_never_runs),
     cmocka_unit_test(one_that_was_killed_before_it_ran_has_run),
+    cmocka_unit_test(abandoning_does_not_wait_for_who_has_the_channel),
+    cmocka_unit_test(handlers_do_not_run_in_the_child),
+    cmocka_unit_test(needs_no_standard_descriptors),
     cmocka_unit_test(calls_that_fail_leave_no_child),
     cmocka_unit_test(the_parents_mask_stays_as_it_was),
 };

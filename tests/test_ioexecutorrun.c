@@ -292,6 +292,7 @@ static void a_loop_uses_the_executor_that_it_was_given(void **state)
     own = ioexecutor_of_loop(loop);
     assert_non_null(own);
     assert_ptr_not_equal(own, mine);
+    assert_int_equal(ioexecutor_set_of_loop(loop, own), 0);
     run_and_wait(NULL, note_thread);
     run_and_wait(mine, note_thread); /* it is not closed */
     ioexecutor_close(mine, true);
@@ -393,8 +394,10 @@ static void a_refused_one_leaves_nothing(void **state)
         run(executor, twice_behind_gate, &number),
         run(executor, twice, &number),
     };
+    long before = faults_allocated();
     assert_null(ioexecutor_run(executor, loop, twice, &number, sizeof(int), free_result));
     assert_int_equal(errno, EAGAIN);
+    assert_int_equal(faults_allocated(), before);
     ioexecutor_close(executor, false);
     assert_null(ioexecutor_run(executor, loop, twice, &number, sizeof(int), free_result));
     assert_int_equal(errno, EBADF);
@@ -477,6 +480,8 @@ static void a_loop_may_close_while_functions_run(void **state)
     }
     open_gate();
     await_count(&gate_left, 2);
+    while (alive > 0)
+        sched_yield(); /* threads that go on free what nobody can have any more */
     ioexecutor_close(executor, true);
     await_nothing_left();
     assert_int_equal(gate_entered, 2); /* what waited was not started any more */

@@ -141,6 +141,31 @@ static void sigchld_tells_where_there_are_no_pidfds(void **state)
     }
 }
 
+static void sigchld_is_for_those_without_a_pidfd_alone(void **state)
+{
+    struct exited first = { .error = 1 }, second = { .error = 1 }, third = { .error = 1 };
+    struct iosubprocess_options options = { .in = IOSUBPROCESS_STREAM };
+    struct sigaction after;
+
+    open_scene();
+    struct iosubprocess *with = run_shell("read -r line", &options, &first);
+    faults_system_call_sticky("pidfd_open", ENOSYS, 1);
+    struct iosubprocess *slow = run_shell("read -r line", &options, &second);
+    run_shell("exit 3", NULL, &third);
+    faults_end();
+    testing_run_until(loop, &third.told); /* and is not held up by the slow one */
+    assert_int_equal(third.status, 3);
+    assert_int_equal(second.calls, 0);
+    assert_int_equal(iosubprocess_kill(slow, SIGTERM), 0);
+    testing_run_until(loop, &second.told);
+    assert_int_equal(first.calls, 0);
+    sigaction(SIGCHLD, NULL, &after);
+    assert_true(after.sa_handler == SIG_DFL);
+    assert_int_equal(iosubprocess_kill(with, SIGTERM), 0);
+    testing_run_until(loop, &first.told);
+    close_scene();
+}
+
 static void start_another(struct iosubprocess *child, int error, int status, void *arg)
 {
     iosubprocess_close(child);
@@ -264,6 +289,9 @@ static void kill_never_hits_another_process(void **state)
     assert_int_equal(faults_count("pidfd_send_signal"), 1);
     testing_run_until(loop, &exited.told);
     assert_int_equal(exited.error, -ECHILD);
+    assert_int_equal(iosubprocess_kill(child, SIGTERM), -ESRCH);
+    assert_int_equal(faults_count("pidfd_send_signal"), 1);
+    assert_int_equal(faults_count("kill"), 0);
     close_scene();
 }
 
@@ -340,6 +368,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_allocation_may_fail),
     cmocka_unit_test(every_system_call_may_fail),
     cmocka_unit_test(sigchld_tells_where_there_are_no_pidfds),
+    cmocka_unit_test(sigchld_is_for_those_without_a_pidfd_alone),
     cmocka_unit_test(one_may_start_when_another_is_told),
     cmocka_unit_test(closed_ones_are_reaped_too),
     cmocka_unit_test(sigchld_may_be_taken),

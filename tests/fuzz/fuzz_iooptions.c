@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "httpserver/httpescape.h"
 #include "ioloop/iologline.h"
 #include "ioloop/iooptionslayer.h"
 
@@ -79,6 +80,7 @@ static void require_printable(const char *text, size_t length)
     require(place != NULL);
     for (size_t i = 0; i < length; i++)
         require((unsigned char)text[i] >= ' ' || text[i] == '\n' || text[i] == '\t');
+    require(httpescape_is_utf8(text, length));
     for (const char *line = text; line < text + length;) {
         const char *newline = memchr(line, '\n', (size_t)(text + length - line));
         size_t size = (size_t)((newline != NULL ? newline : text + length) - line);
@@ -132,9 +134,11 @@ static void require_round_trip(struct world *world)
         int length = iooptions_format(&world->set, option->name, first, sizeof first);
         if ((size_t)length >= sizeof first)
             continue;
+        double number = world->number, duration = world->duration;
         require(iooptions_set(&world->set, option->name, first) == 0);
         require(iooptions_format(&world->set, option->name, second, sizeof second) == length);
         require(strcmp(first, second) == 0);
+        require(world->number == number && world->duration == duration);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -52,6 +53,7 @@ enum call {
     CALL_pread,
     CALL_socketpair,
     CALL_fork,
+    CALL_kill,
     CALL_pidfd_open,
     CALL_pidfd_send_signal,
     CALL_close_range,
@@ -59,17 +61,23 @@ enum call {
 };
 
 static const char *const names[CALLS] = {
-    "recv",        "send",           "sendmsg",
-    "read",        "write",          "writev",
-    "accept4",     "socket",         "bind",
-    "listen",      "connect",        "setsockopt",
-    "getsockopt",  "epoll_create1",  "epoll_ctl",
-    "epoll_wait",  "eventfd",        "fcntl",
-    "close",       "pipe2",          "sendfile",
-    "shutdown",    "pthread_create", "getaddrinfo",
-    "open",        "openat",         "openat2",
-    "fstat",       "pread",          "socketpair",
-    "fork",        "pidfd_open",     "pidfd_send_signal",
+    "recv",           "send",
+    "sendmsg",        "read",
+    "write",          "writev",
+    "accept4",        "socket",
+    "bind",           "listen",
+    "connect",        "setsockopt",
+    "getsockopt",     "epoll_create1",
+    "epoll_ctl",      "epoll_wait",
+    "eventfd",        "fcntl",
+    "close",          "pipe2",
+    "sendfile",       "shutdown",
+    "pthread_create", "getaddrinfo",
+    "open",           "openat",
+    "openat2",        "fstat",
+    "pread",          "socketpair",
+    "fork",           "kill",
+    "pidfd_open",     "pidfd_send_signal",
     "close_range",
 };
 
@@ -260,6 +268,8 @@ int __wrap_openat(int folder, const char *path, int flags, ...)
 }
 
 WRAP(int, socketpair, (int family, int type, int protocol, int fds[2]), (family, type, protocol, fds))
+
+WRAP(int, kill, (pid_t pid, int signal_number), (pid, signal_number))
 
 pid_t __real_fork(void);
 pid_t __wrap_fork(void);
