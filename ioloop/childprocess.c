@@ -150,7 +150,7 @@ static bool move(int fd, int to)
     int result;
 
     do
-        result = fd == to ? fcntl(fd, F_SETFD, 0) : dup2(fd, to);
+        result = dup2(fd, to);
     while (result < 0 && errno == EINTR);
     return result >= 0;
 }

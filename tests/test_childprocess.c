@@ -182,12 +182,13 @@ static void abandon_by_ending(void)
     int fds[2];
     char byte;
 
-    assert_int_equal(pipe(fds), 0); /* which all of them have until they end */
+    assert_int_equal(pipe(fds), 0); /* which all of them have until they end, the program as its output */
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
         struct childprocess child;
         plan.argv = argv;
+        plan.fds[1] = fds[1];
         _exit(childprocess_start(&child, &plan) == 0 ? 0 : 1);
     }
     close(fds[1]);
@@ -281,19 +282,22 @@ static void handlers_do_not_run_in_the_child(void **state)
 /* The channel gets their numbers. */
 static void start_without_standard_descriptors(void)
 {
-    static const char *const files[] = { "seven", NULL };
+    static const char *const files[] = { "seven", NULL }, *const nothing[] = { "nothing", NULL };
     int status;
     pid_t pid = fork();
 
     assert_true(pid >= 0);
     if (pid == 0) {
         struct childprocess_plan plan = plan_of(files);
-        struct childprocess child;
+        struct childprocess child, lost;
 
         for (int i = 0; i < 3; i++)
             close(i);
         if (childprocess_start(&child, &plan) != 0 || childprocess_go(&child) != 0)
             _exit(1);
+        plan.files = nothing;
+        if (childprocess_start(&lost, &plan) != 0 || childprocess_go(&lost) != -ENOENT)
+            _exit(3);
         _exit(waitpid(child.pid, &status, 0) == child.pid && WEXITSTATUS(status) == 7 ? 0 : 2);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);

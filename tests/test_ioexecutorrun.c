@@ -480,11 +480,28 @@ static void a_loop_may_close_while_functions_run(void **state)
     }
     open_gate();
     await_count(&gate_left, 2);
-    while (alive > 0)
-        sched_yield(); /* threads that go on free what nobody can have any more */
     ioexecutor_close(executor, true);
     await_nothing_left();
     assert_int_equal(gate_entered, 2); /* what waited was not started any more */
+}
+
+/* By the thread that ran the function: nobody else does anything with an executor. */
+static void a_result_for_a_closed_loop_is_freed_at_once(void **state)
+{
+    int number = 1;
+
+    open_loop();
+    close_gate();
+    struct ioexecutor *executor = ioexecutor_new(1, 0);
+    assert_non_null(ioexecutor_run(executor, loop, twice_behind_gate, &number, sizeof(int), free_result));
+    await_count(&gate_entered, 1);
+    ioloop_close(loop, false);
+    open_gate();
+    await_count(&gate_left, 1);
+    while (alive > 0)
+        sched_yield();
+    ioexecutor_close(executor, true);
+    check_nothing_is_left();
 }
 
 /* Done and posted, but never told. Nothing else happens in any executor that could clear it up. */
@@ -642,6 +659,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_allocation_may_fail),
     cmocka_unit_test(no_thread_is_an_error),
     cmocka_unit_test(a_loop_may_close_while_functions_run),
+    cmocka_unit_test(a_result_for_a_closed_loop_is_freed_at_once),
     cmocka_unit_test(a_loop_that_closes_frees_results_that_it_drops),
     cmocka_unit_test(a_callback_may_close_the_loop),
     cmocka_unit_test(a_child_closes_what_the_parent_has_started),
