@@ -281,15 +281,12 @@ struct httprequest *httpserverlayer_take_request(struct httpserver *server)
 }
 
 /* An empty buffer is kept for the next body, as long as those that are large are not too many: fresh memory costs a
- * page fault for each 4 KiB. */
-static void forget_body(struct httprequest *request)
+ * page fault for each 4 KiB. The request may have had no body itself: then its buffer is from one before. */
+static void keep_body(struct httprequest *request)
 {
     struct httpserver *server = request->server;
     struct iobuffer *body = request->body;
 
-    httpheaders_free(&request->reading.trailers);
-    if (body == NULL)
-        return;
     body->start = body->length = 0;
     if (body->capacity <= MOST_KEPT_BODY)
         return;
@@ -306,7 +303,9 @@ void httpserverlayer_give_request(struct httprequest *request)
     if (request->bytes != request->short_head && request->bytes != NULL)
         ioalloc_free(request->bytes);
     if (request->has_body)
-        forget_body(request);
+        httpheaders_free(&request->reading.trailers);
+    if (request->body != NULL)
+        keep_body(request);
     server->request_count--;
     if (server->spare_count < MOST_SPARE_REQUESTS && !server->told) {
         request->next_spare = server->spare_requests;

@@ -1,4 +1,5 @@
 #include "httpserver/http1connection.h"
+#include "httpserver/httpserverlayer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -295,6 +296,14 @@ static void a_body_cut_short_is_no_request_however_it_is_framed(void **state)
 
 /* Memory. */
 
+static size_t kept_bodies; /* by the server, as it stood when the last request came */
+
+static void look_at_kept_bodies(struct httpscene *scene, struct httprequest *request)
+{
+    kept_bodies = request->server->kept_bodies;
+    httpscene_answer(request);
+}
+
 static void put_body(struct httpscene *scene, struct httpscene_client *client, size_t size)
 {
     char head[100], *body = malloc(size + 1);
@@ -305,6 +314,22 @@ static void put_body(struct httpscene *scene, struct httpscene_client *client, s
     httpscene_put_bytes(scene, client, body, size);
     assert_int_equal(httpscene_next(scene, client, false).length, size + strlen("POST / "));
     free(body);
+}
+
+/* It goes from request to request, of those too that have no body. */
+static void memory_that_is_kept_is_counted_once(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin(&scene, NULL);
+
+    put_body(&scene, client, 900000);
+    scene.on_request = look_at_kept_bodies;
+    for (int i = 0; i < 20; i++) {
+        httpscene_put(&scene, client, GET("/"));
+        httpscene_expect(&scene, client, 200, "GET /");
+        assert_int_equal(kept_bodies, 0); /* this request has it */
+    }
+    httpscene_close(&scene);
 }
 
 static void memory_of_a_body_is_kept_for_the_next_unless_it_is_much(void **state)
@@ -378,6 +403,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(trailers_are_kept_apart_and_for_one_request),
     cmocka_unit_test(a_request_of_any_method_may_have_a_body),
     cmocka_unit_test(a_body_cut_short_is_no_request_however_it_is_framed),
+    cmocka_unit_test(memory_that_is_kept_is_counted_once),
     cmocka_unit_test(memory_of_a_body_is_kept_for_the_next_unless_it_is_much),
     cmocka_unit_test(a_body_that_comes_byte_by_byte_takes_no_more_memory),
     cmocka_unit_test(chunks_that_are_mostly_framing_are_refused),

@@ -231,6 +231,7 @@ static const char *slice_text(struct text text, struct http1parser_slice slice)
 
 /* What is accepted. */
 
+/* httputil_test:test_parse_request_start_line */
 static void finds_the_parts_of_a_request(void **state)
 {
     struct text text = TEXT("PUT /a/b?c=d HTTP/1.1\r\nHost: example.com:8080\r\nX-Empty:\r\nx-TABS: \t a\tb \t \r\n"
