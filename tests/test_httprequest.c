@@ -173,6 +173,7 @@ static void look_at_body(struct httpscene *scene, struct httprequest *request)
     assert_int_equal(httprequest_reply(request, 200, NULL, NULL, 0), 0);
 }
 
+/* httputil_test:test_body_is_a_byte_string */
 static void tells_the_body(void **state)
 {
     static const char post[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\na\0b\r\n";

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The examples of the web layer do what they say: rest, upload, longpoll, events, static_site.
+# The examples of the web layer do what they say: rest, upload, longpoll, events; curl_static.sh has static_site.
 [ "${1:-}" != --needs ] || { command -v curl > /dev/null || { echo curl; exit 1; }; exit 0; }
 . "$(dirname "$0")/server.inc"
 
