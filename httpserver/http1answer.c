@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "httpserver/http1connection.h"
+#include "httpserver/httpfield.h"
 #include "httpserver/httpserverlayer.h"
 #include "httpserver/httpstatus.h"
 #include "ioloop/ioalloc.h"
@@ -28,39 +29,6 @@ struct answer {
 };
 
 /* What can be sent. */
-
-#define EACH_BYTE(byte) (0x0101010101010101u * (uint64_t)(byte))
-
-static bool is_field_byte(unsigned char byte)
-{
-    return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
-}
-
-/* Is there a byte below 0x20, or 0x7f? Exact for the lowest such byte, which is all that is asked. */
-static bool has_control(const char *bytes)
-{
-    uint64_t word;
-
-    memcpy(&word, bytes, sizeof word);
-    uint64_t delete = word ^ EACH_BYTE(0x7f);
-    return ((((word - EACH_BYTE(0x20)) & ~word) | ((delete - EACH_BYTE(1)) & ~delete)) & EACH_BYTE(0x80)) != 0;
-}
-
-/* Any byte but controls; HTAB is in order. A word at a time, the last of which may overlap the one before. */
-static bool is_field_text(const char *text, size_t length)
-{
-    size_t i = 0;
-
-    if (length >= 8) {
-        while (i + 8 < length && !has_control(text + i))
-            i += 8;
-        if (i + 8 >= length && !has_control(text + length - 8))
-            return true;
-    }
-    while (i < length && is_field_byte((unsigned char)text[i]))
-        i++;
-    return i == length;
-}
 
 static bool is_name(const char *name, const char *lower)
 {
@@ -159,9 +127,9 @@ static int check_answer(struct answer *answer)
     answer->reason_length = strlen(answer->reason);
     answer->type_length = answer->content_type != NULL ? strlen(answer->content_type) : 0;
     if (!answer->usual &&
-        (answer->reason_length > LONGEST_TYPE || !is_field_text(answer->reason, answer->reason_length)))
+        (answer->reason_length > LONGEST_TYPE || !httpfield_is_value(answer->reason, answer->reason_length)))
         return -EINVAL;
-    if (answer->type_length > LONGEST_TYPE || !is_field_text(answer->content_type, answer->type_length))
+    if (answer->type_length > LONGEST_TYPE || !httpfield_is_value(answer->content_type, answer->type_length))
         return -EINVAL;
     if (answer->headers != NULL && (look_at_headers(answer) < 0 || !may_have_length(answer)))
         return -EINVAL;
@@ -412,7 +380,7 @@ static inline bool answer_as_usual(struct httprequest *request, const char *cont
     size_t type_length = content_type != NULL ? strlen(content_type) : 0;
     size_t size = headers != NULL ? httpheaders_size(headers) : 0;
 
-    if (type_length > LONGEST_TYPE || !is_field_text(content_type, type_length))
+    if (type_length > LONGEST_TYPE)
         return false;
     char *place = iostreamlayer_cork_place(request->connection->stream, REST + type_length + size + length);
     if (place == NULL)
@@ -420,7 +388,9 @@ static inline bool answer_as_usual(struct httprequest *request, const char *cont
     size = put(place, httpserverlayer_ok(request->server), HTTPSERVERLAYER_OK_LENGTH);
     if (content_type != NULL) {
         size += PUT(place + size, "Content-Type: ");
-        size += put(place + size, content_type, type_length);
+        if (!httpfield_copy_value(place + size, content_type, type_length))
+            return false;
+        size += type_length;
         size += PUT(place + size, "\r\n");
     }
     if (headers != NULL)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "httpserver/http1connection.h"
+#include "httpserver/httpfield.h"
 #include "httpserver/httpproxy.h"
 #include "httpserver/httpserverlayer.h"
 #include "ioloop/ioalloc.h"
@@ -71,21 +72,6 @@ bool httprequest_header_at(const struct httprequest *request, size_t index, cons
     return true;
 }
 
-/* Whatever the program's locale says of letters. */
-static char to_lower(char letter)
-{
-    return letter >= 'A' && letter <= 'Z' ? (char)(letter | 0x20) : letter;
-}
-
-static bool is_same_name(const char *a, const char *b, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        if (to_lower(a[i]) != to_lower(b[i]))
-            return false;
-    }
-    return true;
-}
-
 const char *httprequest_header(const struct httprequest *request, const char *name)
 {
     size_t length = strlen(name);
@@ -93,7 +79,7 @@ const char *httprequest_header(const struct httprequest *request, const char *na
     for (uint32_t i = 0; i < request->head.header_count; i++) {
         struct http1parser_header header = request->head.headers[i];
 
-        if (header.name.length == length && is_same_name(request->bytes + header.name.offset, name, length))
+        if (header.name.length == length && httpfield_is_same(request->bytes + header.name.offset, name, length))
             return text(request, header.value);
     }
     return NULL;
@@ -143,7 +129,7 @@ static const char *join(const struct httprequest *request, const char *name, str
     size_t length = strlen(name), count = 0;
 
     for (size_t i = 0; httprequest_header_at(request, i, &each, &value); i++) {
-        if (request->head.headers[i].name.length != length || !is_same_name(each, name, length))
+        if (request->head.headers[i].name.length != length || !httpfield_is_same(each, name, length))
             continue;
         only = value;
         count++;
