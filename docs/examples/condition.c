@@ -2,11 +2,10 @@
  *
  *     condition [--seconds=S]        60 */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <ioloop/iogen.h>
 #include <ioloop/iolocks.h>
+#include <ioloop/iooptions.h>
 
 static struct iolocks_condition *condition;
 static double seconds = 60;
@@ -37,23 +36,17 @@ static struct iofuture *run(void *loop)
     return iofuture_multi(loop, both, 2);
 }
 
-static bool parse_options(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        char *end = argv[i];
-
-        if (strncmp(argv[i], "--seconds=", 10) == 0)
-            seconds = strtod(argv[i] + 10, &end);
-        if (end <= argv[i] + 10 || *end != '\0' || !(seconds >= 0))
-            return false;
-    }
-    return true;
-}
-
 int main(int argc, char **argv)
 {
-    if (!parse_options(argc, argv))
-        return fprintf(stderr, "usage: condition [--seconds=S]\n"), 2;
+    static const struct iooption options[] = {
+        { .name = "seconds", .duration = &seconds, .maximum = 86400, .help = "of sleep before the notification" }, { 0 }
+    };
+    int rest = iooptions_parse(options, argc, argv);
+
+    if (rest <= 0)
+        return rest < 0 ? 2 : 0;
+    if (rest < argc)
+        return fprintf(stderr, "condition: what is %s?\n", argv[rest]), 2;
     setvbuf(stdout, NULL, _IOLBF, 0);
     struct ioloop *loop = ioloop_current();
     condition = loop != NULL ? iolocks_condition_new(loop) : NULL;

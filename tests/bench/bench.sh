@@ -4,16 +4,20 @@
 #   bench.sh                  all of it but exact, in less than fifteen minutes
 #   bench.sh NAME...          calls timers touch wakeups pipes echo memory: some of what the loop and its streams cost
 #   bench.sh http [NAME...]   HTTP, see http.sh
+#   bench.sh futures          futures, queues and executors
 #   bench.sh exact            instructions and system calls a message, which do not depend on the machine and its load
 # Environment: BUILD (build), ROUNDS (5), SECONDS_EACH (1: a round of echo or HTTP), COUNT (1000000: of callbacks, of
 # timers, of posts), CONNECTIONS (10000, which is the most: of memory), CC, MAKE.
 # A machine that has other things to do shows it: see how far the least and the greatest are apart.
 
 cd "$(dirname "$0")/../.." || exit 1
-if [ "$1" = http ]; then
+case $1 in
+http)
     shift
     exec tests/bench/http.sh "$@"
-fi
+    ;;
+futures) exec tests/bench/futures.sh ;;
+esac
 # shellcheck source=tests/bench/bench.inc
 . tests/bench/bench.inc
 COUNT=${COUNT:-1000000}
@@ -187,7 +191,10 @@ describe
 measure
 show
 case "$*" in
-'') tests/bench/http.sh || failed=1 ;;
+'')
+    tests/bench/futures.sh || failed=1
+    tests/bench/http.sh || failed=1
+    ;;
 exact) tests/bench/http.sh exact || failed=1 ;;
 esac
 exit $failed
