@@ -41,8 +41,9 @@ struct httpheaders {
     uint32_t kinds; /* of the names, HTTPHEADERS_KIND of each; perhaps of some that have been removed too */
 };
 
-/* A bit of 32: names of different kinds differ. */
-#define HTTPHEADERS_KIND(length, first) (UINT32_C(1) << (((length) + (unsigned char)((first) | 0x20)) & 31))
+/* A bit of 32: names of different kinds differ. Those of the headers that a server looks at are no kinds of those that
+ * most answers have. */
+#define HTTPHEADERS_KIND(length, first) (UINT32_C(1) << (((unsigned char)((first) | 0x20) - (length)) & 31))
 
 /* Gives the memory back; empties and keeps it for the next use. */
 void httpheaders_free(struct httpheaders *headers);

@@ -11,6 +11,7 @@
 struct webfilecache_entry {
     struct webfilecache_entry *next;
     struct webfile file;
+    struct webfilecache_headers headers;
     double looked_at;
     bool is_settled; /* not modified again since without that being seen */
     bool no_links;
@@ -50,10 +51,17 @@ static void put_entry_first(struct webfilecache *cache, struct webfilecache_entr
     cache->size += entry->size;
 }
 
+static void free_entry(struct webfilecache_entry *entry)
+{
+    if (entry != NULL)
+        httpheaders_free(&entry->headers.list);
+    ioalloc_free(entry);
+}
+
 void webfilecache_free(struct webfilecache *cache)
 {
     while (cache != NULL && cache->first != NULL)
-        ioalloc_free(take_entry(cache, &cache->first));
+        free_entry(take_entry(cache, &cache->first));
     ioalloc_free(cache);
 }
 
@@ -129,7 +137,7 @@ static void drop_last(struct webfilecache *cache)
 
     while ((*link)->next != NULL)
         link = &(*link)->next;
-    ioalloc_free(take_entry(cache, link));
+    free_entry(take_entry(cache, link));
 }
 
 static void make_room_in_cache(struct webfilecache *cache, size_t size)
@@ -145,7 +153,7 @@ const char *webfilecache_load(struct webfilecache *cache, const struct webfileca
     struct webfilecache_entry *entry = link != NULL ? take_entry(cache, link) : NULL;
 
     if (entry != NULL && !(entry->is_settled && webfile_is_same(file, &entry->file))) {
-        ioalloc_free(entry);
+        free_entry(entry);
         entry = NULL;
     }
     if (entry == NULL) {
@@ -158,6 +166,11 @@ const char *webfilecache_load(struct webfilecache *cache, const struct webfileca
     entry->looked_at = now;
     put_entry_first(cache, entry);
     return content_of(entry);
+}
+
+struct webfilecache_headers *webfilecache_headers(struct webfilecache *cache)
+{
+    return &cache->first->headers;
 }
 
 size_t webfilecache_size(const struct webfilecache *cache)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "httpserver/httpheaders.h"
 #include "httpserver/webfile.h"
 
 enum {
@@ -30,6 +31,13 @@ struct webfilecache_key {
 struct webfilecache *webfilecache_new(void);
 void webfilecache_free(struct webfilecache *cache);
 
+/* The headers of a usual answer with a file of the cache: those who serve it put them there, and look for whom that
+ * was. They go with the file. */
+struct webfilecache_headers {
+    struct httpheaders list;
+    const void *owner; /* NULL: nobody has */
+};
+
 /* The content of a file, which stays until the next call; NULL: it is not there, or too old. now: of the loop. */
 const char *webfilecache_find(struct webfilecache *cache, const struct webfilecache_key *key, double now,
                               struct webfile *file);
@@ -38,6 +46,9 @@ const char *webfilecache_find(struct webfilecache *cache, const struct webfileca
  * in the time of files. */
 const char *webfilecache_load(struct webfilecache *cache, const struct webfilecache_key *key, double now,
                               int64_t wall_now, const struct webfile *file);
+
+/* Of the file whose content was answered last. */
+struct webfilecache_headers *webfilecache_headers(struct webfilecache *cache);
 
 /* Bytes that it holds. */
 size_t webfilecache_size(const struct webfilecache *cache);

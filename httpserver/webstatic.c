@@ -114,6 +114,20 @@ static const char *field_of(struct web_request *request, const char *name)
     return httprequest_header(web_http(request), name);
 }
 
+/* Most requests have none of If-Match and so on, and no Range: one look tells. */
+static bool has_conditions(struct web_request *request)
+{
+    const char *name, *value;
+
+    for (size_t i = 0; httprequest_header_at(web_http(request), i, &name, &value); i++) {
+        char first = (char)(name[0] | 0x20);
+
+        if (first == 'r' || (first == 'i' && (name[1] | 0x20) == 'f'))
+            return true;
+    }
+    return false;
+}
+
 static bool parse_date(const char *value, int64_t *seconds)
 {
     return value != NULL && httpdate_parse(value, strlen(value), time(NULL), seconds);
@@ -186,7 +200,7 @@ static int set_cache_headers(struct web_request *request, const struct webstatic
 }
 
 /* All but those of a part; a 304 goes without those of the body. */
-static int set_headers(struct web_request *request, const struct webstatic *files, const struct webfile *file)
+static int make_headers(struct web_request *request, const struct webstatic *files, const struct webfile *file)
 {
     int error = web_set_etag(request, file->etag);
 
@@ -201,6 +215,24 @@ static int set_headers(struct web_request *request, const struct webstatic *file
     if (error == 0 && file->coding != HTTPENCODING_IDENTITY)
         error = web_set_header(request, "Content-Encoding", httpencoding_name(file->coding));
     return error == 0 ? set_cache_headers(request, files) : error;
+}
+
+/* Where only the application's headers come before them, they are the same for each answer with this file, and kept. To
+ * keep them may fail. */
+static int set_headers(struct web_request *request, const struct webstatic *files, const struct webfile *file,
+                       struct webfilecache_headers *kept)
+{
+    if (kept == NULL || request->own_headers || has_version(request))
+        return make_headers(request, files, file);
+    if (kept->owner == files) {
+        int error = httpheaders_copy(&request->headers, &kept->list);
+        request->own_headers = error == 0;
+        return error;
+    }
+    int error = make_headers(request, files, file);
+    if (error == 0)
+        kept->owner = httpheaders_copy(&kept->list, &request->headers) == 0 ? files : NULL;
+    return error;
 }
 
 /* Sending. */
@@ -265,11 +297,11 @@ static void send_unsatisfiable(struct web_request *request, uint64_t size)
 }
 
 /* 200, 206 or 416. */
-static void send_body(struct web_request *request, struct webfile *file, const char *content)
+static void send_body(struct web_request *request, struct webfile *file, const char *content, bool conditional)
 {
     char content_range[HTTPRANGE_SIZE];
     uint64_t first, length;
-    const char *range = is_range_wanted(request, file) ? field_of(request, "Range") : NULL;
+    const char *range = conditional && is_range_wanted(request, file) ? field_of(request, "Range") : NULL;
     enum httprange_outcome outcome = httprange_parse(range, file->size, &first, &length);
     int error = 0;
 
@@ -291,7 +323,9 @@ static void send_body(struct web_request *request, struct webfile *file, const c
 static void answer_with_file(struct web_request *request, const struct webstatic *files, const char *path,
                              struct webfile *file, const char *content)
 {
-    if (set_headers(request, files, file) < 0) {
+    struct webfilecache_headers *kept = content != NULL ? webfilecache_headers(cache_of(request)) : NULL;
+
+    if (set_headers(request, files, file, kept) < 0) {
         web_send_error(request, 503);
         return;
     }
@@ -299,14 +333,15 @@ static void answer_with_file(struct web_request *request, const struct webstatic
         files->set_extra_headers(request, path);
     if (web_finished(request))
         return;
-    int status = check_conditions(request, file);
+    bool conditional = has_conditions(request);
+    int status = conditional ? check_conditions(request, file) : 0;
     if (status == 412) {
         web_send_error(request, 412);
     } else if (status == 304) {
         web_set_status(request, 304, NULL);
         web_finish(request);
     } else {
-        send_body(request, file, content);
+        send_body(request, file, content, conditional);
     }
 }
 
