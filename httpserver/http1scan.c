@@ -5,6 +5,7 @@
 #include "httpserver/http1bytes.h"
 
 struct head_scan {
+    enum http1scan_kind kind;
     const uint8_t *bytes;
     size_t end;
     const struct http1parser_limits *limits;
@@ -18,26 +19,32 @@ static int refuse_scanned(struct head_scan *head, int status, const char *reason
     return -status;
 }
 
-/* One empty line may come before the request line, so that starts at 0 or 2; a header line never does. */
-static bool in_request_line(const struct head_scan *head)
+/* One empty line may come before a request line, so that starts at 0 or 2; a header line never does, and a status line
+ * is longer. */
+static bool in_start_line(const struct head_scan *head)
 {
     return head->scan.line <= 2;
 }
 
+static size_t longest_line(const struct head_scan *head)
+{
+    if (!in_start_line(head) || head->kind == HTTP1SCAN_RESPONSE)
+        return head->limits->line;
+    return HTTP1PARSER_MAX_METHOD + sizeof " " - 1 + (size_t)head->limits->target + sizeof " HTTP/1.1" - 1;
+}
+
 static bool is_line_too_long(const struct head_scan *head, size_t end)
 {
-    size_t length = end - head->scan.line;
-
-    if (!in_request_line(head))
-        return length > head->limits->line;
-    return length > HTTP1PARSER_MAX_METHOD + sizeof " " - 1 + (size_t)head->limits->target + sizeof " HTTP/1.1" - 1;
+    return end - head->scan.line > longest_line(head);
 }
 
 static int refuse_long_line(struct head_scan *head)
 {
-    if (in_request_line(head))
-        return refuse_scanned(head, 414, "request line too long");
-    return refuse_scanned(head, 431, "header line too long");
+    if (!in_start_line(head))
+        return refuse_scanned(head, 431, "header line too long");
+    if (head->kind == HTTP1SCAN_RESPONSE)
+        return refuse_scanned(head, 431, "status line too long");
+    return refuse_scanned(head, 414, "request line too long");
 }
 
 static bool is_crlf(const struct head_scan *head, size_t at)
@@ -65,7 +72,7 @@ static int pass_line(struct head_scan *head, size_t at)
 {
     if (is_line_too_long(head, at))
         return refuse_long_line(head);
-    if (!in_request_line(head) && head->scan.headers++ == head->limits->headers)
+    if (!in_start_line(head) && head->scan.headers++ == head->limits->headers)
         return refuse_scanned(head, 431, "too many headers");
     head->scan.line = (uint32_t)at + 2;
     return 0;
@@ -79,7 +86,7 @@ static int need_more(struct head_scan *head)
     if (is_line_too_long(head, at))
         return refuse_long_line(head);
     if (head->end == head->limits->head)
-        return in_request_line(head) ? refuse_long_line(head) : refuse_scanned(head, 431, "head too long");
+        return in_start_line(head) ? refuse_long_line(head) : refuse_scanned(head, 431, "head too long");
     head->scan.scanned = (uint32_t)at;
     return 0;
 }
@@ -107,10 +114,11 @@ static int find_last_line(struct head_scan *head)
     return need_more(head);
 }
 
-int http1scan_find_end(const uint8_t *bytes, size_t length, const struct http1parser_limits *limits,
-                       struct http1parser_scan *scan, const char **reason)
+int http1scan_find_end(enum http1scan_kind kind, const uint8_t *bytes, size_t length,
+                       const struct http1parser_limits *limits, struct http1parser_scan *scan, const char **reason)
 {
     struct head_scan head = {
+        .kind = kind,
         .bytes = bytes,
         .end = length < limits->head ? length : limits->head,
         .limits = limits,
@@ -118,7 +126,7 @@ int http1scan_find_end(const uint8_t *bytes, size_t length, const struct http1pa
         .reason = reason,
     };
 
-    if (head.scan.line == 0 && is_crlf(&head, 0))
+    if (kind == HTTP1SCAN_REQUEST && head.scan.line == 0 && is_crlf(&head, 0))
         head.scan = (struct http1parser_scan){ .scanned = 2, .line = 2 };
     int size = find_last_line(&head);
     if (size == 0)

@@ -100,6 +100,18 @@ struct httparguments;
 int httpform_parse(const char *content_type, const char *body, size_t length, const struct httpform_limits *limits,
                    struct httparguments *fields, struct httpform_files *files, const char **reason) IOAPI_MUST_USE;
 
+/* A form to send, as the body of a request: parts in their order, one without a filename a field. content_type NULL:
+ * none for a field, application/octet-stream for a file. The boundary is of 128 random bits. In names quotes and line
+ * ends are escaped as browsers do, %22 %0D %0A, and backslashes doubled. */
+struct httpform_body {
+    char *bytes; /* ioalloc_free */
+    size_t length;
+    char content_type[72]; /* the header that has to go with it */
+};
+
+/* 0; -EINVAL: an empty name, other control characters in one or in a type; -ENOMEM. */
+int httpform_write(const struct httpform_file *parts, size_t count, struct httpform_body *body) IOAPI_MUST_USE;
+
 /* A name that a file can be given in a folder: what follows the last / or \, without control characters. In new memory
  * (ioalloc_free). NULL with errno: EINVAL, nothing is left, or "." or ".."; ENAMETOOLONG, over 255 bytes; ENOMEM. It
  * may still be the name of a file that is there. */

@@ -1,10 +1,12 @@
-/* multipart/form-data as a client makes it: httpformlayer.h. */
+/* multipart/form-data as a client makes it: httpform.h and httpformlayer.h. */
 #include "httpserver/httpformlayer.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "ioloop/ioalloc.h"
 #include "ioloop/kernel.h"
 
 /* Goes over a body twice: to know its size, and to put it there. */
@@ -131,7 +133,8 @@ static bool is_writable_part(const struct httpform_file *part)
            (part->content_type == NULL || is_writable_type(part->content_type));
 }
 
-int httpform_encode(struct iobuffer **body, const char *boundary, const struct httpform_file *parts, size_t count)
+/* The size of the form, or -EINVAL or -ENOMEM. */
+static ssize_t measure_form(const char *boundary, const struct httpform_file *parts, size_t count)
 {
     struct form_writer writer = { 0 };
 
@@ -141,12 +144,38 @@ int httpform_encode(struct iobuffer **body, const char *boundary, const struct h
         if (!is_writable_part(&parts[i]))
             return -EINVAL;
     put_form(&writer, boundary, parts, count);
-    char *place = writer.overflown ? NULL : iobuffer_reserve(body, writer.size);
-    if (place == NULL)
+    return writer.overflown || writer.size > SSIZE_MAX ? -ENOMEM : (ssize_t)writer.size;
+}
+
+int httpform_encode(struct iobuffer **body, const char *boundary, const struct httpform_file *parts, size_t count)
+{
+    ssize_t size = measure_form(boundary, parts, count);
+
+    if (size < 0)
+        return (int)size;
+    struct form_writer writer = { .place = iobuffer_reserve(body, (size_t)size) };
+    if (writer.place == NULL)
         return -ENOMEM;
-    size_t size = writer.size;
-    writer = (struct form_writer){ .place = place };
     put_form(&writer, boundary, parts, count);
-    iobuffer_commit(*body, size);
+    iobuffer_commit(*body, writer.size);
+    return 0;
+}
+
+int httpform_write(const struct httpform_file *parts, size_t count, struct httpform_body *body)
+{
+    static const char type[] = "multipart/form-data; boundary=";
+    char boundary[HTTPFORM_BOUNDARY + 1];
+    int error = httpform_boundary(boundary);
+    ssize_t size = error < 0 ? error : measure_form(boundary, parts, count);
+
+    if (size < 0)
+        return (int)size;
+    struct form_writer writer = { .place = ioalloc((size_t)size) };
+    if (writer.place == NULL)
+        return -ENOMEM;
+    put_form(&writer, boundary, parts, count);
+    *body = (struct httpform_body){ .bytes = writer.place, .length = writer.size };
+    memcpy(body->content_type, type, sizeof type - 1);
+    memcpy(body->content_type + sizeof type - 1, boundary, sizeof boundary);
     return 0;
 }

@@ -317,6 +317,16 @@ bool httpurl_same_origin(const struct httpurl *a, const struct httpurl *b)
     return is_same_folded(a->scheme, b->scheme) && is_same_folded(a->host, b->host) && a->port == b->port;
 }
 
+bool httpurl_has_scheme(const struct httpurl *url, const char *scheme)
+{
+    return is_same_folded(url->scheme, (struct httpurl_part){ scheme, strlen(scheme) });
+}
+
+int httpurl_default_port(const struct httpurl *url)
+{
+    return default_port(url->scheme);
+}
+
 /* Text that grows in the caller's place. Once something did not fit nothing more is added. */
 struct url_writer {
     char *place;
@@ -507,6 +517,19 @@ size_t httpurl_encode(const char *text, size_t length, char *place, unsigned fla
         if (has_plus && text[i] == ' ')
             place[out++] = '+';
         else if (is_in_class(text[i], class) && !(has_plus && text[i] == '+'))
+            place[out++] = text[i];
+        else
+            out += put_escape(place + out, (uint8_t)text[i]);
+    }
+    return out;
+}
+
+size_t httpurl_encode_iri(const char *text, size_t length, char *place)
+{
+    size_t out = 0;
+
+    for (size_t i = 0; i < length; i++) {
+        if ((uint8_t)text[i] < 0x80)
             place[out++] = text[i];
         else
             out += put_escape(place + out, (uint8_t)text[i]);

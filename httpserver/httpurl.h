@@ -55,6 +55,12 @@ ssize_t httpurl_resolve(const struct httpurl *base, const struct httpurl *refere
 /* Scheme, host and port are there and the same. Hosts are compared as text, without regard to case. */
 bool httpurl_same_origin(const struct httpurl *a, const struct httpurl *b);
 
+/* Is that its scheme, without regard to case? */
+bool httpurl_has_scheme(const struct httpurl *url, const char *scheme);
+
+/* 80 for http and ws, 443 for https and wss, or -1; whatever port it has itself. */
+int httpurl_default_port(const struct httpurl *url);
+
 enum httpurl_flag {
     HTTPURL_PLUS = 1,    /* a space is "+", as in forms and queries */
     HTTPURL_LENIENT = 2, /* decode: a malformed escape stays as it is */
@@ -68,6 +74,10 @@ ssize_t httpurl_decode(const char *text, size_t length, char *place, unsigned fl
 /* All but letters, digits and -._~ as escapes. The place has 3 * length bytes and gets no NUL. Answers how many it
  * got. */
 size_t httpurl_encode(const char *text, size_t length, char *place, unsigned flags);
+
+/* A URL in which text may stand as it is (an IRI, RFC 3987 3.1) as one for httpurl_parse: bytes from 0x80 on as
+ * escapes, all others as they are. The place has 3 * length bytes and gets no NUL. Answers how many it got. */
+size_t httpurl_encode_iri(const char *text, size_t length, char *place);
 
 struct httpurl_pair {
     const char *name;

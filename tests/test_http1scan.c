@@ -40,7 +40,7 @@ static const uint8_t *at_guard_page(const char *bytes, size_t length)
 
 static int find_end(struct text text, size_t length, struct http1parser_scan *scan, const char **reason)
 {
-    return http1scan_find_end(at_guard_page(text.bytes, length), length, &limits, scan, reason);
+    return http1scan_find_end(HTTP1SCAN_REQUEST, at_guard_page(text.bytes, length), length, &limits, scan, reason);
 }
 
 static void assert_end(struct text text, int result)
@@ -152,6 +152,27 @@ static void finds_the_first_of_two_empty_lines(void **state)
     assert_int_equal(http1scan_find_empty_line(at_guard_page(bytes, sizeof bytes - 1), sizeof bytes - 1), 15);
 }
 
+/* No empty line comes before a status line, and that is as long as other lines may be. */
+static void knows_the_first_line_of_a_response(void **state)
+{
+    static const char empty[] = "\r\nA\r\n\r\n";
+    struct http1parser_scan scan = { 0 };
+    const char *reason = NULL;
+    char line[202];
+
+    assert_int_equal(
+        http1scan_find_end(HTTP1SCAN_RESPONSE, at_guard_page(empty, sizeof empty - 1), 7, &limits, &scan, &reason), 2);
+    memset(line, 'a', sizeof line);
+    for (size_t length = 1; length < sizeof line; length++) {
+        scan = (struct http1parser_scan){ 0 };
+        int wanted = length <= limits.line ? 0 : -431;
+        assert_int_equal(
+            http1scan_find_end(HTTP1SCAN_RESPONSE, at_guard_page(line, length), length, &limits, &scan, &reason),
+            wanted);
+    }
+    assert_string_equal(reason, "status line too long");
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(finds_the_first_empty_line_behind_a_line),
     cmocka_unit_test(finds_no_end_where_none_is),
@@ -160,6 +181,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(looks_at_no_byte_twice),
     cmocka_unit_test(finds_an_empty_line_anywhere),
     cmocka_unit_test(finds_the_first_of_two_empty_lines),
+    cmocka_unit_test(knows_the_first_line_of_a_response),
 };
 
 TESTING_MAIN(tests)

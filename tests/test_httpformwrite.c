@@ -5,6 +5,18 @@
 #include <string.h>
 
 #include "httpserver/httparguments.h"
+#include "ioloop/kernel.h"
+
+/* The source with a kernel that can be out of random bytes. */
+static int random_error;
+static int kernel_random_of_test(void *bytes, size_t size)
+{
+    return random_error < 0 ? random_error : kernel_random(bytes, size);
+}
+#define kernel_random kernel_random_of_test
+#include "httpserver/httpformwrite.c"
+#undef kernel_random
+
 #include "tests/support/faults.h"
 #include "tests/support/testing.h"
 
@@ -178,10 +190,66 @@ static void boundaries_are_random(void **state)
         assert_in_range(seen[i], 50, 220); /* 128 expected: over six deviations away */
 }
 
+/* B7 */
+static void a_form_is_written_with_its_content_type(void **state)
+{
+    static const struct httpform_file parts[] = {
+        { .name = "a", .body = "1", .length = 1 },
+        { .name = "f", .filename = "a\"\r\nX: y", .body = "--x\r\n", .length = 5 },
+    };
+    struct httpform_body body, other;
+    struct httparguments fields = { 0 };
+    struct httpform_files files = { 0 };
+
+    assert_int_equal(httpform_write(parts, COUNT(parts), &body), 0);
+    assert_int_equal(httpform_write(parts, COUNT(parts), &other), 0);
+    assert_int_equal(strlen(body.content_type), sizeof "multipart/form-data; boundary=" - 1 + HTTPFORM_BOUNDARY);
+    assert_string_not_equal(body.content_type, other.content_type);
+    assert_int_equal(httpform_parse(body.content_type, body.bytes, body.length, NULL, &fields, &files, NULL), 0);
+    assert_int_equal(httparguments_count(&fields), 1);
+    assert_string_equal(httparguments_at(&fields, 0)->value, "1");
+    assert_int_equal(httpform_files_count(&files), 1);
+    assert_string_equal(httpform_files_at(&files, 0)->filename, "a%22%0D%0AX: y");
+    assert_string_equal(httpform_files_at(&files, 0)->content_type, "application/octet-stream");
+    assert_int_equal(httpform_files_at(&files, 0)->length, 5);
+    httpform_files_free(&files);
+    httparguments_free(&fields);
+    ioalloc_free(body.bytes);
+    ioalloc_free(other.bytes);
+    assert_int_equal(httpform_write(NULL, 0, &body), 0);
+    assert_int_equal(body.length, sizeof "------\r\n" - 1 - 2 + HTTPFORM_BOUNDARY);
+    ioalloc_free(body.bytes);
+}
+
+static void nothing_is_written_of_a_form_that_cannot_be(void **state)
+{
+    const struct httpform_file part = { .name = "a", .body = "1", .length = 1 }, nameless = { .name = "" };
+    const struct httpform_file large[] = { { .name = "a", .body = "1", .length = SIZE_MAX - 1 },
+                                           { .name = "a", .body = "1", .length = SIZE_MAX / 2 } };
+    struct httpform_body body = { .bytes = NULL, .length = 7 };
+
+    assert_int_equal(httpform_write(&nameless, 1, &body), -EINVAL);
+    assert_int_equal(httpform_write(&large[0], 1, &body), -ENOMEM);
+    assert_int_equal(httpform_write(&large[1], 1, &body), -ENOMEM);
+    faults_allocation(1, false);
+    assert_int_equal(httpform_write(&part, 1, &body), -ENOMEM);
+    faults_end();
+    random_error = -EIO;
+    assert_int_equal(httpform_write(&part, 1, &body), -EIO);
+    random_error = 0;
+    assert_null(body.bytes);
+    assert_int_equal(body.length, 7);
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(writes_what_browsers_write),         cmocka_unit_test(no_name_can_leave_its_quotes),
-    cmocka_unit_test(refuses_what_a_reader_would_refuse), cmocka_unit_test(is_read_by_the_parser),
-    cmocka_unit_test(changes_nothing_without_memory),     cmocka_unit_test(boundaries_are_random),
+    cmocka_unit_test(writes_what_browsers_write),
+    cmocka_unit_test(no_name_can_leave_its_quotes),
+    cmocka_unit_test(refuses_what_a_reader_would_refuse),
+    cmocka_unit_test(is_read_by_the_parser),
+    cmocka_unit_test(changes_nothing_without_memory),
+    cmocka_unit_test(boundaries_are_random),
+    cmocka_unit_test(a_form_is_written_with_its_content_type),
+    cmocka_unit_test(nothing_is_written_of_a_form_that_cannot_be),
 };
 
 TESTING_MAIN(tests)

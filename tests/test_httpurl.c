@@ -406,6 +406,29 @@ static void an_origin_is_scheme_and_host_and_port(void **state)
     assert_false(are_same_origin("a", "a"));
 }
 
+static void a_scheme_may_imply_a_port(void **state)
+{
+    static const struct {
+        const char *text, *scheme;
+        int port;
+    } rows[] = {
+        { "http://a/", "http", 80 }, { "HTTPS://a:1/", "https", 443 }, { "ws://a:1/", "ws", 80 },
+        { "wsS://a/", "wss", 443 },  { "ftp://a:21/", "ftp", -1 },     { "httpx://a:1/", "httpx", -1 },
+        { "http:a", "http", 80 },
+    };
+    struct httpurl url;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        assert_int_equal(httpurl_parse(rows[i].text, strlen(rows[i].text), &url), 0);
+        assert_int_equal(httpurl_default_port(&url), rows[i].port);
+        for (size_t j = 0; j < COUNT(rows); j++)
+            assert_int_equal(httpurl_has_scheme(&url, rows[j].scheme), strcmp(rows[i].scheme, rows[j].scheme) == 0);
+    }
+    assert_int_equal(httpurl_parse("//a/", 4, &url), 0);
+    assert_int_equal(httpurl_default_port(&url), -1);
+    assert_false(httpurl_has_scheme(&url, "http"));
+}
+
 static void assert_split(const char *text, const char *host, int port)
 {
     struct httpurl_part part = { 0 };
@@ -471,6 +494,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_cut_url_is_not_read_beyond_its_end),
     cmocka_unit_test(the_locale_changes_nothing),
     cmocka_unit_test(an_origin_is_scheme_and_host_and_port),
+    cmocka_unit_test(a_scheme_may_imply_a_port),
     cmocka_unit_test(host_and_port_are_split),
     cmocka_unit_test(a_nul_in_a_host_does_not_end_it),
 };

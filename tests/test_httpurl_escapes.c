@@ -211,11 +211,39 @@ static void arguments_are_added_to_urls_only(void **state)
     assert_int_equal(httpurl_concat("http:///", NULL, 0, place, sizeof place), -EINVAL);
 }
 
+/* RFC 3987 3.1; never a byte of something else: B5 */
+static void text_of_an_iri_is_encoded(void **state)
+{
+    static const struct {
+        struct text text, wanted;
+    } cases[] = {
+        { TEXT(""), TEXT("") },
+        { TEXT("http://u:p@a:1/b?c=%20#d"), TEXT("http://u:p@a:1/b?c=%20#d") },
+        { TEXT("http://a/\xc4\x8d"), TEXT("http://a/%C4%8D") },
+        { TEXT("\x80\xff\x7f"), TEXT("%80%FF\x7f") },
+        { TEXT("a b\r\n\0\\"), TEXT("a b\r\n\0\\") }, /* for httpurl_parse to refuse */
+    };
+    struct httpurl url;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct text text = cases[i].text;
+        char *place = guardpage_place(3 * text.length);
+        assert_int_equal(httpurl_encode_iri(guardpage_text(text.bytes, text.length), text.length, place),
+                         cases[i].wanted.length);
+        assert_memory_equal(place, cases[i].wanted.bytes, cases[i].wanted.length);
+    }
+    char *place = guardpage_place(18);
+    assert_int_equal(httpurl_encode_iri("\xff\xff\xff\xff\xff\xff", 6, place), 18);
+    char host[64];
+    assert_int_equal(httpurl_parse(host, httpurl_encode_iri("http://\xc4\x8d/", 10, host), &url), -EINVAL);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(escapes_are_decoded),
     cmocka_unit_test(every_pair_of_digits_is_a_byte),
     cmocka_unit_test(bytes_are_encoded),
     cmocka_unit_test(what_is_encoded_is_decoded_again),
+    cmocka_unit_test(text_of_an_iri_is_encoded),
     cmocka_unit_test(arguments_are_added_to_a_url),
     cmocka_unit_test(without_arguments_a_url_stays_as_it_is),
     cmocka_unit_test(what_is_in_a_url_stays_there),
