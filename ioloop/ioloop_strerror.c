@@ -11,7 +11,7 @@ static const struct {
     { 0, "no error" },
     { ESHUTDOWN, "end of file: the peer has finished sending" },
     { ECANCELED, "cancelled" },
-    { EMSGSIZE, "no match within max_bytes" },
+    { EMSGSIZE, "larger than a limit allows" },
     { ENOBUFS, "a buffer limit was hit" },
     { ETIMEDOUT, "timed out" },
     { EALREADY, "already waiting for that" },
@@ -52,6 +52,16 @@ static const struct {
     { ENOEXEC, "not a program" },
     { ENOTDIR, "not a folder" },
     { E2BIG, "too long a list of arguments" },
+    { ENOMSG, "the status of the answer is not the one that was wanted" },
+    { EPROTONOSUPPORT, "protocol not supported" },
+    { ELOOP, "too many redirects, or links" },
+    { EISDIR, "a folder" },
+    { EFBIG, "file too large" },
+    { ENAMETOOLONG, "name too long" },
+    { ERANGE, "out of range" },
+    { EXDEV, "on another file system" },
+    { EROFS, "read-only file system" },
+    { ENOSYS, "not there on this system" },
 };
 
 const char *ioloop_strerror(int error)

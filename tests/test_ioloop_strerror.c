@@ -18,8 +18,10 @@ static void a_code_has_one_text_whatever_its_sign(void **state)
 
 static void codes_with_a_meaning_of_the_library_s_own_have_it(void **state)
 {
-    static const int ours[] = { ESHUTDOWN, ECANCELED, EMSGSIZE, ENOBUFS, ETIMEDOUT, EALREADY, EBADF,  ESTALE, ENXIO,
-                                EPIPE,     ENOMEM,    EINVAL,   EAGAIN,  EBUSY,     EEXIST,   ENOENT, EPERM };
+    static const int ours[] = { ESHUTDOWN, ECANCELED, EMSGSIZE, ENOBUFS, ETIMEDOUT,       EALREADY, EBADF,
+                                ESTALE,    ENXIO,     EPIPE,    ENOMEM,  EINVAL,          EAGAIN,   EBUSY,
+                                EEXIST,    ENOENT,    EPERM,    EINTR,   EBADMSG,         EIO,      ECHILD,
+                                ESRCH,     EPROTO,    ENOMSG,   ELOOP,   EPROTONOSUPPORT, ENOTSUP,  EACCES };
 
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
         assert_string_not_equal(ioloop_strerror(ours[i]), "unknown error");
