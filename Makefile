@@ -38,7 +38,10 @@ sources  += tests/kqueue/kqueue.c
 endif
 
 objects  := $(sources:%.c=$(BUILD)/%.o)
-examples := $(patsubst docs/examples/%.c,$(BUILD)/examples/%,$(wildcard docs/examples/*.c))
+# OpenSSL, for the one example that shows how it is used; the library does without.
+openssl  := $(shell pkg-config --libs openssl 2> /dev/null)
+examples := $(patsubst docs/examples/%.c,$(BUILD)/examples/%,\
+              $(filter-out $(if $(openssl),,docs/examples/tls_openssl.c),$(wildcard docs/examples/*.c)))
 tests    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(patsubst %,tests/%.c,$(or $(ONLY),test_*))))
 programs := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/test_%.c,$(wildcard tests/*.c)))
 archive  := $(BUILD)/libioloop.a
@@ -62,7 +65,10 @@ $(shared): $(objects)
 	$(Q)ln -sf $(@F) $(BUILD)/libioloop.so.$(SOVERSION) && ln -sf $(@F) $(BUILD)/libioloop.so
 
 $(examples): $(BUILD)/examples/%: $(BUILD)/docs/examples/%.o $(archive)
-	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
+	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+
+$(BUILD)/docs/examples/tls_openssl.o: CPPFLAGS += $(shell pkg-config --cflags openssl)
+$(BUILD)/examples/tls_openssl: LIBRARIES = $(openssl)
 
 $(tests): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(support:%.c=$(BUILD)/%.o) $(archive)
 	$(Q)$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) $(WRAP) -o $@ $^ -lcmocka

@@ -1,10 +1,13 @@
-/* The body of a request: by its length or in chunks, into memory or to the program, as fast as the program takes it and
- * not slower than the client may be. */
+/* The body of a request: by its length or in chunks, inflated perhaps, into memory or to the program, as fast as the
+ * program takes it and not slower than the client may be. */
 #include <errno.h>
 #include <string.h>
 
 #include "httpserver/http1connection.h"
+#include "httpserver/httpfield.h"
+#include "httpserver/httpinflate.h"
 #include "httpserver/httpserverlayer.h"
+#include "ioloop/ioalloc.h"
 #include "ioloop/iostreamlayer.h"
 
 #define TICK_SECONDS ((double)(1 << DEADLINE_TICK_BITS) / 1e9)
@@ -21,14 +24,73 @@ static bool is_too_slow(const struct httprequest *request, size_t length, uint32
 }
 
 /* False: it was refused, or answered. */
-static bool take_piece(struct http1connection *connection, struct httprequest *request, const char *data, size_t length)
+static bool hand_over_piece(struct http1connection *connection, struct httprequest *request, const char *data,
+                            size_t length)
 {
-    request->reading.received += length;
     if (request->reading.on_data != NULL)
         request->reading.on_data(request, data, length, request->reading.on_data_arg);
     else if (iobuffer_append(&request->body, data, length) < 0)
         http1connection_refuse(connection, 503, "no memory for a body");
     return connection->request == request;
+}
+
+/* Bytes of the body as they came. Answers how many were taken, which are not all when the program pauses. */
+static size_t inflate_piece(struct http1connection *connection, struct httprequest *request, const char *data,
+                            size_t length)
+{
+    struct httpinflate *inflate = request->reading.inflate;
+    struct httpinflate_piece piece;
+    size_t at = 0;
+
+    do {
+        ssize_t taken = httpinflate_decode(inflate, data + at, length - at, &piece);
+        request->reading.inflated += piece.length;
+        if (taken < 0) {
+            http1connection_refuse(connection, 400, httpinflate_problem(inflate));
+            return length;
+        }
+        if (request->reading.inflated > request->reading.most) {
+            http1connection_refuse(connection, 413, "the body, inflated, is over max_body");
+            return length;
+        }
+        at += (size_t)taken;
+        request->reading.has_more = taken > 0 || piece.length > 0;
+        if (piece.length > 0 && !hand_over_piece(connection, request, piece.data, piece.length))
+            return length;
+    } while (request->reading.has_more && !request->is_paused);
+    return at;
+}
+
+/* Answers how many bytes were taken; all of them when the request is over. */
+static size_t take_piece(struct http1connection *connection, struct httprequest *request, const char *data,
+                         size_t length)
+{
+    size_t taken = length;
+
+    if (request->reading.inflate != NULL)
+        taken = inflate_piece(connection, request, data, length);
+    else if (length > 0)
+        (void)hand_over_piece(connection, request, data, length);
+    if (connection->request == request)
+        request->reading.received += taken;
+    return taken;
+}
+
+/* The whole body has come. False: it was refused. */
+static bool end_coding(struct http1connection *connection, struct httprequest *request)
+{
+    struct httpserver *server = request->server;
+    struct httpinflate *inflate = request->reading.inflate;
+
+    if (inflate == NULL)
+        return true;
+    if (!httpinflate_done(inflate)) {
+        http1connection_refuse(connection, 400, "the body, in gzip, is not whole");
+        return false;
+    }
+    request->reading.inflate = NULL;
+    httpserverlayer_give_inflate(server, inflate);
+    return true;
 }
 
 /* Takes a piece. Answers how many bytes that were, all of them when the request is over; *done: it was the last. */
@@ -37,15 +99,31 @@ static size_t take_by_length(struct http1connection *connection, const char *dat
     struct httprequest *request = connection->request;
     uint64_t missing = request->head.content_length - request->reading.received;
     size_t count = length < missing ? length : (size_t)missing;
+    size_t taken = take_piece(connection, request, data, count);
 
-    *done = count == missing;
-    return count == 0 || take_piece(connection, request, data, count) ? count : length;
+    if (connection->request != request)
+        return length;
+    *done = taken == missing && !request->reading.has_more;
+    return *done && !end_coding(connection, request) ? length : taken;
+}
+
+/* The chunk goes back to where the program has paused. */
+static size_t undo_chunk(struct httprequest *request, const struct httpchunked *before,
+                         const struct httpchunked_limits *limits, const char *data, size_t length)
+{
+    struct httpchunked_piece piece;
+
+    request->reading.chunked = *before;
+    ssize_t count =
+        httpchunked_decode(&request->reading.chunked, limits, data, length, &piece, &request->reading.trailers);
+    return count > 0 ? (size_t)count : 0;
 }
 
 static size_t take_chunked(struct http1connection *connection, const char *data, size_t length, bool *done)
 {
     struct httprequest *request = connection->request;
     struct httpchunked_limits limits = { .body = request->reading.most };
+    struct httpchunked before = request->reading.chunked;
     struct httpchunked_piece piece;
     ssize_t count =
         httpchunked_decode(&request->reading.chunked, &limits, data, length, &piece, &request->reading.trailers);
@@ -54,8 +132,13 @@ static size_t take_chunked(struct http1connection *connection, const char *data,
         http1connection_refuse(connection, (int)-count, piece.reason);
         return length;
     }
-    *done = piece.done;
-    return piece.length == 0 || take_piece(connection, request, piece.data, piece.length) ? (size_t)count : length;
+    size_t taken = take_piece(connection, request, piece.data, piece.length);
+    if (connection->request != request)
+        return length;
+    if (taken < piece.length)
+        return undo_chunk(request, &before, &limits, data, (size_t)(piece.data - data) + taken);
+    *done = piece.done && !request->reading.has_more;
+    return *done && !end_coding(connection, request) ? length : (size_t)count;
 }
 
 static size_t consume_body(struct iostream *stream, int error, const char *data, size_t length, void *arg)
@@ -101,7 +184,64 @@ static void read_body(struct http1connection *connection)
         return;
     http1connection_set_deadline(connection, request->reading.timeout, HTTP1CONNECTION_BODY);
     if (!iostream_closed(connection->stream))
-        iostreamlayer_begin_read(connection->stream, consume_body, connection, request->is_whole);
+        iostreamlayer_begin_read(connection->stream, consume_body, connection,
+                                 request->is_whole || request->reading.has_more);
+}
+
+/* Content codings, RFC 9110 8.4. */
+
+/* Of one coding and no more; x-gzip is another name. */
+static struct http1parser_header *find_gzip(struct httprequest *request)
+{
+    struct http1parser_header *found = NULL;
+
+    for (uint32_t i = 0; i < request->head.header_count; i++) {
+        struct http1parser_header *header = &request->head.headers[i];
+        const char *value = request->bytes + header->value.offset;
+        size_t length = header->value.length;
+
+        if (header->name.length != 16 ||
+            !httpfield_is_same(request->bytes + header->name.offset, "Content-Encoding", 16))
+            continue;
+        if (found != NULL || !((length == 4 && httpfield_is_same(value, "gzip", 4)) ||
+                               (length == 6 && httpfield_is_same(value, "x-gzip", 6))))
+            return NULL;
+        found = header;
+    }
+    return found;
+}
+
+/* It does not describe the body that the program gets. The new name is put behind the head: the last header, and a NUL,
+ * are the end of what is still needed there. */
+static int rename_coding(struct httprequest *request, struct http1parser_header *header)
+{
+    static const char name[] = "X-Consumed-Content-Encoding";
+    struct http1parser_slice last = request->head.headers[request->head.header_count - 1].value;
+    size_t end = last.offset + (size_t)last.length + 1;
+    bool is_short = request->bytes == request->short_head;
+
+    if (!is_short || end + sizeof name > sizeof request->short_head) {
+        char *bytes = ioalloc_resize(is_short ? NULL : request->bytes, end + sizeof name);
+        if (bytes == NULL)
+            return -ENOMEM;
+        if (is_short)
+            memcpy(bytes, request->bytes, end);
+        request->bytes = bytes;
+    }
+    memcpy(request->bytes + end, name, sizeof name);
+    header->name = (struct http1parser_slice){ (uint32_t)end, sizeof name - 1 };
+    return 0;
+}
+
+/* False: no memory. */
+static bool begin_coding(struct httprequest *request)
+{
+    struct http1parser_header *header = request->server->options.decompress_request ? find_gzip(request) : NULL;
+
+    if (header == NULL)
+        return true;
+    request->reading.inflate = httpserverlayer_take_inflate(request->server);
+    return request->reading.inflate != NULL && rename_coding(request, header) == 0;
 }
 
 /* False: it has been answered. */
@@ -124,6 +264,10 @@ void http1body_begin(struct http1connection *connection)
     request->reading.most = server->options.max_body;
     request->reading.timeout = server->options.body_timeout;
     request->reading.began = deadline_now(server->loop);
+    if (!begin_coding(request)) {
+        http1connection_refuse(connection, 503, "no memory to inflate a body");
+        return;
+    }
     if (server->options.on_head != NULL && !show_head(connection, request))
         return;
     if (request->head.framing == HTTP1PARSER_LENGTH && request->head.content_length > request->reading.most)

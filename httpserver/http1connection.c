@@ -22,7 +22,7 @@ static void deadline_passed(struct deadline *deadline);
 void http1connection_set_deadline(struct http1connection *connection, double seconds,
                                   enum http1connection_deadline what)
 {
-    connection->deadline_is = (uint8_t)what;
+    connection->deadline_is = (unsigned)what & 7u;
     if (deadline_set(connection->server->loop, &connection->deadline, seconds, deadline_passed) < 0)
         iostreamlayer_fail(connection->stream, -ENOMEM);
 }
@@ -82,7 +82,7 @@ void http1connection_watch_sending(struct http1connection *connection)
 {
     if (connection->deadline_is == HTTP1CONNECTION_WRITE || iostream_pending(connection->stream) == 0)
         return;
-    connection->sent = count_sent(connection);
+    connection->sent = (uint32_t)count_sent(connection);
     http1connection_set_deadline(connection, connection->server->options.write_timeout, HTTP1CONNECTION_WRITE);
 }
 
@@ -192,7 +192,7 @@ void http1connection_end_request(struct httprequest *request)
     if (iostream_closed(connection->stream))
         return;
     if (connection->deadline_is == HTTP1CONNECTION_WRITE)
-        connection->sent = count_sent(connection); /* which counted from the beginning of that request */
+        connection->sent = (uint32_t)count_sent(connection); /* which counted from the beginning of that request */
     if (!keep_alive && nothing_follows && connection->stream->input == NULL)
         close_when_sent(connection);
     else if (!keep_alive)
@@ -368,12 +368,8 @@ static size_t consume_proxy_header(struct iostream *stream, int error, const cha
         return length;
     }
     if (address.remote.ss_family != AF_UNSPEC) {
-        connection->proxy = ioalloc(sizeof address);
-        if (connection->proxy == NULL) {
-            iostreamlayer_fail(stream, -ENOMEM);
-            return length;
-        }
-        *connection->proxy = address;
+        connection->proxy[0] = address;
+        connection->has_proxy = true;
     }
     iostream_set_consumer(stream, consume_head, connection);
     return (size_t)size;
@@ -394,7 +390,7 @@ static void deadline_passed(struct deadline *deadline)
     if (iostream_closed(stream))
         return;
     if (iostream_pending(stream) > 0) {
-        uint64_t sent = count_sent(connection);
+        uint32_t sent = (uint32_t)count_sent(connection);
         if (watched && sent == connection->sent) {
             iostream_close(stream);
             return;
@@ -417,7 +413,6 @@ static void forget(struct http1connection *connection)
 {
     deadline_clear(&connection->deadline);
     httpserverlayer_remove(connection->server, connection);
-    ioalloc_free(connection->proxy);
 }
 
 static void connection_closed(struct iostream *stream, int error, void *arg)
@@ -437,8 +432,10 @@ static void connection_closed(struct iostream *stream, int error, void *arg)
 
 bool http1connection_begin(struct httpserver *server, struct iostream *stream)
 {
-    struct http1connection *connection = ioalloc_zeroed(sizeof *connection);
-    iostream_consumer_fn *consumer = server->options.proxy_protocol ? consume_proxy_header : consume_head;
+    bool has_proxy = server->options.proxy_protocol;
+    struct http1connection *connection =
+        ioalloc_zeroed(sizeof *connection + (has_proxy ? sizeof *connection->proxy : 0));
+    iostream_consumer_fn *consumer = has_proxy ? consume_proxy_header : consume_head;
 
     if (connection == NULL) {
         iostream_close(stream);
@@ -465,19 +462,35 @@ void http1connection_finish(struct http1connection *connection)
         iostream_close(connection->stream);
 }
 
-struct iostream *http1connection_detach(struct httprequest *request)
+static struct iostream *let_stream_go(struct http1connection *connection)
 {
-    struct http1connection *connection = request->connection;
     struct iostream *stream = connection->stream;
 
     iostream_set_consumer(stream, NULL, NULL);
     iostream_set_close_callback(stream, NULL, NULL);
     stream->half_close = false;
-    request->status = 101;
-    release_request(connection);
     forget(connection);
     connection->detached = true;
     if (!connection->serving)
         ioalloc_free(connection);
     return stream;
+}
+
+struct iostream *http1connection_detach(struct httprequest *request)
+{
+    struct http1connection *connection = request->connection;
+
+    request->status = 101;
+    release_request(connection);
+    return let_stream_go(connection);
+}
+
+struct iostream *http1connection_leave(struct httprequest *request)
+{
+    struct http1connection *connection = request->connection;
+
+    request->status = 101;
+    request->connection = NULL;
+    connection->request = NULL;
+    return let_stream_go(connection);
 }

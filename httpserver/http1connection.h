@@ -32,27 +32,34 @@ enum http1connection_deadline {
     HTTP1CONNECTION_LINGER,
 };
 
+struct httpinflate;
+
+#define HTTP1CONNECTION_MAX_REQUESTS ((1u << 21) - 1)
+
+/* As small as can be: of these many are idle. */
 struct http1connection {
     struct iostream *stream;
     struct httpserver *server;
     struct http1connection *next, **link; /* of the server's connections */
     struct deadline deadline;
-    struct httprequest *request;     /* whose body is read, or that is in work; NULL: none */
-    struct httpproxy_address *proxy; /* what the PROXY header said; NULL: nothing */
-    uint64_t sent;                   /* while the client is slow: what it had taken of the answer when last looked at */
+    struct httprequest *request; /* whose body is read, or that is in work; NULL: none */
+    uint32_t
+        sent; /* while the client is slow: what it had taken of the answer when last looked at, but for high bits */
     union {
         struct http1parser_scan scan; /* while a head is read */
         uint32_t dropped;             /* while it is waited for to close: bytes that came */
     };
     uint32_t since; /* the tick of its beginning */
-    uint32_t requests;
-    uint8_t deadline_is;
-    bool head_began : 1;
-    bool in_work : 1;
-    bool serving : 1;   /* on_request is on the stack */
-    bool behind : 1;    /* there were bytes behind the request */
-    bool finishing : 1; /* no further request is read */
-    bool detached : 1;  /* gone when on_request returns */
+    uint32_t requests : 21;
+    uint32_t deadline_is : 3;
+    uint32_t head_began : 1;
+    uint32_t in_work : 1;
+    uint32_t serving : 1;             /* on_request is on the stack */
+    uint32_t behind : 1;              /* there were bytes behind the request */
+    uint32_t finishing : 1;           /* no further request is read */
+    uint32_t detached : 1;            /* gone when on_request returns */
+    uint32_t has_proxy : 1;           /* a PROXY header has said whose connection it is */
+    struct httpproxy_address proxy[]; /* what it said; no room is made for it where no such header is expected */
 };
 
 struct httprequest {
@@ -89,6 +96,9 @@ struct httprequest {
         void *on_data_arg;
         uint64_t received;
         uint64_t most;
+        struct httpinflate *inflate; /* NULL: the body is handed over as it comes */
+        uint64_t inflated;           /* bytes */
+        bool has_more; /* of them, perhaps, without further bytes from the client: the program has paused */
         double timeout;
         uint32_t began; /* the tick; later by as long as it was paused */
         uint32_t paused_at;
@@ -134,6 +144,9 @@ void http1connection_end_request(struct httprequest *request);
 void http1connection_watch_sending(struct http1connection *connection);
 
 struct iostream *http1connection_detach(struct httprequest *request);
+
+/* The same, but the request stays, as one whose client has left: until it is answered. */
+struct iostream *http1connection_leave(struct httprequest *request);
 
 /* http1body.c */
 

@@ -112,9 +112,9 @@ socklen_t httprequest_remote_address(const struct httprequest *request, struct s
     memset(address, 0, sizeof *address);
     if (request->connection == NULL)
         return 0;
-    if (request->connection->proxy != NULL) {
-        *address = request->connection->proxy->remote;
-        return request->connection->proxy->length;
+    if (request->connection->has_proxy) {
+        *address = request->connection->proxy[0].remote;
+        return request->connection->proxy[0].length;
     }
     if (getpeername(iostream_fd(request->connection->stream), (struct sockaddr *)address, &length) < 0)
         return 0;

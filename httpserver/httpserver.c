@@ -7,8 +7,11 @@
 #include "httpserver/http1connection.h"
 #include "httpserver/httpserverlayer.h"
 #include "httpserver/httpescape.h"
+#include "httpserver/httpinflate.h"
 #include "ioloop/ioalloc.h"
 #include "ioloop/iolog.h"
+#include "ioloop/iostreamlayer.h"
+#include "ioloop/loopmember.h"
 #include "ioloop/tcpserver.h"
 
 #define MOST_SPARE_REQUESTS 16
@@ -32,6 +35,7 @@ static void free_server(struct httpserver *server)
         server->spare_requests = request->next_spare;
         free_request(request);
     }
+    httpinflate_free(server->spare_inflate);
     ioloop_release(server->loop);
     ioalloc_free(server);
 }
@@ -41,8 +45,13 @@ static void free_if_done(struct looptask *task)
 {
     struct httpserver *server = (struct httpserver *)((char *)task - offsetof(struct httpserver, task));
 
-    if (server->tcp != NULL || server->connections != NULL || server->told)
+    if (server->tcp != NULL || server->connections != NULL || server->guest_count > 0 || server->told)
         return;
+    if (server->guest_left) {
+        server->guest_left = false;
+        looptask_add(server->loop, &server->task); /* behind the stream's own */
+        return;
+    }
     ioloop_remove_timeout(server->loop, server->close_timeout);
     if (server->options.on_close != NULL)
         server->options.on_close(server, server->arg);
@@ -99,10 +108,12 @@ static void set_defaults(struct httpserver_options *options)
         options->max_body = 1u << 20;
     if (options->max_requests == 0)
         options->max_requests = 1000;
+    if (options->max_requests > HTTP1CONNECTION_MAX_REQUESTS)
+        options->max_requests = HTTP1CONNECTION_MAX_REQUESTS;
     if (options->min_body_rate == 0)
         options->min_body_rate = 1024;
     if (options->protocol == NULL)
-        options->protocol = "http";
+        options->protocol = options->start_transport != NULL ? "https" : "http";
 }
 
 /* Of a parser that counts in 32 bits. */
@@ -126,6 +137,10 @@ struct httpserver *httpserver_new(struct ioloop *loop, httpserver_request_fn *on
 
     if (server == NULL)
         return errno = ENOMEM, NULL;
+    if (options != NULL && options->proxy_protocol && options->start_transport != NULL) {
+        ioalloc_free(server); /* the PROXY header comes before TLS */
+        return errno = EINVAL, NULL;
+    }
     if (options != NULL)
         server->options = *options;
     set_defaults(&server->options);
@@ -138,6 +153,8 @@ struct httpserver *httpserver_new(struct ioloop *loop, httpserver_request_fn *on
     server->tcp = tcpserver_new(loop, handle_stream, server,
                                 &(struct tcpserver_options){ .stream.half_close = true,
                                                              .stream.max_write_buffer_size = max_unsent,
+                                                             .start_transport = server->options.start_transport,
+                                                             .start_transport_arg = server->options.start_transport_arg,
                                                              .max_connections = server->options.max_connections,
                                                              .on_full = make_room,
                                                              .on_close = listeners_closed });
@@ -150,6 +167,41 @@ struct httpserver *httpserver_new(struct ioloop *loop, httpserver_request_fn *on
     return server;
 }
 
+/* Guests. There is no list of them: the loop knows all streams, and these know their owner. */
+
+static void for_each_guest(struct httpserver *server, httpserverlayer_dismiss_fn *function)
+{
+    struct iostream *stream;
+
+    for (int fd = 0; server->guest_count > 0 &&
+                     (stream = loopmember_next_claimed(server->loop, iostreamlayer_handle_events, &fd)) != NULL;) {
+        if (stream->owner == &server->guests)
+            function(stream);
+    }
+}
+
+/* Comes from inside iostream_close, so from anywhere; the program hears of it later. */
+static void guest_gone(struct iostreamlayer_owner *owner, struct iostream *stream)
+{
+    struct httpserver *server = (struct httpserver *)((char *)owner - offsetof(struct httpserver, guests));
+
+    if (server->streams != NULL)
+        server->streams->gone(server->streams, stream);
+    server->guest_count--;
+    server->guest_left = true;
+    if (server->closing)
+        looptask_add(server->loop, &server->task);
+}
+
+void httpserverlayer_add_guest(struct httpserver *server, struct iostream *stream, httpserverlayer_dismiss_fn *dismiss)
+{
+    server->streams = stream->owner;
+    server->guests.gone = guest_gone;
+    server->dismiss = dismiss;
+    server->guest_count++;
+    stream->owner = &server->guests;
+}
+
 static void close_connections(void *arg)
 {
     struct httpserver *server = arg;
@@ -157,6 +209,7 @@ static void close_connections(void *arg)
     server->close_timeout = 0;
     for (struct http1connection *connection = server->connections; connection != NULL; connection = connection->next)
         iostream_close(connection->stream);
+    for_each_guest(server, iostream_close);
 }
 
 void httpserver_close(struct httpserver *server)
@@ -169,6 +222,7 @@ void httpserver_close(struct httpserver *server)
     server->close_timeout = ioloop_call_later(server->loop, server->options.close_timeout, close_connections, server);
     if (server->close_timeout == 0)
         close_connections(server); /* without memory there is no waiting */
+    for_each_guest(server, server->dismiss);
     tcpserver_close(server->tcp);
 }
 
@@ -201,7 +255,7 @@ int httpserver_start(struct httpserver *server, int processes, int max_restarts)
 
 size_t httpserver_connections(const struct httpserver *server)
 {
-    return server->connection_count;
+    return server->connection_count + server->guest_count;
 }
 
 struct ioloop *httpserver_loop(const struct httpserver *server)
@@ -296,14 +350,34 @@ static void keep_body(struct httprequest *request)
         iobuffer_free(&request->body);
 }
 
+struct httpinflate *httpserverlayer_take_inflate(struct httpserver *server)
+{
+    struct httpinflate *inflate = server->spare_inflate;
+
+    server->spare_inflate = NULL;
+    return inflate != NULL ? inflate : httpinflate_new(HTTPINFLATE_GZIP, 15);
+}
+
+void httpserverlayer_give_inflate(struct httpserver *server, struct httpinflate *inflate)
+{
+    if (inflate == NULL || server->spare_inflate != NULL) {
+        httpinflate_free(inflate);
+        return;
+    }
+    httpinflate_reset(inflate);
+    server->spare_inflate = inflate;
+}
+
 void httpserverlayer_give_request(struct httprequest *request)
 {
     struct httpserver *server = request->server;
 
     if (request->bytes != request->short_head && request->bytes != NULL)
         ioalloc_free(request->bytes);
-    if (request->has_body)
+    if (request->has_body) {
         httpheaders_free(&request->reading.trailers);
+        httpserverlayer_give_inflate(server, request->reading.inflate);
+    }
     if (request->body != NULL)
         keep_body(request);
     server->request_count--;

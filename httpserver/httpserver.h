@@ -19,6 +19,7 @@
 #include "httpserver/httprequest.h"
 #include "ioloop/ioloop.h"
 #include "ioloop/netutil.h"
+#include "ioloop/tcpserver.h"
 
 IOAPI_BEGIN
 
@@ -35,6 +36,9 @@ struct httpserver_options {
     httpserver_log_fn *on_log;      /* NULL: a line to the access log (iolog.h), with everything from outside escaped */
     httpserver_close_fn *on_close;  /* the last connection has ended, and the server is gone when this returns */
     bool no_keep_alive;             /* one request a connection */
+    bool decompress_request;        /* bodies in gzip are inflated on their way: max_body then counts inflated bytes too,
+                                       and Content-Encoding is X-Consumed-Content-Encoding. Else, and of other codings,
+                                       they are handed over as they come */
 
     /* Limits. */
     uint32_t max_target;    /* bytes of the request target: 8 KiB; beyond, 414 */
@@ -43,7 +47,7 @@ struct httpserver_options {
     uint64_t max_body;      /* 1 MiB; beyond, 413 */
     uint64_t min_body_rate; /* bytes/s on the average, from half of body_timeout on: 1 KiB; else 408 */
     uint64_t max_unsent;    /* of answers to a client that does not read: 16 MiB; then the connection is closed */
-    uint32_t max_requests;  /* on one connection: 1,000 */
+    uint32_t max_requests;  /* on one connection: 1,000; 2 million at most */
     double max_age;         /* of a connection that is asked for more: 1 h */
     size_t max_connections; /* as in tcpserver.h; then the longest idle one is closed, or none accepted */
 
@@ -58,7 +62,11 @@ struct httpserver_options {
     bool xheaders;                         /* believe X-Real-Ip, X-Forwarded-For, X-Scheme and X-Forwarded-Proto */
     const char *const *trusted_downstream; /* addresses to pass over in X-Forwarded-For, NULL-terminated; lent */
     bool proxy_protocol;                   /* each connection begins with a PROXY header, version 1 or 2 */
-    const char *protocol;                  /* "https" behind what ends TLS; "http"; lent */
+    const char *protocol; /* "https" behind what ends TLS, or with start_transport; else "http"; lent */
+
+    /* TLS from outside: for each connection, which has header_timeout for its handshake. Not with proxy_protocol. */
+    tcpserver_start_transport_fn *start_transport;
+    void *start_transport_arg;
 };
 
 /* Options are copied; NULL: defaults. NULL with errno on failure. */
@@ -73,9 +81,10 @@ int httpserver_bind(struct httpserver *server, int port, const struct netutil_bi
 int httpserver_start(struct httpserver *server, int processes, int max_restarts);
 
 /* Stops accepting, closes idle connections, says Connection: close on the others and waits for their requests to be
- * answered, close_timeout at most. Any number of times. */
+ * answered, close_timeout at most. WebSockets are closed with 1001. Any number of times. */
 void httpserver_close(struct httpserver *server);
 
+/* WebSockets are among them. */
 size_t httpserver_connections(const struct httpserver *server);
 struct ioloop *httpserver_loop(const struct httpserver *server);
 void *httpserver_arg(const struct httpserver *server);

@@ -4,6 +4,7 @@
 
 #include "httpserver/http1connection.h"
 #include "httpserver/httpdate.h"
+#include "ioloop/iostreamlayer.h"
 #include "ioloop/looptask.h"
 #include "ioloop/tcpserver.h"
 
@@ -14,8 +15,15 @@
 #define HTTPSERVERLAYER_DATE_AT   (sizeof HTTPSERVERLAYER_OK HTTPSERVERLAYER_SERVER HTTPSERVERLAYER_DATE - 1)
 #define HTTPSERVERLAYER_OK_LENGTH (HTTPSERVERLAYER_DATE_AT + HTTPDATE_LENGTH + 2)
 
+typedef void httpserverlayer_dismiss_fn(struct iostream *guest);
+
 struct httpserver {
     struct looptask task; /* tells on_close */
+    struct iostreamlayer_owner guests;   /* owns those */
+    struct iostreamlayer_owner *streams; /* owned them before: the tcpserver's */
+    httpserverlayer_dismiss_fn *dismiss;
+    size_t guest_count;
+    bool guest_left; /* in this iteration, and perhaps has not heard of it */
     struct ioloop *loop;
     struct tcpserver *tcp; /* NULL: closed */
     httpserver_request_fn *on_request;
@@ -27,6 +35,7 @@ struct httpserver {
     size_t request_count; /* that are not released, of clients that have left too */
     struct httprequest *spare_requests;
     unsigned spare_count;
+    struct httpinflate *spare_inflate; /* a decoder for the next body in gzip; NULL: none */
     size_t kept_bodies; /* bytes that spare requests keep for large ones */
     uint32_t max_age;   /* ticks */
     uint64_t close_timeout;
@@ -42,9 +51,17 @@ void httpserverlayer_add(struct httpserver *server, struct http1connection *conn
 void httpserverlayer_remove(struct httpserver *server, struct http1connection *connection);
 void httpserverlayer_move_last(struct httpserver *server, struct http1connection *connection);
 
+/* A stream that has left HTTP stays the server's guest until it is closed: one of its connections. When the server
+ * closes, dismiss is called with each, and on_close waits for them; after close_timeout they are closed. */
+void httpserverlayer_add_guest(struct httpserver *server, struct iostream *stream, httpserverlayer_dismiss_fn *dismiss);
+
 /* A request with nothing in it; NULL: no memory. */
 struct httprequest *httpserverlayer_take_request(struct httpserver *server);
 void httpserverlayer_give_request(struct httprequest *request);
+
+/* A decoder of gzip; NULL: no memory. */
+struct httpinflate *httpserverlayer_take_inflate(struct httpserver *server);
+void httpserverlayer_give_inflate(struct httpserver *server, struct httpinflate *inflate);
 
 /* The end of a request that the program has heard of. */
 void httpserverlayer_log(struct httprequest *request);

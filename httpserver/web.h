@@ -102,6 +102,13 @@ struct web_settings {
     const char *static_path;       /* a folder: served below static_url_prefix, with /favicon.ico and /robots.txt */
     const char *static_url_prefix; /* "/static/" */
     uint32_t max_arguments;        /* of query and body together: 256 */
+
+    /* Texts of 1,024 bytes or more, or flushed by and by, are compressed for clients that accept gzip, and all answers
+     * vary by Accept-Encoding. An answer with a secret and what its reader chose tells of the secret by its length:
+     * web_xsrf_token masks its own. What is sent past web_write (httprequest_write, a file) has Content-Encoding set
+     * to be left alone. */
+    bool compress_response;
+    int compress_level; /* 1 (fast) to 9 (small): 6 */
 };
 
 /* routes: ended by one whose pattern is NULL; copied, the patterns too. NULL with errno: ENOMEM, EINVAL a pattern is

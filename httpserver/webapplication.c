@@ -1,9 +1,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "httpserver/httpdeflate.h"
 #include "httpserver/httpescape.h"
 #include "httpserver/httpetag.h"
 #include "httpserver/httpurl.h"
+#include "httpserver/webcompress.h"
 #include "httpserver/webfilecache.h"
 #include "httpserver/weblayer.h"
 #include "ioloop/ioalloc.h"
@@ -21,6 +23,7 @@ static void free_web_request(struct web_request *request)
     httpheaders_free(&request->headers);
     httpheaders_free(&request->new_cookies);
     ioalloc_free(request->body.bytes);
+    ioalloc_free(request->packed.bytes);
     ioalloc_free(request->path.bytes);
     ioalloc_free(request->state.bytes);
     httparguments_free(&request->query);
@@ -47,6 +50,7 @@ static void free_application(struct web_application *app)
     ioalloc_free(app->hosts);
     webroute_table_free(&app->static_routes);
     webroute_table_free(&app->routes);
+    httpdeflate_free(app->spare_deflate);
     if (app->file_cache != NULL)
         webfilecache_free(app->file_cache);
     httpheaders_free(&app->headers);
@@ -94,6 +98,7 @@ static void shorten(struct weblayer_buffer *buffer)
 
 static void empty_request(struct web_request *request)
 {
+    webcompress_end(request);
     while (request->texts != NULL) {
         struct weblayer_text *text = request->texts;
 
@@ -113,6 +118,7 @@ static void empty_request(struct web_request *request)
     if (request->has_cookies)
         httpcookies_free(&request->cookies);
     shorten(&request->body);
+    shorten(&request->packed);
     shorten(&request->path);
     shorten(&request->state);
 }
@@ -247,6 +253,8 @@ static int make_default_headers(struct web_application *app)
     int error = httpheaders_set(&app->headers, "Content-Type", "text/html; charset=UTF-8");
 
     httpetag_of_bytes("", 0, tag);
+    if (error == 0 && app->settings.compress_response)
+        error = httpheaders_set(&app->headers, "Vary", "Accept-Encoding");
     if (error == 0)
         error = httpheaders_copy(&app->tagged_headers, &app->headers);
     if (error == 0)

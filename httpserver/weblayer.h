@@ -1,7 +1,8 @@
 /* Internal: weblayer.h, what the parts of the web layer share: an application, and a request that it serves.
  *
  * webapplication.c has the application and its routes, web.c the life of a request, webinput.c what the client has
- * sent, weboutput.c and weberror.c what it gets, webcookie.c cookies and users, webhandlers.c handlers of our own. */
+ * sent, weboutput.c and weberror.c what it gets, webcookie.c cookies and users, webhandlers.c handlers of our own,
+ * webcompress.c compression. */
 #ifndef HTTPSERVER_WEBLAYER_H
 #define HTTPSERVER_WEBLAYER_H
 
@@ -20,6 +21,7 @@ enum {
     WEBLAYER_HOST = 256,          /* no name of a host is longer, RFC 1035 2.3.4 */
 };
 
+struct httpdeflate;
 struct webfilecache;
 
 struct weblayer_buffer {
@@ -48,6 +50,7 @@ struct web_application {
     char *tag;
     struct web_request *spare;
     unsigned spare_count;
+    struct httpdeflate *spare_deflate; /* an encoder for the next answer; NULL: none */
     struct loopmember member;
     bool without_loop;   /* it has closed, or there was none yet */
     size_t live;         /* requests that are not released yet */
@@ -95,7 +98,9 @@ struct web_request {
     bool is_get, is_head;
     bool in_error; /* write_error runs */
     bool has_query, has_form, has_cookies, has_token, has_user;
+    bool as_it_is; /* the body is not compressed */
     const char *user;
+    struct httpdeflate *deflate; /* compresses what is flushed; NULL: it goes out as it is */
     struct weblayer_text *texts;
     struct weblayer_flush flush; /* more of them at a time are allocated */
 
@@ -105,6 +110,7 @@ struct web_request {
     struct httpheaders headers;                   /* if own_headers; else those of the application */
     struct httpheaders new_cookies;
     struct weblayer_buffer body;
+    struct weblayer_buffer packed; /* the body compressed, and then the other way round */
     struct weblayer_buffer path; /* the path, and behind it the groups, decoded */
     struct weblayer_buffer state;
     struct httparguments query, form;
@@ -158,6 +164,9 @@ char *weblayer_use_one_slash(char *path);
 
 /* As web_clear, but set_default_headers is not called. */
 void weblayer_clear(struct web_request *request);
+
+/* Headers that can be changed, instead of those of the application; NULL: no memory. */
+struct httpheaders *weblayer_own_headers(struct web_request *request);
 
 /* Sends what is left of the answer and gives the request of the server back. */
 int weblayer_answer(struct web_request *request);

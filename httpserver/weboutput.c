@@ -5,6 +5,7 @@
 
 #include "httpserver/http1connection.h"
 #include "httpserver/httpetag.h"
+#include "httpserver/webcompress.h"
 #include "httpserver/weblayer.h"
 #include "ioloop/ioalloc.h"
 #include "ioloop/iolog.h"
@@ -57,7 +58,7 @@ static const struct httpheaders *answer_headers(const struct web_request *reques
     return request->own_headers ? &request->headers : request->tagged ? &app->tagged_headers : &app->headers;
 }
 
-static struct httpheaders *own_headers(struct web_request *request)
+struct httpheaders *weblayer_own_headers(struct web_request *request)
 {
     if (!request->own_headers) {
         if (httpheaders_copy(&request->headers, answer_headers(request)) < 0)
@@ -86,7 +87,7 @@ static int is_missing(const struct web_request *request)
 int web_set_header(struct web_request *request, const char *name, const char *value)
 {
     int error = cannot_change(request);
-    struct httpheaders *headers = error == 0 ? own_headers(request) : NULL;
+    struct httpheaders *headers = error == 0 ? weblayer_own_headers(request) : NULL;
 
     if (error < 0 || value == NULL)
         return error < 0 ? error : is_missing(request);
@@ -96,7 +97,7 @@ int web_set_header(struct web_request *request, const char *name, const char *va
 int web_add_header(struct web_request *request, const char *name, const char *value)
 {
     int error = cannot_change(request);
-    struct httpheaders *headers = error == 0 ? own_headers(request) : NULL;
+    struct httpheaders *headers = error == 0 ? weblayer_own_headers(request) : NULL;
 
     if (error < 0 || value == NULL)
         return error < 0 ? error : is_missing(request);
@@ -108,7 +109,7 @@ void web_clear_header(struct web_request *request, const char *name)
 {
     if (cannot_change(request) < 0 || httpheaders_get(answer_headers(request), name) == NULL)
         return;
-    if (own_headers(request) == NULL)
+    if (weblayer_own_headers(request) == NULL)
         note_failure(request, -ENOMEM);
     else
         httpheaders_remove(&request->headers, name);
@@ -252,7 +253,7 @@ static void drop_body(struct web_request *request)
     static const char *const names[] = { "Content-Type", "Content-Encoding", "Content-Language", "Content-Length" };
 
     request->body.length = 0;
-    if (own_headers(request) == NULL) {
+    if (weblayer_own_headers(request) == NULL) {
         request->failed = -ENOMEM;
         return;
     }
@@ -264,7 +265,7 @@ static void add_cookies(struct web_request *request)
 {
     const char *name, *value;
 
-    if (own_headers(request) == NULL)
+    if (weblayer_own_headers(request) == NULL)
         request->failed = -ENOMEM;
     for (size_t i = 0; request->failed == 0 && httpheaders_at(&request->new_cookies, i, &name, &value); i++)
         note_failure(request, httpheaders_add(&request->headers, name, value));
@@ -286,7 +287,7 @@ static void add_length(struct web_request *request)
         httpheaders_get(answer_headers(request), "Content-Length") != NULL)
         return;
     snprintf(text, sizeof text, "%zu", request->body.length);
-    if (own_headers(request) == NULL || httpheaders_set(&request->headers, "Content-Length", text) < 0)
+    if (weblayer_own_headers(request) == NULL || httpheaders_set(&request->headers, "Content-Length", text) < 0)
         request->failed = -ENOMEM;
 }
 
@@ -346,6 +347,8 @@ static int answer_whole(struct web_request *request)
 {
     if (request->failed == 0)
         apply_etag(request);
+    if (request->failed == 0 && request->app->settings.compress_response)
+        webcompress_whole(request);
     if (request->failed == 0)
         complete_head(request);
     if (request->failed != 0)
@@ -370,6 +373,8 @@ static int answer_rest(struct web_request *request)
     struct httprequest *http = request->http;
     int error = request->failed;
 
+    if (error == 0 && request->deflate != NULL)
+        error = webcompress_piece(request, true);
     if (error == 0 && request->body.length > 0)
         error = httprequest_write(http, request->body.bytes, request->body.length, NULL, NULL);
     if (error < 0)
@@ -441,14 +446,21 @@ static int send_collected(struct web_request *request, struct weblayer_flush *fl
     struct weblayer_buffer *body = &request->body;
     iostream_write_fn *callback = flush != NULL ? is_flushed : NULL;
 
+    if (!request->flushed && request->app->settings.compress_response)
+        webcompress_begin(request);
+    int error = request->deflate != NULL ? webcompress_piece(request, false) : 0;
+    if (error < 0)
+        return note_failure(request, error);
     if (request->flushed)
         return httprequest_write(http, body->bytes, body->length, callback, flush);
     complete_head(request);
     if (request->failed != 0)
         return request->failed;
-    int error = httprequest_write_head(http, request->status, reason_of(request), answer_headers(request), body->bytes,
+    error = httprequest_write_head(http, request->status, reason_of(request), answer_headers(request), body->bytes,
                                        body->length, callback, flush);
     request->flushed = error != -EINVAL;
+    if (!request->flushed && request->deflate != NULL)
+        webcompress_undo(request);
     return error;
 }
 

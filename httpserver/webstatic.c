@@ -208,7 +208,7 @@ static int make_headers(struct web_request *request, const struct webstatic *fil
         error = web_set_header(request, "Last-Modified", file->last_modified);
     if (error == 0)
         error = web_set_header(request, "Accept-Ranges", "bytes");
-    if (error == 0 && files->precompressed)
+    if (error == 0 && files->precompressed && !web_get_application(request)->settings.compress_response)
         error = web_add_header(request, "Vary", "Accept-Encoding");
     if (error == 0)
         error = web_set_header(request, "Content-Type", file->type);
@@ -262,6 +262,7 @@ static void send_file_part(struct web_request *request, struct webfile *file, ui
         web_send_error(request, 503);
         return;
     }
+    request->as_it_is = true;
     if (web_flush(request, NULL, NULL) == 0 && httprequest_write_file(web_http(request), file->fd, (off_t)first, length,
                                                                       close_file, (void *)(intptr_t)file->fd) == 0)
         file->fd = -1; /* close_file has it now */

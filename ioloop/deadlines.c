@@ -9,13 +9,16 @@
 #define TICK_BITS   DEADLINE_TICK_BITS
 #define SLOTS       1024u /* 69 s; a deadline further away is met once a turn and stays */
 #define WORD_BITS   64u
-#define MAX_SECONDS 1e8 /* 3 years, so that ticks never come near half a turn of their 32 bits */
+#define MAX_SECONDS 8.64e6 /* 100 days, which the bits of their ticks have room for */
+#define TICKS_MASK  ((UINT32_C(1) << 27) - 1)
+#define FUNCTIONS   32u
 
 struct deadlines {
     struct ioloop *loop;
     uint64_t timeout;
-    uint32_t armed; /* the tick that the timeout is for */
-    uint32_t done;  /* all slots up to this tick have been looked at */
+    uint32_t armed;                    /* the tick that the timeout is for */
+    uint32_t done;                     /* all slots up to this tick have been looked at */
+    deadline_fn *functions[FUNCTIONS]; /* of all deadlines there ever were, which are but a few */
     uint64_t used[SLOTS / WORD_BITS];
     struct deadline *slots[SLOTS];
 };
@@ -108,6 +111,18 @@ static int arm(struct deadlines *deadlines)
     return 0;
 }
 
+/* The number of a function; FUNCTIONS: there is no room for it. */
+static uint32_t number_of(struct deadlines *deadlines, deadline_fn *function)
+{
+    uint32_t number = 0;
+
+    while (number < FUNCTIONS && deadlines->functions[number] != NULL && deadlines->functions[number] != function)
+        number++;
+    if (number < FUNCTIONS)
+        deadlines->functions[number] = function;
+    return number;
+}
+
 int deadline_set(struct ioloop *loop, struct deadline *deadline, double seconds, deadline_fn *expired)
 {
     struct deadlines *deadlines = loopmember_deadlines(loop);
@@ -117,11 +132,14 @@ int deadline_set(struct ioloop *loop, struct deadline *deadline, double seconds,
         return 0;
     if (deadlines == NULL)
         return -ENOMEM;
+    uint32_t number = number_of(deadlines, expired);
+    if (number == FUNCTIONS)
+        return -ENOBUFS;
     ioloop_time(loop);
     double ticks = (seconds < MAX_SECONDS ? seconds : MAX_SECONDS) * 1e9 / (double)(1 << TICK_BITS);
-    deadline->expired = expired;
+    deadline->function = number & (FUNCTIONS - 1);
     deadline->touched = deadline_now(loop);
-    deadline->ticks = (uint32_t)ticks + ((double)(uint32_t)ticks < ticks);
+    deadline->ticks = ((uint32_t)ticks + ((double)(uint32_t)ticks < ticks)) & TICKS_MASK;
     if (deadlines->timeout == 0 && ticks_to_next(deadlines) == 0)
         deadlines->done = deadline->touched; /* nobody has looked at the wheel while it was empty */
     put_in_slot(deadlines, deadline);
@@ -145,7 +163,7 @@ static void look_at_slot(struct deadlines *deadlines, uint32_t now)
 
         deadline_clear(deadline);
         if ((int32_t)(due_tick(deadline) - now) <= 0)
-            deadline->expired(deadline);
+            deadlines->functions[deadline->function](deadline);
         else
             put_in_slot(deadlines, deadline);
     }

@@ -22,15 +22,17 @@ struct deadlines;
 
 typedef void deadline_fn(struct deadline *deadline);
 
+/* 24 bytes, as there is one for each connection. */
 struct deadline {
     struct deadline *next;
     struct deadline **link; /* what points to this one; NULL: not set */
-    deadline_fn *expired;
-    uint32_t touched; /* the tick of the last touch */
-    uint32_t ticks;   /* how many it lasts from there */
+    uint32_t touched;       /* the tick of the last touch */
+    uint32_t ticks : 27;    /* how many it lasts from there */
+    uint32_t function : 5;  /* which one of those that the wheel calls */
 };
 
-/* seconds not above 0: cleared. */
+/* seconds not above 0: cleared. More than 100 days are 100 days. -ENOBUFS: the loop's deadlines would have more than 32
+ * functions. */
 int deadline_set(struct ioloop *loop, struct deadline *deadline, double seconds, deadline_fn *expired);
 void deadline_clear(struct deadline *deadline);
 

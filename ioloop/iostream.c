@@ -177,7 +177,7 @@ void iostreamlayer_set_interest(struct iostream *stream, unsigned events)
  * bytes: the peer's end comes after them. */
 bool iostreamlayer_wants_input(const struct iostream *stream)
 {
-    return stream->end == 0 && !stream->is_write_only &&
+    return stream->end == 0 && !stream->is_write_only && !stream->is_handshaking &&
            (stream->consumer != NULL || (stream->close_callback != NULL && stream->input == NULL));
 }
 
@@ -197,6 +197,8 @@ void iostreamlayer_update_interest(struct iostream *stream)
             events |= IOLOOP_READ;
         if (stream->output != NULL && stream->output->pending > 0 &&
             (stream->extras == NULL || stream->extras->corks == 0))
+            events |= IOLOOP_WRITE;
+        if (iostreamlayer_waits_for_shutdown(stream))
             events |= IOLOOP_WRITE;
         if (stream->is_write_only && stream->close_callback != NULL)
             events |= ONLY_ERRORS;
@@ -289,6 +291,26 @@ int iostream_connect(struct iostream *stream, const struct sockaddr *address, so
     } else {
         iostreamlayer_fail(stream, -errno);
     }
+    return 0;
+}
+
+/* Without a handshake too it begins in the next iteration, when whoever is being shown bytes has taken what it will;
+ * until then nothing is sent. */
+int iostream_set_transport(struct iostream *stream, const struct iostream_transport *transport, void *context)
+{
+    if (stream->is_closed)
+        return -EBADF;
+    if (stream->end != 0)
+        return stream->end;
+    if (stream->is_custom || stream->is_connecting || stream->is_connected || stream->consumer != NULL ||
+        (stream->input != NULL && !stream->is_feeding) || iostream_pending(stream) > 0 || stream->shutdown_wanted)
+        return -EBUSY;
+    if (iostreamlayer_extras(stream) == NULL)
+        return -ENOMEM;
+    stream->extras->options.transport = transport;
+    stream->extras->options.transport_context = context;
+    stream->is_custom = stream->is_handshaking = true;
+    looptask_add(stream->loop, &stream->task);
     return 0;
 }
 

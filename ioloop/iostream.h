@@ -51,7 +51,8 @@ struct iostream_transport {
     int (*handshake)(void *context, int fd);
     /* What to wait for on the descriptor (IOLOOP_READ, IOLOOP_WRITE) so that what is wanted can go on. NULL: that. */
     unsigned (*events)(void *context, unsigned wanted);
-    /* Tells the peer that nothing more will be sent. NULL: iostream_shutdown only waits for what is pending. */
+    /* Tells the peer that nothing more will be sent; -EAGAIN: asks to be called again. NULL: iostream_shutdown only
+     * waits for what is pending. */
     int (*shutdown)(void *context, int fd);
     /* Frees the context; the descriptor is closed by the stream after it. NULL: nothing to free. */
     void (*close)(void *context, int fd);
@@ -159,6 +160,14 @@ int iostream_shutdown(struct iostream *stream);
  * callback of the stream. They nest. */
 void iostream_cork(struct iostream *stream);
 void iostream_uncork(struct iostream *stream);
+
+/* TLS begins on an open stream (start_tls): from here on all goes through the transport, its handshake first. What is
+ * read or written meanwhile waits; a handshake that fails closes the stream with its error, which all of them are told.
+ * An empty write calls back when the handshake is through. In a read callback, too: bytes behind what that took were
+ * sent too soon, and close the stream with -EPROTO. -EBUSY: a read waits, bytes are unread or not sent, a transport is
+ * there or the stream still connects; also the end of file, if it has come. On an error the context is the caller's. */
+int iostream_set_transport(struct iostream *stream, const struct iostream_transport *transport,
+                           void *context) IOAPI_MUST_USE;
 
 /* Bytes not sent yet. */
 uint64_t iostream_pending(const struct iostream *stream);

@@ -44,7 +44,7 @@ static size_t feed(struct iostream *stream, const char *data, size_t length)
     iostreamlayer_begin_cork(stream);
     stream->is_feeding = true;
     do {
-        if (stream->consumer == NULL || stream->is_closed)
+        if (stream->consumer == NULL || stream->is_closed || stream->is_handshaking)
             break;
         stream->is_fresh = false;
         size_t some = stream->consumer(stream, 0, data + taken, length - taken, stream->consumer_arg);
@@ -261,9 +261,22 @@ static void connected(struct iostream *stream)
     iostreamlayer_try_shutdown(stream);
 }
 
+/* Bytes that are unread now came before the handshake, and nobody vouches for them: nobody is to take them for what
+ * comes through the transport. */
+static int handshake(struct iostream *stream)
+{
+    const struct iostream_transport *transport = iostreamlayer_transport(stream);
+
+    if (stream->input != NULL) {
+        iobuffer_free(&stream->input);
+        return -EPROTO;
+    }
+    return transport->handshake != NULL ? transport->handshake(iostreamlayer_context(stream), stream->fd) : 0;
+}
+
 static void go_on_with_handshake(struct iostream *stream)
 {
-    int error = iostreamlayer_transport(stream)->handshake(iostreamlayer_context(stream), stream->fd);
+    int error = handshake(stream);
 
     if (error == -EAGAIN)
         return;
@@ -273,8 +286,7 @@ static void go_on_with_handshake(struct iostream *stream)
     }
     stream->is_handshaking = false;
     connected(stream);
-    if (iostreamlayer_may_hide_bytes(stream))
-        looptask_add(stream->loop, &stream->task);
+    looptask_add(stream->loop, &stream->task); /* what waited, and bytes that came with the handshake */
 }
 
 static void go_on_with_connect(struct iostream *stream)
@@ -327,6 +339,8 @@ static void receive_and_send(struct iostream *stream, unsigned events)
         iostreamlayer_set_interest(stream, stream->interest & ~IOLOOP_READ);
     if (!stream->is_closed && stream->output != NULL && ((events & ~IOLOOP_READ) || stream->is_custom))
         iostreamlayer_send_output(stream);
+    if (stream->is_custom)
+        iostreamlayer_try_shutdown(stream);
     if (!stream->is_closed && (events & IOLOOP_ERROR) && !had_reader)
         handle_error(stream);
     else

@@ -185,6 +185,13 @@ void iostreamlayer_tell_written(struct iostream *stream);
 /* Ends all writes with an error. */
 void iostreamlayer_end_output(struct iostream *stream, int error);
 
+/* All is sent, but the transport has not got rid of its last word. */
+static inline bool iostreamlayer_waits_for_shutdown(const struct iostream *stream)
+{
+    return stream->is_custom && stream->shutdown_wanted && !stream->shutdown_done &&
+           (stream->output == NULL || stream->output->pending == 0);
+}
+
 /* Does what iostream_shutdown asked for, if nothing is left to send. */
 void iostreamlayer_try_shutdown(struct iostream *stream);
 

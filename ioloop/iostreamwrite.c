@@ -140,7 +140,8 @@ static ssize_t send_once(struct iostream *stream, bool *full)
     for (int i = 0; i < count; i++)
         size += vector[i].iov_len;
     sent = iostreamlayer_transport_write(stream, vector, count, size < output->pending);
-    *full = would_block(sent) || (sent >= 0 && (size_t)sent < size);
+    /* A transport has reasons of its own to take less, such as the size of a record. */
+    *full = would_block(sent) || sent == 0 || (sent > 0 && (size_t)sent < size && !stream->is_custom);
     return would_block(sent) ? 0 : sent;
 }
 
@@ -543,6 +544,21 @@ int iostream_sendfile(struct iostream *stream, int file, off_t offset, uint64_t 
 
 /* Shutting down. */
 
+/* False: that has to wait. What else can go wrong is that the peer has gone, which reading will tell. */
+static bool tell_peer(struct iostream *stream)
+{
+    if (stream->is_custom) {
+        const struct iostream_transport *transport = iostreamlayer_transport(stream);
+        return transport->shutdown == NULL ||
+               !would_block(transport->shutdown(iostreamlayer_context(stream), stream->fd));
+    }
+    if (stream->is_pipe)
+        iostreamlayer_fail(stream, 0); /* closing is the only way a pipe has to say it */
+    else
+        shutdown(stream->fd, SHUT_WR);
+    return true;
+}
+
 void iostreamlayer_try_shutdown(struct iostream *stream)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
@@ -550,15 +566,9 @@ void iostreamlayer_try_shutdown(struct iostream *stream)
     if (!stream->shutdown_wanted || stream->shutdown_done || stream->is_closed || !may_send(stream) ||
         queued(stream) > 0 || (cork->owner == stream && cork->used > 0))
         return;
+    if (!tell_peer(stream))
+        return;
     stream->shutdown_done = true;
-    if (stream->is_custom) {
-        if (stream->extras->options.transport->shutdown != NULL)
-            stream->extras->options.transport->shutdown(stream->extras->options.transport_context, stream->fd);
-    } else if (stream->is_pipe) {
-        iostreamlayer_fail(stream, 0); /* closing is the only way a pipe has to say it */
-    } else {
-        shutdown(stream->fd, SHUT_WR); /* what can go wrong is that the peer has gone, which reading will tell */
-    }
     if (stream->end != 0 && stream->input == NULL && stream->consumer == NULL)
         iostreamlayer_fail(stream, stream->end);
 }
@@ -577,6 +587,8 @@ int iostream_shutdown(struct iostream *stream)
     }
     if (!stream->is_closed)
         iostreamlayer_try_shutdown(stream);
+    if (iostreamlayer_waits_for_shutdown(stream))
+        iostreamlayer_update_interest(stream);
     return 0;
 }
 

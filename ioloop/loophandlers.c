@@ -79,6 +79,19 @@ int loopmember_claim_fd(struct ioloop *loop, int fd, ioloop_handler_fn *function
     return error;
 }
 
+void *loopmember_next_claimed(const struct ioloop *loop, ioloop_handler_fn *function, int *fd)
+{
+    for (size_t i = (size_t)*fd; i < loop->handler_count; i++) {
+        const struct handler *handler = &loop->handlers[i];
+
+        if (handler->claimed && handler->function == function) {
+            *fd = (int)i + 1;
+            return handler->arg;
+        }
+    }
+    return NULL;
+}
+
 static void unwatch(struct ioloop *loop, int fd, struct handler *handler)
 {
     /* In a child of fork() the kernel queue is the parent's: hands off. */

@@ -52,6 +52,16 @@ void **loopmember_executors(struct ioloop *loop)
     return &loop->executors;
 }
 
+void **loopmember_websockets(struct ioloop *loop)
+{
+    return &loop->websockets;
+}
+
+void **loopmember_client(struct ioloop *loop)
+{
+    return &loop->client;
+}
+
 struct deadlines *loopmember_deadlines(struct ioloop *loop)
 {
     if (loop->deadlines == NULL)

@@ -39,6 +39,10 @@ int loopmember_check(const struct ioloop *loop);
  * -ENOMEM. */
 int loopmember_claim_fd(struct ioloop *loop, int fd, ioloop_handler_fn *handler, void *arg);
 
+/* The arg of the first descriptor, from *fd on, that is claimed for this handler; *fd is then the one behind it. NULL:
+ * there is none. */
+void *loopmember_next_claimed(const struct ioloop *loop, ioloop_handler_fn *handler, int *fd);
+
 /* The kernel forgets the descriptor, its handler stays. */
 void loopmember_unwatch_fd(struct ioloop *loop, int fd);
 
@@ -47,6 +51,12 @@ int loopmember_watch_exclusive(struct ioloop *loop, int fd);
 
 /* Room for what ioexecutor.h keeps for the loop; NULL at first. */
 void **loopmember_executors(struct ioloop *loop);
+
+/* Room for what websocketloop.h keeps for the loop; NULL at first. */
+void **loopmember_websockets(struct ioloop *loop);
+
+/* Room for the loop's own httpclient. */
+void **loopmember_client(struct ioloop *loop);
 
 /* The loop's wheel, made when first asked for; NULL: no memory. */
 struct deadlines *loopmember_deadlines(struct ioloop *loop);

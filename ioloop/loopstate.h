@@ -53,6 +53,8 @@ struct ioloop {
     struct timeouts timeouts;
     struct deadlines *deadlines;
     void *executors; /* loopmember_executors */
+    void *client;    /* loopmember_client */
+    void *websockets;
     struct loopmember *members, *last_members;
     void *spares; /* a list through their first bytes */
     unsigned spare_count;

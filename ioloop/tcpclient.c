@@ -180,13 +180,25 @@ static struct connecting *connecting_of(struct connector *connector)
     return (struct connecting *)((char *)connector - offsetof(struct connecting, connector));
 }
 
+static bool is_refused(const struct connecting *connecting, const struct resolver_address *address)
+{
+    const struct tcpclient_options *options = &connecting->options;
+
+    return options->filter != NULL &&
+           !options->filter((const struct sockaddr *)&address->address, address->length, options->filter_arg);
+}
+
 /* An unusable source address is the program's mistake: other addresses would not do better, or hide it. */
 static int start_attempt(struct connector *connector, int side, const struct resolver_address *address)
 {
     struct connecting *connecting = connecting_of(connector);
     int family = address->address.ss_family;
-    int fd = kernel_socket(family, SOCK_STREAM);
 
+    if (is_refused(connecting, address))
+        return -EACCES;
+    if (connecting->ended) /* the filter has cancelled it */
+        return -ECANCELED;
+    int fd = kernel_socket(family, SOCK_STREAM);
     if (fd < 0)
         return fd;
     int error = bind_source(connecting, fd, family);

@@ -11,7 +11,9 @@
 #ifndef IOLOOP_TCPCLIENT_H
 #define IOLOOP_TCPCLIENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "ioloop/ioloop.h"
 #include "ioloop/iostream.h"
@@ -20,14 +22,17 @@
 IOAPI_BEGIN
 
 typedef void tcpclient_connect_fn(int error, struct iostream *stream, void *arg);
+typedef bool tcpclient_filter_fn(const struct sockaddr *address, socklen_t length, void *arg);
 
 struct tcpclient_options {
-    struct resolver *resolver; /* NULL: the default */
-    int family;                /* AF_UNSPEC (0), AF_INET, AF_INET6 */
-    const char *source_ip;     /* a literal, whose family is then that of the connection; NULL: any */
-    int source_port;           /* without source_ip: on the loopback address. 0: any */
-    double timeout;            /* over name and connection. 0: 10 s */
-    double eyeballs_delay;     /* 0: 0.3 s */
+    struct resolver *resolver;   /* NULL: the default */
+    int family;                  /* AF_UNSPEC (0), AF_INET, AF_INET6 */
+    const char *source_ip;       /* a literal, whose family is then that of the connection; NULL: any */
+    int source_port;             /* without source_ip: on the loopback address. 0: any */
+    double timeout;              /* over name and connection. 0: 10 s */
+    double eyeballs_delay;       /* 0: 0.3 s */
+    tcpclient_filter_fn *filter; /* asked before each address is tried; false: it is not, which fails with -EACCES */
+    void *filter_arg;
     struct iostream_options stream;
 };
 

@@ -144,15 +144,41 @@ static void pause_when_full(struct tcpserver *server)
         share_listeners(server, true);
 }
 
+/* With a transport of its own. NULL with errno: refused, or no memory; the descriptor is still the caller's. */
+static struct iostream *new_wrapped_stream(struct tcpserver *server, int fd)
+{
+    struct iostream_options options = server->options.stream;
+    int error = server->options.start_transport(server->options.start_transport_arg, &options.transport,
+                                                &options.transport_context);
+
+    if (error != 0)
+        return errno = -error, NULL;
+    struct iostream *stream = iostreamlayer_new_accepted(server->loop, fd, &options);
+    if (stream == NULL && options.transport != NULL && options.transport->close != NULL) {
+        error = errno;
+        options.transport->close(options.transport_context, fd);
+        errno = error;
+    }
+    return stream;
+}
+
+static struct iostream *new_server_stream(struct tcpserver *server, int fd)
+{
+    if (server->options.start_transport != NULL)
+        return new_wrapped_stream(server, fd);
+    return iostreamlayer_new_accepted(server->loop, fd, &server->options.stream);
+}
+
 static int serve_connection(int fd, const struct sockaddr *address, socklen_t length, void *arg)
 {
     struct tcpserver *server = arg;
-    struct iostream *stream = iostreamlayer_new_accepted(server->loop, fd, &server->options.stream);
+    struct iostream *stream = new_server_stream(server, fd);
 
     if (stream == NULL) {
         int error = -errno;
         close(fd);
-        return error;
+        /* That one was refused; the listener rests when there is no memory. */
+        return server->options.start_transport != NULL && error != -ENOMEM ? 0 : error;
     }
     stream->owner = &server->owner;
     server->connections++;

@@ -30,9 +30,15 @@ typedef void tcpserver_handle_stream_fn(struct tcpserver *server, struct iostrea
 typedef void tcpserver_full_fn(struct tcpserver *server, void *arg);
 typedef void tcpserver_close_fn(struct tcpserver *server, void *arg);
 
+/* Makes what a new connection speaks TLS with (see iostream.h). 0, or an error: then the connection is closed, and with
+ * -ENOMEM the listener rests. The transport's close frees the context. */
+typedef int tcpserver_start_transport_fn(void *arg, const struct iostream_transport **transport, void **context);
+
 struct tcpserver_options {
-    struct iostream_options stream; /* for the stream of each connection */
-    size_t max_connections;         /* then the listeners pause. 0: the lesser of 10,000 and RLIMIT_NOFILE - 64 */
+    struct iostream_options stream;                /* for the stream of each connection */
+    tcpserver_start_transport_fn *start_transport; /* for each connection; NULL: that of stream */
+    void *start_transport_arg;
+    size_t max_connections;       /* then the listeners pause. 0: the lesser of 10,000 and RLIMIT_NOFILE - 64 */
     tcpserver_full_fn *on_full;   /* told when a connection waits because of it, and again each 0.1 s while it does, to
                                      make room by closing one */
     tcpserver_close_fn *on_close; /* the server has closed and is freed when this returns */

@@ -3,6 +3,7 @@
  *     conformance_server [--port=N] [--unix=PATH] [--processes=N] [--static=DIR] [--xheaders] [--proxy-protocol]
  *         [--max-body=N] [--max-header=N] [--max-connections=N] [--max-requests=N]
  *         [--idle-timeout=S] [--header-timeout=S] [--body-timeout=S] [--write-timeout=S]
+ *         [--max-message=N] [--ping-interval=S]
  *
  * GET /                 Hello, World!
  * POST /echo            the body
@@ -13,18 +14,23 @@
  * GET /static/PATH      a file below DIR
  * GET /redirect/N       N hops to /
  * POST /upload          the length of the body, which is not kept
- * POST /form            fields and files, a line each */
+ * POST /form            fields and files, a line each
+ * /ws                   a WebSocket that echoes
+ * GET /fetch?url=U      what U answers, fetched by our client; &timeout=S: 504 after so long */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include <httpclient/httpclient.h>
 #include <httpserver/httparguments.h>
 #include <httpserver/web.h>
 #include <httpserver/webstatic.h>
 #include <ioloop/ioloop.h>
+#include <websocket/websocket.h>
 
 #define PIECE     16384u
 #define MOST_SIZE (1u << 30)
@@ -122,17 +128,28 @@ static void awake(void *arg)
     web_finish(request);
 }
 
+/* False: there is none, and the request has been answered. */
+static bool get_seconds(struct web_request *request, const char *name, const char *otherwise, double *seconds)
+{
+    const char *text = web_get_argument(request, name, otherwise);
+    char *end;
+
+    if (text == NULL)
+        return false;
+    *seconds = strtod(text, &end);
+    if (end != text && *end == '\0' && *seconds >= 0 && *seconds <= 3600)
+        return true;
+    web_send_error(request, 400);
+    return false;
+}
+
 static void get_slow(struct web_request *request)
 {
     struct slow *slow = web_state(request);
-    const char *text = web_get_argument(request, "seconds", "1");
-    char *end;
-    double seconds = strtod(text, &end);
+    double seconds;
 
-    if (end == text || *end != '\0' || !(seconds >= 0 && seconds <= 3600)) {
-        web_send_error(request, 400);
+    if (!get_seconds(request, "seconds", "1", &seconds))
         return;
-    }
     slow->timeout = ioloop_call_later(httprequest_loop(web_http(request)), seconds, awake, request);
     if (slow->timeout == 0)
         web_send_error(request, 503);
@@ -201,6 +218,115 @@ static void post_form(struct web_request *request)
                    file->length);
 }
 
+/* Relays what another server answers, as it comes. */
+struct relay {
+    struct web_request *request;
+    uint64_t fetch;
+    bool is_flushing; /* the client has not taken the last piece yet: no more comes meanwhile */
+    bool is_over;
+    int error;
+};
+
+static struct httpclient *my_client(void)
+{
+    return httpclient_current(ioloop_current());
+}
+
+static void end_relay(struct relay *relay)
+{
+    struct web_request *request = relay->request;
+
+    if (relay->error == 0 || relay->error == -ECANCELED) /* the client has left */
+        web_finish(request);
+    else /* behind a head that has gone this closes the connection, and nobody takes the answer for whole */
+        web_send_error(request, relay->error == -ETIMEDOUT ? 504 : 502);
+}
+
+static void on_fetched(struct httpclient_response *response, void *arg)
+{
+    struct relay *relay = arg;
+
+    relay->is_over = true;
+    relay->error = response->error;
+    if (!relay->is_flushing)
+        end_relay(relay);
+}
+
+static void on_flushed(struct web_request *request, int error, void *arg)
+{
+    struct relay *relay = arg;
+
+    relay->is_flushing = false;
+    if (relay->is_over)
+        end_relay(relay);
+    else
+        httpclient_resume(my_client(), relay->fetch);
+}
+
+static void relay_data(const void *data, size_t length, void *arg)
+{
+    struct relay *relay = arg;
+
+    web_write_bytes(relay->request, data, length);
+    relay->is_flushing = web_flush(relay->request, on_flushed, relay) == 0;
+    if (relay->is_flushing)
+        httpclient_pause(my_client(), relay->fetch);
+}
+
+/* What concerns one connection only (RFC 9110 7.6.1), or is the server's own. */
+static bool is_relayed(const char *name)
+{
+    static const char *const others[] = { "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate",
+                                          "Upgrade",    "TE",         "Trailer",          "Transfer-Encoding",
+                                          "Server",     "Date" };
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (strcasecmp(name, others[i]) == 0)
+            return false;
+    }
+    return true;
+}
+
+static void relay_line(const char *line, size_t length, void *arg)
+{
+    struct relay *relay = arg;
+    struct httpheaders headers = { 0 };
+    const char *name, *value;
+
+    if (length > 12 && memcmp(line, "HTTP/", 5) == 0) {
+        web_set_status(relay->request, (line[9] - '0') * 100 + (line[10] - '0') * 10 + line[11] - '0', NULL);
+        web_clear_header(relay->request, "Content-Type");
+    } else if (httpheaders_parse(&headers, line, length) == 0 && httpheaders_at(&headers, 0, &name, &value) &&
+               is_relayed(name)) {
+        web_add_header(relay->request, name, value);
+    }
+    httpheaders_free(&headers);
+}
+
+static void get_fetch(struct web_request *request)
+{
+    struct relay *relay = web_state(request);
+    struct httpclient_request wanted = { .url = web_get_argument(request, "url", NULL),
+                                         .header_callback = relay_line,
+                                         .streaming_callback = relay_data,
+                                         .callback_arg = relay };
+
+    if (wanted.url == NULL || !get_seconds(request, "timeout", "0", &wanted.request_timeout))
+        return;
+    relay->request = request;
+    relay->fetch = my_client() != NULL ? httpclient_fetch(my_client(), &wanted, on_fetched, relay) : 0;
+    if (relay->fetch == 0)
+        web_send_error(request, errno == EINVAL || errno == EPROTONOSUPPORT ? 400 : 503);
+}
+
+/* The end comes as -ECANCELED. */
+static void relay_client_left(struct web_request *request)
+{
+    struct relay *relay = web_state(request);
+
+    httpclient_cancel(my_client(), relay->fetch);
+}
+
 static const struct web_handler root_handler = { .get = get_root, .head = get_root };
 static const struct web_handler echo_handler = { .post = post_echo, .put = post_echo, .lazy_form = true };
 static const struct web_handler bytes_handler = {
@@ -221,11 +347,20 @@ static const struct web_handler upload_handler = { .post = post_upload,
                                                    .size = sizeof(uint64_t),
                                                    .max_body = UINT64_C(1) << 40 };
 static const struct web_handler form_handler = { .post = post_form };
+static const struct web_handler fetch_handler = {
+    .get = get_fetch, .on_connection_close = relay_client_left, .asynchronous = true, .size = sizeof(struct relay)
+};
+
+static void echo_message(struct websocket *socket, const void *data, size_t length, bool is_binary)
+{
+    websocket_write(socket, data, length, is_binary);
+}
 
 /* What the command line says. */
 struct settings {
     struct web_settings web;
     struct webstatic files;
+    struct websocket_handler socket;
     const char *unix_path;
     int port, processes;
 };
@@ -285,7 +420,9 @@ static bool parse_option(struct settings *settings, const char *word)
         return server->max_connections = (size_t)number, true;
     if (starts_with(word, "--max-requests=", &value) && parse_number(value, 4e9, &number))
         return server->max_requests = (uint32_t)number, true;
-    return starts_with(word, "--max-message=", &value) || starts_with(word, "--ping-interval=", &value);
+    if (starts_with(word, "--max-message=", &value) && parse_number(value, 1e15, &number))
+        return settings->socket.max_message = (uint64_t)number, true;
+    return starts_with(word, "--ping-interval=", &value) && parse_number(value, 1e6, &settings->socket.ping_interval);
 }
 
 static void on_close(struct httpserver *server, void *arg)
@@ -322,7 +459,9 @@ static int listen_and_start(struct web_application *app, const struct settings *
 
 int main(int argc, char **argv)
 {
-    struct settings settings = { .processes = 1, .files.root = ".", .web.server.on_close = on_close };
+    struct settings settings = {
+        .processes = 1, .files.root = ".", .socket.on_message = echo_message, .web.server.on_close = on_close
+    };
     const struct web_route routes[] = {
         { "/", &root_handler, NULL, NULL },
         { "/echo", &echo_handler, NULL, NULL },
@@ -335,6 +474,8 @@ int main(int argc, char **argv)
         { "/redirect/([0-9]+)", &redirect_handler, NULL, NULL },
         { "/upload", &upload_handler, NULL, NULL },
         { "/form", &form_handler, NULL, NULL },
+        { "/ws", &websocket_route, &settings.socket, NULL },
+        { "/fetch", &fetch_handler, NULL, NULL },
         { NULL, NULL, NULL, NULL },
     };
 

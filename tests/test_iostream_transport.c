@@ -14,188 +14,14 @@
 #include "tests/support/faults.h"
 #include "tests/support/streampair.h"
 #include "tests/support/testing.h"
+#include "tests/support/veil.h"
 
 #define accepted(call) assert_int_equal(call, 0)
-
-/* A transport that can do a few things TLS does. Every byte is changed on the wire. */
-struct veil {
-    int rounds; /* of the handshake that are left: sends a byte and waits for one, each */
-    bool sent_round;
-    int failure;        /* what the handshake ends with */
-    bool write_to_read; /* before it reads it has to send a byte, */
-    bool read_to_write; /* and before it writes to get one */
-    size_t most;        /* bytes a read answers at most. 0: all */
-    char hidden[20000]; /* read ahead */
-    size_t hidden_start, hidden_length;
-    int handshakes, reads, shutdowns, closes;
-    int closed_fd;
-};
-
-enum { VEIL = 0x55 };
-
-static void change(char *bytes, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        bytes[i] ^= VEIL;
-}
-
-static ssize_t veil_receive(int fd, void *buffer, size_t size)
-{
-    ssize_t count = recv(fd, buffer, size, 0);
-
-    if (count > 0)
-        change(buffer, (size_t)count);
-    return count < 0 ? -errno : count;
-}
-
-static ssize_t veil_read(void *context, int fd, void *buffer, size_t size)
-{
-    struct veil *veil = context;
-
-    assert_int_equal(veil->rounds, 0);
-    assert_true(size > 0);
-    veil->reads++;
-    if (veil->write_to_read) {
-        if (send(fd, "!", 1, MSG_NOSIGNAL) != 1)
-            return -EAGAIN;
-        veil->write_to_read = false;
-    }
-    if (veil->hidden_length == 0) {
-        ssize_t count = veil_receive(fd, veil->hidden, sizeof veil->hidden);
-        if (count <= 0)
-            return count;
-        veil->hidden_start = 0;
-        veil->hidden_length = (size_t)count;
-    }
-    if (veil->most != 0 && size > veil->most)
-        size = veil->most;
-    if (size > veil->hidden_length)
-        size = veil->hidden_length;
-    memcpy(buffer, veil->hidden + veil->hidden_start, size);
-    veil->hidden_start += size;
-    veil->hidden_length -= size;
-    return (ssize_t)size;
-}
-
-static ssize_t veil_write(void *context, int fd, const struct iovec *vector, int count)
-{
-    struct veil *veil = context;
-    char bytes[1000], byte;
-    size_t length = 0;
-
-    assert_int_equal(veil->rounds, 0);
-    assert_true(count > 0);
-    if (veil->read_to_write) {
-        if (recv(fd, &byte, 1, 0) != 1)
-            return -EAGAIN;
-        veil->read_to_write = false;
-    }
-    for (int i = 0; i < count && length < sizeof bytes; i++) {
-        size_t part = vector[i].iov_len < sizeof bytes - length ? vector[i].iov_len : sizeof bytes - length;
-        memcpy(bytes + length, vector[i].iov_base, part);
-        length += part;
-    }
-    change(bytes, length);
-    ssize_t sent = send(fd, bytes, length, MSG_NOSIGNAL);
-    return sent < 0 ? -errno : sent;
-}
-
-static int veil_handshake(void *context, int fd)
-{
-    struct veil *veil = context;
-    char byte;
-
-    veil->handshakes++;
-    for (; veil->rounds > 0; veil->rounds--) {
-        if (!veil->sent_round && send(fd, "h", 1, MSG_NOSIGNAL) != 1)
-            return -EAGAIN;
-        veil->sent_round = true;
-        ssize_t count = recv(fd, &byte, 1, 0);
-        if (count < 0)
-            return -errno;
-        if (count == 0)
-            return -ECONNRESET;
-        veil->sent_round = false;
-    }
-    if (veil->failure != 0)
-        return veil->failure;
-    /* The peer's last byte may have come with the first of what follows. */
-    ssize_t count = veil->most != 0 ? veil_receive(fd, veil->hidden, sizeof veil->hidden) : 0;
-    veil->hidden_start = 0;
-    veil->hidden_length = count > 0 ? (size_t)count : 0;
-    return 0;
-}
-
-static unsigned veil_events(void *context, unsigned wanted)
-{
-    const struct veil *veil = context;
-    unsigned events = wanted;
-
-    if (veil->write_to_read && (wanted & IOLOOP_READ))
-        events = (events & ~IOLOOP_READ) | IOLOOP_WRITE;
-    if (veil->read_to_write && (wanted & IOLOOP_WRITE))
-        events = (events & ~IOLOOP_WRITE) | IOLOOP_READ;
-    return events;
-}
-
-static int veil_shutdown(void *context, int fd)
-{
-    struct veil *veil = context;
-
-    veil->shutdowns++;
-    return shutdown(fd, SHUT_WR);
-}
-
-static void veil_close(void *context, int fd)
-{
-    struct veil *veil = context;
-
-    assert_true(fcntl(fd, F_GETFD) >= 0);
-    veil->closes++;
-    veil->closed_fd = fd;
-}
-
-static const struct iostream_transport plain_veil = {
-    .read = veil_read,
-    .write = veil_write,
-    .events = veil_events,
-    .shutdown = veil_shutdown,
-    .close = veil_close,
-};
-
-static const struct iostream_transport buffering_veil = {
-    .read = veil_read,
-    .write = veil_write,
-    .events = veil_events,
-    .shutdown = veil_shutdown,
-    .close = veil_close,
-    .buffers = true,
-};
-
-static const struct iostream_transport greeting_veil = {
-    .read = veil_read,
-    .write = veil_write,
-    .handshake = veil_handshake,
-    .events = veil_events,
-    .shutdown = veil_shutdown,
-    .close = veil_close,
-    .buffers = true,
-};
 
 static void open_veiled(struct streampair *pair, const struct iostream_transport *transport, struct veil *veil)
 {
     streampair_open(pair, STREAMPAIR_UNIX,
                     &(struct iostream_options){ .transport = transport, .transport_context = veil });
-}
-
-static void put_veiled(struct streampair *pair, const char *text)
-{
-    char bytes[1000];
-    size_t length = strlen(text);
-
-    memcpy(bytes, text, length);
-    change(bytes, length);
-    streampair_put_bytes(pair, bytes, length);
 }
 
 /* Any bytes, both ways. */
@@ -205,7 +31,7 @@ static void carries_all_kinds_of_reads_and_writes(void **state)
     for (int buffers = 0; buffers < 2; buffers++) {
         struct streampair pair;
         struct veil veils[2] = { 0 };
-        const struct iostream_transport *transport = buffers ? &buffering_veil : &plain_veil;
+        const struct iostream_transport *transport = buffers ? &veil_buffering : &veil_plain;
         struct outcome parts[4] = { { .in_pattern = true, .place = 0 },
                                     { .in_pattern = true, .place = 100 },
                                     { .in_pattern = true, .place = 250 },
@@ -243,7 +69,7 @@ static void changes_every_byte_on_the_wire(void **state)
     struct streampair pair;
     struct veil veil = { 0 };
 
-    open_veiled(&pair, &plain_veil, &veil);
+    open_veiled(&pair, &veil_plain, &veil);
     accepted(iostream_write(pair.stream, "abc", 3, NULL, NULL));
     streampair_expect(&pair, "476");
     streampair_close(&pair);
@@ -255,7 +81,7 @@ static void frees_its_context_once_before_the_descriptor(void **state)
         struct streampair pair;
         struct veil veil = { 0 };
 
-        open_veiled(&pair, &plain_veil, &veil);
+        open_veiled(&pair, &veil_plain, &veil);
         int fd = iostream_fd(pair.stream);
         if (by_peer) {
             streampair_hang_up(&pair);
@@ -279,8 +105,8 @@ static void reads_what_the_transport_hides(void **state)
     struct veil veil = { .most = 3 };
     struct outcome lines[4] = { 0 };
 
-    open_veiled(&pair, &buffering_veil, &veil);
-    put_veiled(&pair, "one\ntwo two two\nthree\nfour\n");
+    open_veiled(&pair, &veil_buffering, &veil);
+    veil_put(&pair, "one\ntwo two two\nthree\nfour\n");
     for (int i = 0; i < 4; i++) {
         accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &lines[i]));
         streampair_run(&pair, &lines[i]);
@@ -300,8 +126,8 @@ static void reads_on_what_the_transport_hides_after_a_pause(void **state)
     struct outcome parts[4] = { 0 };
 
     streampair_open_unwatched(&pair, STREAMPAIR_UNIX,
-                              &(struct iostream_options){ .transport = &buffering_veil, .transport_context = &veil });
-    put_veiled(&pair, "one  two  threefour ");
+                              &(struct iostream_options){ .transport = &veil_buffering, .transport_context = &veil });
+    veil_put(&pair, "one  two  threefour ");
     for (int i = 0; i < 4; i++) {
         accepted(iostream_read_bytes(pair.stream, 5, outcome_read, &parts[i]));
         streampair_run(&pair, &parts[i]);
@@ -318,8 +144,8 @@ static void finds_the_end_behind_what_the_transport_hides(void **state)
     struct veil veil = { .most = 2 };
     struct outcome all = { 0 };
 
-    open_veiled(&pair, &buffering_veil, &veil);
-    put_veiled(&pair, "0123456789");
+    open_veiled(&pair, &veil_buffering, &veil);
+    veil_put(&pair, "0123456789");
     streampair_hang_up(&pair);
     accepted(iostream_read_until_close(pair.stream, 0, outcome_read, &all));
     streampair_run(&pair, &pair.closed);
@@ -341,7 +167,7 @@ static void shares_the_loop_while_it_takes_what_is_hidden(void **state)
     size_t got = 0;
     char bytes[1000] = { 0 };
 
-    open_veiled(&pair, &buffering_veil, &veil);
+    open_veiled(&pair, &veil_buffering, &veil);
     accepted(iostream_set_consumer(pair.stream, count_bytes, &got));
     streampair_put_bytes(&pair, bytes, sizeof bytes);
     streampair_spin(&pair, 1);
@@ -361,16 +187,16 @@ static void sends_before_it_can_read(void **state)
     struct veil veil = { .write_to_read = true };
     struct outcome line = { 0 };
 
-    open_veiled(&pair, &plain_veil, &veil);
+    open_veiled(&pair, &veil_plain, &veil);
     accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &line));
     streampair_expect(&pair, "!");
-    put_veiled(&pair, "abc\n");
+    veil_put(&pair, "abc\n");
     streampair_run(&pair, &line);
     assert_outcome(line, 0, "abc\n");
     veil.write_to_read = true;
     line = (struct outcome){ 0 };
     accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &line));
-    put_veiled(&pair, "def\n");
+    veil_put(&pair, "def\n");
     streampair_run(&pair, &line);
     assert_outcome(line, 0, "def\n");
     streampair_close(&pair);
@@ -383,7 +209,7 @@ static void receives_before_it_can_write(void **state)
     struct outcome written = { 0 };
 
     streampair_open_unwatched(&pair, STREAMPAIR_UNIX,
-                              &(struct iostream_options){ .transport = &plain_veil, .transport_context = &veil });
+                              &(struct iostream_options){ .transport = &veil_plain, .transport_context = &veil });
     accepted(iostream_write(pair.stream, "abc", 3, outcome_end, &written));
     int handlers = 0;
     for (int i = 0; i < 20; i++)
@@ -399,29 +225,21 @@ static void receives_before_it_can_write(void **state)
 
 /* The handshake. */
 
-static void shake_hands(struct streampair *pair, int rounds)
-{
-    for (int i = 0; i < rounds; i++) {
-        streampair_expect(pair, "h");
-        streampair_put(pair, "H");
-    }
-}
-
 static void shakes_hands_before_anything_else(void **state)
 {
     struct streampair pair;
     struct veil veil = { .rounds = 3 };
     struct outcome line = { 0 }, written = { 0 };
 
-    open_veiled(&pair, &greeting_veil, &veil);
+    open_veiled(&pair, &veil_greeting, &veil);
     accepted(iostream_write(pair.stream, "abc", 3, outcome_end, &written));
     accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &line));
     streampair_spin(&pair, 5);
     assert_int_equal(written.calls, 0);
-    shake_hands(&pair, 3);
+    veil_shake_hands(&pair, 3);
     streampair_expect(&pair, "476");
     streampair_run(&pair, &written);
-    put_veiled(&pair, "def\n");
+    veil_put(&pair, "def\n");
     streampair_run(&pair, &line);
     assert_outcome(line, 0, "def\n");
     assert_in_range(veil.handshakes, 3, 8);
@@ -434,8 +252,8 @@ static void shakes_hands_without_being_asked_for_anything(void **state)
     struct veil veil = { .rounds = 2 };
 
     streampair_open_unwatched(&pair, STREAMPAIR_UNIX,
-                              &(struct iostream_options){ .transport = &greeting_veil, .transport_context = &veil });
-    shake_hands(&pair, 2);
+                              &(struct iostream_options){ .transport = &veil_greeting, .transport_context = &veil });
+    veil_shake_hands(&pair, 2);
     streampair_spin(&pair, 3);
     assert_int_equal(veil.rounds, 0);
     streampair_close(&pair);
@@ -451,13 +269,13 @@ static void reads_what_came_with_the_handshake(void **state)
 
         streampair_open_unwatched(
             &pair, STREAMPAIR_UNIX,
-            &(struct iostream_options){ .transport = &greeting_veil, .transport_context = &veil });
+            &(struct iostream_options){ .transport = &veil_greeting, .transport_context = &veil });
         if (!read_late)
             accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &line));
-        shake_hands(&pair, 1);
+        veil_shake_hands(&pair, 1);
         streampair_expect(&pair, "h");
         streampair_put(&pair, "H");
-        put_veiled(&pair, "early\n");
+        veil_put(&pair, "early\n");
         streampair_spin(&pair, 5);
         assert_int_equal(veil.rounds, 0);
         if (read_late)
@@ -483,7 +301,7 @@ static void connects_before_it_shakes_hands(void **state)
     accepted(listen(listener, 1));
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
     pair.other = iostream_new(pair.loop, socket(AF_INET, SOCK_STREAM, 0),
-                              &(struct iostream_options){ .transport = &greeting_veil, .transport_context = &veil });
+                              &(struct iostream_options){ .transport = &veil_greeting, .transport_context = &veil });
     iostream_set_close_callback(pair.other, outcome_end, &pair.other_closed);
     accepted(iostream_connect(pair.other, (struct sockaddr *)&address, sizeof address, outcome_end, &connected));
     accepted(iostream_read_until(pair.other, "\n", 0, outcome_read, &line));
@@ -491,10 +309,10 @@ static void connects_before_it_shakes_hands(void **state)
     streampair_spin(&pair, 5);
     pair.peer = accept(listener, NULL, NULL);
     accepted(fcntl(pair.peer, F_SETFL, O_NONBLOCK));
-    shake_hands(&pair, 2);
+    veil_shake_hands(&pair, 2);
     streampair_run(&pair, &connected);
     assert_ended(connected, 0);
-    put_veiled(&pair, "abc\n");
+    veil_put(&pair, "abc\n");
     streampair_run(&pair, &line);
     assert_outcome(line, 0, "abc\n");
     close(listener);
@@ -509,10 +327,10 @@ static void tells_everybody_that_the_handshake_failed(void **state)
         struct outcome read = { 0 }, written = { 0 };
         int error = hang_up ? -ECONNRESET : -EPROTO;
 
-        open_veiled(&pair, &greeting_veil, &veil);
+        open_veiled(&pair, &veil_greeting, &veil);
         accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &read));
         accepted(iostream_write(pair.stream, "abc", 3, outcome_end, &written));
-        shake_hands(&pair, 1);
+        veil_shake_hands(&pair, 1);
         streampair_expect(&pair, "h");
         if (hang_up)
             streampair_hang_up(&pair);
@@ -532,11 +350,11 @@ static void shuts_down_after_the_handshake(void **state)
     struct streampair pair;
     struct veil veil = { .rounds = 2 };
 
-    open_veiled(&pair, &greeting_veil, &veil);
+    open_veiled(&pair, &veil_greeting, &veil);
     accepted(iostream_shutdown(pair.stream));
     streampair_spin(&pair, 3);
     assert_int_equal(veil.shutdowns, 0);
-    shake_hands(&pair, 2);
+    veil_shake_hands(&pair, 2);
     streampair_expect_end(&pair);
     assert_int_equal(veil.shutdowns, 1);
     streampair_close(&pair);
@@ -548,13 +366,85 @@ static void closes_in_the_middle_of_the_handshake(void **state)
     struct veil veil = { .rounds = 2 };
     struct outcome written = { 0 };
 
-    open_veiled(&pair, &greeting_veil, &veil);
+    open_veiled(&pair, &veil_greeting, &veil);
     accepted(iostream_write(pair.stream, "abc", 3, outcome_end, &written));
-    shake_hands(&pair, 1);
+    veil_shake_hands(&pair, 1);
     iostream_close(pair.stream);
     streampair_run(&pair, &pair.closed);
     assert_ended(written, -ECANCELED);
     assert_int_equal(veil.closes, 1);
+    streampair_close(&pair);
+}
+
+/* The last word may have to wait, too. */
+static void shuts_down_as_soon_as_the_transport_can(void **state)
+{
+    for (int busy = 0; busy < 4; busy++) {
+        struct streampair pair;
+        struct veil veil = { .busy = busy };
+
+        open_veiled(&pair, &veil_plain, &veil);
+        accepted(iostream_write(pair.stream, "abc", 3, NULL, NULL));
+        accepted(iostream_shutdown(pair.stream));
+        accepted(iostream_shutdown(pair.stream));
+        streampair_expect(&pair, "476");
+        streampair_expect_end(&pair);
+        assert_int_equal(veil.shutdowns, busy + 1);
+        streampair_spin(&pair, 2);
+        assert_int_equal(ioloop_run_once(pair.loop, 0.001), 0); /* nothing is waited for any more */
+        streampair_close(&pair);
+    }
+}
+
+/* It takes 1000 bytes a call: that it takes no more does not mean that the kernel does not. */
+static void goes_on_after_a_short_write(void **state)
+{
+    struct streampair pair;
+    struct veil veil = { 0 };
+    struct outcome written = { 0 };
+    char bytes[10000] = { 0 };
+
+    open_veiled(&pair, &veil_plain, &veil);
+    accepted(iostream_write(pair.stream, bytes, sizeof bytes, outcome_end, &written));
+    streampair_spin(&pair, 1);
+    assert_int_equal(iostream_pending(pair.stream), 0);
+    assert_int_equal(streampair_take(&pair, bytes, sizeof bytes), sizeof bytes);
+    streampair_run(&pair, &written);
+    streampair_close(&pair);
+}
+
+static void waits_for_no_shutdown_that_it_cannot_do_yet(void **state)
+{
+    struct streampair pair;
+    struct veil veil = { .busy = 1 };
+
+    open_veiled(&pair, &veil_plain, &veil);
+    iostream_cork(pair.stream);
+    accepted(iostream_write(pair.stream, "abc", 3, NULL, NULL));
+    accepted(iostream_shutdown(pair.stream));
+    streampair_spin(&pair, 2);
+    assert_int_equal(ioloop_run_once(pair.loop, 0.001), 0);
+    iostream_uncork(pair.stream);
+    streampair_expect(&pair, "476");
+    streampair_expect_end(&pair);
+    assert_int_equal(veil.shutdowns, 2);
+    streampair_close(&pair);
+}
+
+/* Then the peer learns of the end when the stream closes. */
+static void needs_no_shutdown_of_its_transport(void **state)
+{
+    struct iostream_transport transport = { .read = veil_plain.read, .write = veil_plain.write };
+    struct streampair pair;
+    struct veil veil = { 0 };
+
+    open_veiled(&pair, &transport, &veil);
+    accepted(iostream_write(pair.stream, "abc", 3, NULL, NULL));
+    accepted(iostream_shutdown(pair.stream));
+    streampair_expect(&pair, "476");
+    assert_int_equal(iostream_write(pair.stream, "abc", 3, NULL, NULL), -EPIPE);
+    iostream_close(pair.stream);
+    streampair_expect_end(&pair);
     streampair_close(&pair);
 }
 
@@ -578,6 +468,10 @@ static const struct CMUnitTest once[] = {
     cmocka_unit_test(carries_all_kinds_of_reads_and_writes),
     cmocka_unit_test(shares_the_loop_while_it_takes_what_is_hidden),
     cmocka_unit_test(reads_what_came_with_the_handshake),
+    cmocka_unit_test(shuts_down_as_soon_as_the_transport_can),
+    cmocka_unit_test(goes_on_after_a_short_write),
+    cmocka_unit_test(waits_for_no_shutdown_that_it_cannot_do_yet),
+    cmocka_unit_test(needs_no_shutdown_of_its_transport),
 };
 
 STREAMPAIR_MAIN(at_all_sizes, once)

@@ -11,7 +11,7 @@
 #include <ioloop/iooptions.h>
 #include <ioloop/ioloop.h>
 
-static int serve_port = 8888;
+static int serve_port = 8888; /* once it listens: the port it really is */
 
 /* A row of the table of options. */
 #define SERVE_PORT                                                                                                     \
@@ -52,7 +52,8 @@ static inline int serve(struct web_application *app, const char *program)
         return perror(program), 1;
     int error = web_application_listen(app, serve_port, &(struct netutil_bind_options){ .address = "127.0.0.1" });
     if (error >= 0) {
-        printf("listening on 127.0.0.1:%d\n", error);
+        serve_port = error;
+        printf("listening on 127.0.0.1:%d\n", serve_port);
         fflush(stdout);
         error = ioloop_add_signal(loop, SIGTERM, serve_stop, app);
     }

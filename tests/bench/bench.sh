@@ -1,20 +1,25 @@
 #!/bin/sh
 # What this library costs, beside the kernel alone (limit) and beside other libraries and servers, measured in one run:
 # the rounds of all of them take turns. Prints tables; every single value is in $BUILD/bench/results*.
-#   bench.sh                  all of it but exact, in less than fifteen minutes
-#   bench.sh NAME...          calls timers touch wakeups pipes echo memory: some of what the loop and its streams cost
-#   bench.sh http [NAME...]   HTTP, see http.sh
-#   bench.sh futures          futures, queues and executors
-#   bench.sh exact            instructions and system calls a message, which do not depend on the machine and its load
-# Environment: BUILD (build), ROUNDS (5), SECONDS_EACH (1: a round of echo or HTTP), COUNT (1000000: of callbacks, of
-# timers, of posts), CONNECTIONS (10000, which is the most: of memory), CC, MAKE.
+#   bench.sh                      all of it but exact, in about twenty minutes
+#   bench.sh NAME...              calls timers touch wakeups pipes echo memory: some of what the loop and its streams
+#                                 cost
+#   bench.sh http [NAME...]       HTTP servers, see http.sh
+#   bench.sh client [NAME...]     HTTP clients, see client.sh
+#   bench.sh websocket [NAME...]  WebSocket servers, see websocket.sh
+#   bench.sh futures              futures, queues and executors
+#   bench.sh exact                instructions and system calls a message, which do not depend on the machine and its
+#                                 load
+# Environment: BUILD (build), ROUNDS (5), SECONDS_EACH (1: a round of echo, HTTP or WebSocket), COUNT (1000000: of
+# callbacks, of timers, of posts), CONNECTIONS (10000, which is the most: of memory), CC, MAKE.
 # A machine that has other things to do shows it: see how far the least and the greatest are apart.
 
 cd "$(dirname "$0")/../.." || exit 1
 case $1 in
-http)
+http | client | websocket)
+    script=tests/bench/$1.sh
     shift
-    exec tests/bench/http.sh "$@"
+    exec "$script" "$@"
     ;;
 futures) exec tests/bench/futures.sh ;;
 esac
@@ -194,7 +199,13 @@ case "$*" in
 '')
     tests/bench/futures.sh || failed=1
     tests/bench/http.sh || failed=1
+    tests/bench/client.sh || failed=1
+    tests/bench/websocket.sh || failed=1
     ;;
-exact) tests/bench/http.sh exact || failed=1 ;;
+exact)
+    tests/bench/http.sh exact || failed=1
+    tests/bench/client.sh exact || failed=1
+    tests/bench/websocket.sh exact || failed=1
+    ;;
 esac
 exit $failed

@@ -70,24 +70,34 @@ static bool has_come(int fd, ssize_t count)
 }
 
 /* What one receive has brought is answered by one send. */
-static bool serve_plain(int fd)
+static void answer_requests(int fd, size_t length)
 {
-    ssize_t received = recv(fd, buffer, sizeof buffer, 0);
     size_t requests = 0;
 
-    if (!has_come(fd, received))
-        return false;
-    for (char *end = buffer; (end = memmem(end, (size_t)(buffer + received - end), "\r\n\r\n", 4)) != NULL; end += 4)
+    for (char *end = buffer; (end = memmem(end, (size_t)(buffer + length - end), "\r\n\r\n", 4)) != NULL; end += 4)
         requests++;
     if (requests > 0 && requests <= PIPELINED)
         send(fd, plain, requests * plain_length, MSG_NOSIGNAL);
+}
+
+static bool serve_plain(int fd)
+{
+    ssize_t received = recv(fd, buffer, sizeof buffer, 0);
+
+    if (!has_come(fd, received))
+        return false;
+    answer_requests(fd, (size_t)received);
     return true;
 }
 
 static bool serve_once(int fd)
 {
-    if (!serve_plain(fd))
+    ssize_t received = recv(fd, buffer, sizeof buffer, 0);
+
+    if (received < 0 && errno == EAGAIN)
         return false;
+    if (received > 0)
+        answer_requests(fd, (size_t)received);
     close(fd);
     return true;
 }

@@ -27,13 +27,16 @@
 
 struct connection {
     int fd;
-    size_t sent, received;
+    size_t sent, received; /* received: bytes, or answers, where they are counted */
     double start;
     bool waits; /* for room to send */
+    struct load_position position;
 };
 
 static const struct load *load;
 static int queue, at_once;
+static struct connection *connections;
+static int finished; /* of a broadcast: connections that have it */
 static char buffer[BUFFER];
 static long started, answered;
 static uint64_t latencies[POWERS * CLASSES], latency_count;
@@ -150,6 +153,8 @@ static void watch(struct connection *connection, int operation)
 static void open_connection(struct connection *connection)
 {
     *connection = (struct connection){ .fd = load_connect(load->port) };
+    if (load->greet != NULL)
+        load->greet(connection->fd);
     watch(connection, EPOLL_CTL_ADD);
 }
 
@@ -186,8 +191,24 @@ static void send_next(struct connection *connection)
     go_on_sending(connection);
 }
 
+/* This one has got what the first has sent. */
+static void finish_broadcast(struct connection *connection)
+{
+    connection->received = 0;
+    if (++finished < load->connections)
+        return;
+    finished = 0;
+    count_latency(measure_time() - connections->start);
+    answered += at_once;
+    send_next(connections);
+}
+
 static void finish(struct connection *connection)
 {
+    if (load->broadcasts) {
+        finish_broadcast(connection);
+        return;
+    }
     count_latency(measure_time() - connection->start);
     answered += at_once;
     if (load->closes) {
@@ -197,23 +218,42 @@ static void finish(struct connection *connection)
     send_next(connection);
 }
 
+/* Of the answers: as many bytes, or as many of them where they are counted. */
+static size_t wanted_of_answers(void)
+{
+    return load->count_answers != NULL ? (size_t)at_once : load->answer;
+}
+
+/* What has come is looked at; how much of the answers it was. */
+static size_t take(struct connection *connection, size_t count)
+{
+    size_t left = wanted_of_answers() - connection->received;
+
+    if (load->count_answers != NULL) {
+        int answers = load->count_answers(&connection->position, buffer, count);
+        if (answers < 0 || (size_t)answers > left)
+            load_fail("this is not the answer");
+        return (size_t)answers;
+    }
+    if (count > left || !load->is_answer(buffer, count, connection->received))
+        load_fail("this is not the answer");
+    return count;
+}
+
 static void receive(struct connection *connection)
 {
     ssize_t count = recv(connection->fd, buffer, BUFFER, MSG_DONTWAIT);
 
     if (count < 0 && errno == EAGAIN)
         return;
-    if (count == 0 && load->closes && connection->received == load->answer) {
+    if (count == 0 && load->closes && connection->received == wanted_of_answers()) {
         finish(connection);
         return;
     }
     if (count <= 0)
         load_fail("the server has closed");
-    if ((size_t)count > load->answer - connection->received ||
-        !load->is_answer(buffer, (size_t)count, connection->received))
-        load_fail("this is not the answer");
-    connection->received += (size_t)count;
-    if (connection->received == load->answer && !load->closes)
+    connection->received += take(connection, (size_t)count);
+    if (connection->received == wanted_of_answers() && !load->closes)
         finish(connection);
 }
 
@@ -255,17 +295,16 @@ static void report(long before, double cpu, double seconds)
 
 void load_run(const struct load *wanted)
 {
-    struct connection *all = calloc((size_t)wanted->connections, sizeof *all);
-
     load = wanted;
+    connections = calloc((size_t)load->connections, sizeof *connections);
     at_once = load->at_once > 0 ? load->at_once : 1;
     queue = epoll_create1(EPOLL_CLOEXEC);
-    if (queue < 0 || all == NULL)
+    if (queue < 0 || connections == NULL)
         measure_fail("epoll_create1");
     for (int i = 0; i < load->connections; i++)
-        open_connection(&all[i]);
-    for (int i = 0; i < load->connections; i++)
-        send_next(&all[i]);
+        open_connection(&connections[i]);
+    for (int i = 0; i < (load->broadcasts ? 1 : load->connections); i++)
+        send_next(&connections[i]);
     if (load->messages == 0)
         run_until(measure_time() + load->duration * FIRST_PART);
     long before = answered;
@@ -281,6 +320,8 @@ static void open_batch(int *fds, int count)
     for (int i = 0; i < count; i++) {
         fds[i] = load_connect(load->port);
         setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger));
+        if (load->greet != NULL)
+            load->greet(fds[i]);
         if (send(fds[i], load->bytes, load->size, MSG_NOSIGNAL) != (ssize_t)load->size)
             measure_fail("send");
     }

@@ -5,6 +5,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* How far a connection is in its answers, for the function that counts them; zeroes at first. */
+struct load_position {
+    uint64_t left, before; /* bytes: still to come, and that have come */
+    unsigned count;        /* of the head */
+    unsigned char head[16];
+};
 
 struct load {
     const char *noun; /* what is counted, in the singular */
@@ -18,7 +26,11 @@ struct load {
     int at_once;       /* messages in the bytes; 0 is 1 */
     double pause;      /* seconds before they are sent: the server has come to rest */
     bool closes;       /* the server, behind each answer */
+    bool broadcasts;   /* the server, to all connections, what the first has sent; messages are counted once */
+    void (*greet)(int fd); /* before all else on a connection, whose calls block */
     bool (*is_answer)(const char *bytes, size_t length, size_t before); /* so many bytes after the answer's first */
+    /* Instead, where answers differ in length: how many of them end in these bytes; -1: they are none. */
+    int (*count_answers)(struct load_position *position, const char *bytes, size_t length);
 };
 
 /* Prints a line a figure: its name, its unit and the value, with tabs between. Ends the program on any surprise. */

@@ -1,0 +1,465 @@
+/* What a program asks for: checked, completed, and copied for as long as the fetch needs it. */
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "httpclient/httpfetch.h"
+#include "httpclient/httprequesthead.h"
+#include "httpserver/httpfield.h"
+#include "ioloop/ioalloc.h"
+#include "ioloop/netutil.h"
+
+#define CONNECT_TIMEOUT 10.0
+#define IDLE_TIMEOUT    20.0
+#define REQUEST_TIMEOUT 60.0
+#define MAX_REDIRECTS   5
+#define MAX_BODY        (16u << 20)
+#define MOST_SECONDS    1e9
+#define MOST_LIMIT      (1u << 30)
+#define FORM_TYPE       "application/x-www-form-urlencoded"
+
+/* Defaults. */
+
+#define TAKE_DEFAULT(field)                                                                                            \
+    do {                                                                                                               \
+        if (!request->field)                                                                                           \
+            request->field = defaults->field;                                                                          \
+    } while (0)
+
+static void keep_lent(void *data, void *arg)
+{
+}
+
+/* What belongs together comes from one of the two. */
+static void merge_groups(struct httpclient_request *request, const struct httpclient_request *defaults)
+{
+    if (request->body == NULL && request->body_producer == NULL) {
+        request->body = defaults->body;
+        request->body_length = defaults->body_length;
+        request->body_release = defaults->body != NULL ? keep_lent : NULL;
+        request->body_producer = defaults->body_producer;
+        request->body_producer_arg = defaults->body_producer_arg;
+    }
+    if (request->auth_username == NULL) {
+        request->auth_username = defaults->auth_username;
+        request->auth_password = defaults->auth_password;
+    }
+    if (request->proxy_host == NULL) {
+        request->proxy_host = defaults->proxy_host;
+        request->proxy_port = defaults->proxy_port;
+        request->proxy_username = defaults->proxy_username;
+        request->proxy_password = defaults->proxy_password;
+        TAKE_DEFAULT(proxy_tunnel);
+    }
+    if (request->header_callback == NULL && request->streaming_callback == NULL && request->callback_arg == NULL) {
+        request->header_callback = defaults->header_callback;
+        request->streaming_callback = defaults->streaming_callback;
+        request->callback_arg = defaults->callback_arg;
+    }
+}
+
+void httpfetch_merge_defaults(struct httpclient_request *request, const struct httpclient_request *defaults)
+{
+    merge_groups(request, defaults);
+    TAKE_DEFAULT(url);
+    TAKE_DEFAULT(method);
+    TAKE_DEFAULT(headers);
+    TAKE_DEFAULT(allow_nonstandard_methods);
+    TAKE_DEFAULT(expect_100_continue);
+    TAKE_DEFAULT(user_agent);
+    TAKE_DEFAULT(if_modified_since);
+    TAKE_DEFAULT(decompress_response);
+    TAKE_DEFAULT(no_follow_redirects);
+    TAKE_DEFAULT(max_redirects);
+    TAKE_DEFAULT(raise_error);
+    TAKE_DEFAULT(connect_timeout);
+    TAKE_DEFAULT(idle_timeout);
+    TAKE_DEFAULT(request_timeout);
+    TAKE_DEFAULT(total_timeout);
+    TAKE_DEFAULT(queue_timeout);
+    TAKE_DEFAULT(max_body);
+    TAKE_DEFAULT(max_header);
+    TAKE_DEFAULT(network_interface);
+    TAKE_DEFAULT(family);
+    TAKE_DEFAULT(unix_path);
+}
+
+/* Limits. */
+
+static int64_t nanoseconds_of(double seconds, double default_seconds)
+{
+    if (seconds == 0)
+        seconds = default_seconds;
+    return seconds < 0 || seconds > MOST_SECONDS ? HTTPFETCH_NEVER : (int64_t)(seconds * 1e9);
+}
+
+static bool has_nan(const struct httpclient_request *request)
+{
+    return isnan(request->connect_timeout) || isnan(request->idle_timeout) || isnan(request->request_timeout) ||
+           isnan(request->total_timeout) || isnan(request->queue_timeout);
+}
+
+static int set_limits(struct httpfetch *fetch, const struct httpclient_request *request)
+{
+    if (has_nan(request) || request->max_header > MOST_LIMIT)
+        return -EINVAL;
+    double idle = request->request_timeout != 0 ? request->request_timeout : IDLE_TIMEOUT;
+    fetch->connect_timeout = nanoseconds_of(request->connect_timeout, CONNECT_TIMEOUT);
+    fetch->request_timeout = nanoseconds_of(request->request_timeout, REQUEST_TIMEOUT);
+    fetch->idle_timeout = nanoseconds_of(request->idle_timeout, idle);
+    fetch->total_timeout =
+        request->total_timeout != 0 ? nanoseconds_of(request->total_timeout, 0) : fetch->request_timeout;
+    int64_t lesser = fetch->connect_timeout < fetch->request_timeout ? fetch->connect_timeout : fetch->request_timeout;
+    fetch->queue_timeout = request->queue_timeout != 0 ? nanoseconds_of(request->queue_timeout, 0) : lesser;
+    fetch->max_redirects = request->max_redirects != 0 ? request->max_redirects : MAX_REDIRECTS;
+    fetch->max_body = request->max_body;
+    if (fetch->max_body == 0)
+        fetch->max_body = request->streaming_callback != NULL ? UINT64_MAX : MAX_BODY;
+    fetch->limits = (struct http1parser_limits){ .head = request->max_header };
+    return 0;
+}
+
+/* Texts. */
+
+/* A copy among the texts, with its NUL; the room has been made. */
+static char *keep_text(struct httpfetch *fetch, const char *text, size_t length)
+{
+    char *place = fetch->texts.bytes + fetch->texts.length;
+
+    memcpy(place, text, length);
+    place[length] = '\0';
+    fetch->texts.length += length + 1;
+    return place;
+}
+
+static const char *keep_string(struct httpfetch *fetch, const char *text)
+{
+    return text != NULL ? keep_text(fetch, text, strlen(text)) : NULL;
+}
+
+static size_t string_size(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+/* 8 at a time: nearly all URLs are ASCII. */
+static bool is_ascii(const char *text, size_t length)
+{
+    uint64_t word = 0, bits = 0;
+
+    for (; length >= sizeof word; text += sizeof word, length -= sizeof word) {
+        memcpy(&word, text, sizeof word);
+        bits |= word;
+    }
+    word = 0;
+    memcpy(&word, text, length);
+    return ((bits | word) & UINT64_C(0x8080808080808080)) == 0;
+}
+
+/* Bytes from 0x80 on are escaped: whatever they were meant to be, they are not made into something else. In a host they
+ * are refused with their escapes. Answers the length. */
+static size_t escape_url(const char *url, char *place)
+{
+    size_t length = strlen(url);
+
+    if (is_ascii(url, length))
+        memcpy(place, url, length);
+    else
+        length = httpurl_encode_iri(url, length, place);
+    place[length] = '\0';
+    return length;
+}
+
+/* User and password are for the server, and for nobody else who sees the URL. 0, or an error. */
+static int take_userinfo(struct httpfetch *fetch, char *text, size_t length)
+{
+    struct httpurl_part info = fetch->url.userinfo;
+    char *user = (char *)info.text;
+    char *colon = memchr(user, ':', info.length);
+    size_t user_length = colon != NULL ? (size_t)(colon - user) : info.length;
+    char *password = colon != NULL ? colon + 1 : user + info.length;
+    ssize_t name = httpurl_decode(user, user_length, user, 0);
+    ssize_t secret = httpurl_decode(password, info.length - (size_t)(password - user), password, 0);
+
+    if (name < 0 || secret < 0)
+        return -EINVAL;
+    if (info.length > 0) {
+        fetch->authorization = httprequesthead_basic(user, (size_t)name, password, (size_t)secret);
+        if (fetch->authorization == NULL)
+            return -errno;
+    }
+    size_t behind = (size_t)(user - text) + info.length + 1;
+    memmove(user, text + behind, length - behind + 1);
+    return httpurl_parse(text, length - info.length - 1, &fetch->url);
+}
+
+static bool is_scheme(const struct httpurl *url, const char *name)
+{
+    size_t length = strlen(name);
+
+    if (url->scheme.length != length)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if ((url->scheme.text[i] | 0x20) != name[i])
+            return false;
+    }
+    return true;
+}
+
+/* Sets what of the key the URL says. */
+static int check_url(struct httpfetch *fetch)
+{
+    const struct httpurl *url = &fetch->url;
+    bool is_secure = is_scheme(url, "https") || (fetch->upgrades && is_scheme(url, "wss"));
+    bool is_plain = is_scheme(url, "http") || (fetch->upgrades && is_scheme(url, "ws"));
+
+    if (url->scheme.text == NULL)
+        return -EINVAL;
+    if (!is_secure && !is_plain)
+        return -EPROTONOSUPPORT;
+    if (url->host.length == 0 || url->host.length > 253 || url->port <= 0)
+        return -EINVAL;
+    if (is_secure && fetch->client->options.tls.start == NULL)
+        return -EPROTONOSUPPORT;
+    fetch->key.host = url->host;
+    fetch->key.port = url->port;
+    fetch->key.is_secure = is_secure;
+    fetch->key.is_tunnel = fetch->key.proxy_host != NULL && (is_secure || fetch->upgrades || fetch->wants_tunnel);
+    return 0;
+}
+
+int httpfetch_set_url(struct httpfetch *fetch, char *text, size_t length)
+{
+    int error = httpurl_parse(text, length, &fetch->url);
+
+    if (error == 0 && fetch->url.userinfo.text != NULL)
+        error = take_userinfo(fetch, text, length);
+    if (error < 0)
+        return error;
+    fetch->url_text = text;
+    return check_url(fetch);
+}
+
+static int set_url(struct httpfetch *fetch, const char *url)
+{
+    char *place = fetch->texts.bytes + fetch->texts.length;
+    size_t length = escape_url(url, place);
+
+    fetch->texts.length += length + 1;
+    return httpfetch_set_url(fetch, place, length);
+}
+
+/* Method and body. */
+
+static int check_method(const struct httpclient_request *request, const char *method)
+{
+    bool has_body = request->body != NULL || request->body_producer != NULL;
+
+    if (request->body != NULL && request->body_producer != NULL)
+        return -EINVAL;
+    if (request->allow_nonstandard_methods)
+        return 0;
+    return httprequesthead_is_standard(method) && has_body == httprequesthead_wants_body(method) ? 0 : -EINVAL;
+}
+
+/* 1 to 19 digits. */
+static int parse_length(const char *text, uint64_t *length)
+{
+    size_t digits = strlen(text);
+
+    *length = 0;
+    if (digits == 0 || digits > 19)
+        return -EINVAL;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9')
+            return -EINVAL;
+        *length = *length * 10 + (uint64_t)(*text - '0');
+    }
+    return 0;
+}
+
+static int set_producer(struct httpfetch *fetch, const struct httpclient_request *request)
+{
+    const char *length = request->headers != NULL ? httpheaders_get(request->headers, "Content-Length") : NULL;
+
+    fetch->producer = request->body_producer;
+    fetch->producer_arg = request->body_producer_arg;
+    if (fetch->producer == NULL || length == NULL)
+        return 0;
+    fetch->has_length = true;
+    return parse_length(length, &fetch->producer_length);
+}
+
+/* From where, to where, and as whom. */
+
+static int check_route(const struct httpclient_request *request)
+{
+    bool proxied = request->proxy_host != NULL;
+
+    if (request->network_interface != NULL && !netutil_is_valid_ip(request->network_interface))
+        return -EINVAL;
+    if (request->family != AF_UNSPEC && request->family != AF_INET && request->family != AF_INET6)
+        return -EINVAL;
+    if (proxied && (request->proxy_host[0] == '\0' || request->proxy_port < 1 || request->proxy_port > 65535))
+        return -EINVAL;
+    return 0;
+}
+
+static int set_credentials(char **place, const char *user, const char *password)
+{
+    if (user == NULL || *place != NULL)
+        return 0;
+    if (password == NULL)
+        password = "";
+    *place = httprequesthead_basic(user, strlen(user), password, strlen(password));
+    return *place != NULL ? 0 : -errno;
+}
+
+static void set_route(struct httpfetch *fetch, const struct httpclient_request *request)
+{
+    fetch->key.network_interface = keep_string(fetch, request->network_interface);
+    fetch->key.unix_path = keep_string(fetch, request->unix_path);
+    fetch->key.proxy_host = keep_string(fetch, request->proxy_host);
+    fetch->key.proxy_username = keep_string(fetch, request->proxy_username);
+    fetch->key.proxy_password = keep_string(fetch, request->proxy_password);
+    fetch->key.proxy_port = fetch->key.proxy_host != NULL ? request->proxy_port : 0;
+    fetch->key.family = request->family;
+    fetch->wants_tunnel = request->proxy_tunnel;
+}
+
+static bool make_room_for_texts(struct httpfetch *fetch, const struct httpclient_request *request)
+{
+    size_t size = 3 * strlen(request->url) + 1 + string_size(request->method) + string_size(request->user_agent) +
+                  string_size(request->network_interface) + string_size(request->unix_path) +
+                  string_size(request->proxy_host) + string_size(request->proxy_username) +
+                  string_size(request->proxy_password) + HTTPDATE_LENGTH + 1;
+
+    fetch->texts.length = 0;
+    return httpfetch_make_room(&fetch->texts, size);
+}
+
+static void set_texts(struct httpfetch *fetch, const struct httpclient_request *request)
+{
+    fetch->method = request->method != NULL ? keep_string(fetch, request->method) : "GET";
+    fetch->user_agent = request->user_agent != NULL ? keep_string(fetch, request->user_agent) : "ioloop";
+    fetch->if_modified_since = NULL;
+    if (request->if_modified_since != 0) {
+        char date[HTTPDATE_LENGTH + 1];
+        httpdate_format(request->if_modified_since, date);
+        fetch->if_modified_since = keep_text(fetch, date, HTTPDATE_LENGTH);
+    }
+    set_route(fetch, request);
+}
+
+static void set_flags(struct httpfetch *fetch, const struct httpclient_request *request)
+{
+    fetch->on_line = request->header_callback;
+    fetch->on_data = request->streaming_callback;
+    fetch->callback_arg = request->callback_arg;
+    fetch->follows = !request->no_follow_redirects;
+    fetch->raises = request->raise_error;
+    fetch->expects_100 = request->expect_100_continue && (request->body != NULL || request->body_producer != NULL);
+    fetch->upgrades = fetch->on_upgrade != NULL;
+}
+
+/* The body comes last: when the fetch is refused it is still the program's. */
+int httpfetch_set_request(struct httpfetch *fetch, const struct httpclient_request *request)
+{
+    int error = request->url == NULL ? -EINVAL : check_route(request);
+
+    if (error == 0)
+        error = set_limits(fetch, request);
+    if (error < 0)
+        return error;
+    if (!make_room_for_texts(fetch, request))
+        return -ENOMEM;
+    set_flags(fetch, request);
+    set_texts(fetch, request);
+    error = check_method(request, fetch->method);
+    if (error == 0)
+        error = set_url(fetch, request->url);
+    if (error == 0)
+        error = set_credentials(&fetch->authorization, request->auth_username, request->auth_password);
+    if (error == 0)
+        error = set_credentials(&fetch->proxy_authorization, request->proxy_username, request->proxy_password);
+    if (error == 0 && request->headers != NULL)
+        error = httpheaders_copy(&fetch->headers, request->headers);
+    if (error == 0)
+        error = set_producer(fetch, request);
+    if (error < 0 || request->body == NULL)
+        return error;
+    fetch->body = httpupload_new_body(request);
+    return fetch->body != NULL ? 0 : -ENOMEM;
+}
+
+/* The head. */
+
+static bool lists_word(const char *value, const char *word)
+{
+    size_t length = strlen(word);
+
+    while (*value != '\0') {
+        value += strspn(value, ", \t");
+        size_t option = strcspn(value, ", \t");
+        if (option == length && httpfield_is_same(value, word, length))
+            return true;
+        value += option;
+    }
+    return false;
+}
+
+/* Then the connection is not kept, whatever the server says. */
+static bool says_close(const struct httpheaders *headers)
+{
+    const char *value = httpheaders_get(headers, "Connection");
+
+    while (value != NULL && !lists_word(value, "close"))
+        value = httpheaders_get_next(headers, "Connection", value);
+    return value != NULL;
+}
+
+static void set_framing(const struct httpfetch *fetch, struct httprequesthead *head)
+{
+    if (fetch->body != NULL) {
+        head->body = HTTPREQUESTHEAD_LENGTH;
+        head->content_length = fetch->body->length;
+    } else if (fetch->producer != NULL) {
+        head->body = fetch->has_length ? HTTPREQUESTHEAD_LENGTH : HTTPREQUESTHEAD_CHUNKED;
+        head->content_length = fetch->producer_length;
+    } else if (httprequesthead_wants_body(fetch->method)) {
+        head->body = HTTPREQUESTHEAD_LENGTH;
+    }
+}
+
+int httpfetch_format_head(struct httpfetch *fetch)
+{
+    bool to_proxy = fetch->key.proxy_host != NULL && !fetch->key.is_tunnel;
+    struct httprequesthead head = {
+        .method = fetch->method,
+        .url = &fetch->url,
+        .target = to_proxy ? HTTPREQUESTHEAD_ABSOLUTE : HTTPREQUESTHEAD_ORIGIN,
+        .headers = fetch->headers.count > 0 ? &fetch->headers : NULL,
+        .user_agent = fetch->user_agent,
+        .authorization = fetch->authorization,
+        .proxy_authorization = to_proxy ? fetch->proxy_authorization : NULL,
+        .if_modified_since = fetch->if_modified_since,
+        .close = fetch->client->options.keep_time < 0 && !fetch->upgrades,
+        .expect_continue = fetch->expects_100,
+        .upgrade = fetch->upgrades,
+    };
+
+    set_framing(fetch, &head);
+    fetch->closes = head.close || (head.headers != NULL && !fetch->upgrades && says_close(head.headers));
+    if (fetch->body != NULL && strcmp(fetch->method, "POST") == 0)
+        head.content_type = FORM_TYPE;
+    ssize_t length = httprequesthead_format(&head, fetch->head.bytes, fetch->head.capacity);
+    if (length < 0)
+        return (int)length;
+    if ((size_t)length > fetch->head.capacity) {
+        if (!httpfetch_make_room(&fetch->head, (size_t)length))
+            return -ENOMEM;
+        length = httprequesthead_format(&head, fetch->head.bytes, fetch->head.capacity);
+    }
+    fetch->head.length = (size_t)length;
+    return 0;
+}

@@ -1,0 +1,522 @@
+#include "httpclient/httppool.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "httpclient/httpfetch.h"
+#include "ioloop/ioalloc.h"
+#include "ioloop/iostreamlayer.h"
+#include "ioloop/kernel.h"
+#include "ioloop/loopmember.h"
+#include "ioloop/tcpclient.h"
+
+#define FIRST_CHAINS 16
+
+/* Origins. */
+
+/* Who chooses the names of hosts is not to choose their chains: without the secret no two are known to meet. */
+static uint64_t mix_hash(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 29;
+}
+
+static uint64_t hash_bytes(uint64_t secret, const char *bytes, size_t length)
+{
+    uint64_t hash = secret, word = 0;
+
+    for (; length >= sizeof word; bytes += sizeof word, length -= sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        hash = mix_hash(hash, word ^ secret >> 32);
+    }
+    word = 0;
+    memcpy(&word, bytes, length);
+    return mix_hash(mix_hash(hash, word), secret);
+}
+
+static uint64_t hash_key(const struct httppool *pool, const struct httppool_key *key)
+{
+    char lower[256];
+    size_t length = key->host.length < sizeof lower ? key->host.length : sizeof lower;
+
+    for (size_t i = 0; i < length; i++) {
+        char c = key->host.text[i];
+        lower[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    }
+    return hash_bytes(pool->secret ^ (uint64_t)key->port, lower, length);
+}
+
+static bool is_same_host(const struct httpurl_part *a, const struct httpurl_part *lower)
+{
+    if (a->length != lower->length)
+        return false;
+    if (memcmp(a->text, lower->text, a->length) == 0)
+        return true;
+    for (size_t i = 0; i < a->length; i++) {
+        char c = a->text[i];
+        if (c != lower->text[i] && !(c >= 'A' && c <= 'Z' && (c | 0x20) == lower->text[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool is_same_option(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool is_key_of(const struct httppool_key *key, const struct httppool_origin *origin)
+{
+    const struct httppool_key *other = &origin->key;
+
+    return key->port == other->port && key->is_secure == other->is_secure && key->is_tunnel == other->is_tunnel &&
+           key->family == other->family && key->proxy_port == other->proxy_port &&
+           is_same_host(&key->host, &other->host) && is_same_option(key->network_interface, other->network_interface) &&
+           is_same_option(key->unix_path, other->unix_path) && is_same_option(key->proxy_host, other->proxy_host) &&
+           is_same_option(key->proxy_username, other->proxy_username) &&
+           is_same_option(key->proxy_password, other->proxy_password);
+}
+
+static size_t option_size(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+static const char *copy_option(char **place, const char *text)
+{
+    char *copy = *place;
+    size_t size = option_size(text);
+
+    if (size == 0)
+        return NULL;
+    memcpy(copy, text, size);
+    *place += size;
+    return copy;
+}
+
+static struct httppool_origin *new_origin(const struct httppool_key *key)
+{
+    size_t size = key->host.length + 1 + option_size(key->network_interface) + option_size(key->unix_path) +
+                  option_size(key->proxy_host) + option_size(key->proxy_username) + option_size(key->proxy_password);
+    struct httppool_origin *origin = ioalloc(sizeof *origin + size);
+
+    if (origin == NULL)
+        return NULL;
+    memset(origin, 0, sizeof *origin);
+    httppool_ring_clear(&origin->kept);
+    httppool_ring_clear(&origin->parked);
+    origin->key = *key;
+    char *place = origin->bytes;
+    origin->key.host.text = place;
+    for (size_t i = 0; i < key->host.length; i++) {
+        char c = key->host.text[i];
+        *place++ = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    }
+    *place++ = '\0';
+    origin->key.network_interface = copy_option(&place, key->network_interface);
+    origin->key.unix_path = copy_option(&place, key->unix_path);
+    origin->key.proxy_host = copy_option(&place, key->proxy_host);
+    origin->key.proxy_username = copy_option(&place, key->proxy_username);
+    origin->key.proxy_password = copy_option(&place, key->proxy_password);
+    return origin;
+}
+
+/* Twice as many chains, if there is memory for them. */
+static void grow_chains(struct httppool *pool)
+{
+    size_t count = pool->chain_count * 2;
+    struct httppool_origin **chains = ioalloc_array_resize(NULL, count, sizeof *chains);
+
+    if (chains == NULL)
+        return;
+    memset(chains, 0, count * sizeof *chains);
+    for (size_t i = 0; i < pool->chain_count; i++) {
+        while (pool->chains[i] != NULL) {
+            struct httppool_origin *origin = pool->chains[i];
+            pool->chains[i] = origin->next;
+            origin->next = chains[origin->hash & (count - 1)];
+            chains[origin->hash & (count - 1)] = origin;
+        }
+    }
+    ioalloc_free(pool->chains);
+    pool->chains = chains;
+    pool->chain_count = count;
+}
+
+static struct httppool_origin *find_or_add_origin(struct httppool *pool, const struct httppool_key *key)
+{
+    uint64_t hash = hash_key(pool, key);
+    struct httppool_origin *origin = pool->chains[hash & (pool->chain_count - 1)];
+
+    while (origin != NULL && !(origin->hash == hash && is_key_of(key, origin)))
+        origin = origin->next;
+    if (origin != NULL)
+        return origin;
+    origin = new_origin(key);
+    if (origin == NULL)
+        return NULL;
+    if (pool->origin_count >= pool->chain_count)
+        grow_chains(pool);
+    struct httppool_origin **chain = &pool->chains[hash & (pool->chain_count - 1)];
+    origin->hash = hash;
+    origin->next = *chain;
+    *chain = origin;
+    pool->origin_count++;
+    return origin;
+}
+
+struct httppool_origin *httppool_hold_origin(struct httppool *pool, const struct httppool_key *key)
+{
+    struct httppool_origin *origin = pool->last;
+
+    if (origin == NULL || !is_key_of(key, origin))
+        origin = find_or_add_origin(pool, key);
+    if (origin == NULL)
+        return NULL;
+    pool->last = origin;
+    origin->users++;
+    return origin;
+}
+
+void httppool_leave_origin(struct httppool *pool, struct httppool_origin *origin)
+{
+    struct httppool_origin **link = &pool->chains[origin->hash & (pool->chain_count - 1)];
+
+    if (--origin->users > 0)
+        return;
+    while (*link != origin)
+        link = &(*link)->next;
+    *link = origin->next;
+    pool->origin_count--;
+    if (pool->last == origin)
+        pool->last = NULL;
+    ioalloc_free(origin);
+}
+
+/* Life. */
+
+int httppool_init(struct httppool *pool, struct httpclient *client)
+{
+    *pool = (struct httppool){ .client = client, .chain_count = FIRST_CHAINS };
+    httppool_ring_clear(&pool->connections);
+    httppool_ring_clear(&pool->kept);
+    httppool_ring_clear(&pool->queue);
+    int error = kernel_random(&pool->secret, sizeof pool->secret);
+    if (error < 0)
+        return error;
+    pool->chains = ioalloc_zeroed(FIRST_CHAINS * sizeof(struct httppool_origin *));
+    return pool->chains != NULL ? 0 : -ENOMEM;
+}
+
+void httppool_free(struct httppool *pool)
+{
+    ioalloc_free(pool->chains);
+}
+
+/* Connections. */
+
+struct httppool_connection *httppool_add(struct httppool *pool, struct httpfetch *fetch)
+{
+    struct httppool_connection *connection = ioalloc_zeroed(sizeof *connection);
+
+    if (connection == NULL)
+        return NULL;
+    connection->client = pool->client;
+    connection->origin = fetch->origin;
+    connection->fetch = fetch;
+    connection->watched = HTTPFETCH_NEVER;
+    httppool_ring_clear(&connection->kept);
+    httppool_ring_clear(&connection->of_origin);
+    httppool_ring_add(&pool->connections, &connection->all);
+    fetch->connection = connection;
+    fetch->origin->users++;
+    fetch->origin->connections++;
+    pool->connection_count++;
+    return connection;
+}
+
+static void leave_kept(struct httppool_connection *connection)
+{
+    if (!connection->is_kept)
+        return;
+    connection->is_kept = false;
+    httppool_ring_remove(&connection->kept);
+    httppool_ring_remove(&connection->of_origin);
+    connection->client->pool.kept_count--;
+}
+
+static void serve_waiting(struct httppool *pool, struct httppool_origin *origin);
+
+/* It does not count any more. What was to be told of it is told later. */
+static void drop_connection(struct httppool_connection *connection)
+{
+    if (connection->is_dropped)
+        return;
+    connection->is_dropped = true;
+    leave_kept(connection);
+    connection->origin->connections--;
+    connection->client->pool.connection_count--;
+    if (connection->fetch != NULL)
+        connection->fetch->connection = NULL;
+    connection->fetch = NULL;
+    deadline_clear(&connection->deadline);
+    if (connection->stream != NULL)
+        iostream_close(connection->stream);
+    else if (connection->connecting != 0)
+        tcpclient_cancel(connection->client->loop, connection->connecting);
+}
+
+void httppool_drop(struct httppool_connection *connection)
+{
+    struct httppool *pool = &connection->client->pool;
+
+    if (connection->is_dropped)
+        return;
+    drop_connection(connection);
+    serve_waiting(pool, connection->origin);
+}
+
+void httppool_forget(struct httppool_connection *connection)
+{
+    struct httpclient *client = connection->client;
+
+    httppool_drop(connection);
+    httppool_ring_remove(&connection->all);
+    httppool_leave_origin(&client->pool, connection->origin);
+    ioalloc_free(connection);
+    httpclient_end_if_done(client);
+}
+
+void httppool_detach(struct httppool_connection *connection)
+{
+    connection->stream = NULL;
+    httppool_forget(connection);
+}
+
+void httppool_drop_all(struct httppool *pool)
+{
+    struct httppool_ring *place = pool->connections.next;
+
+    while (place != &pool->connections) {
+        struct httppool_connection *connection = HTTPPOOL_OWNER(place, struct httppool_connection, all);
+        place = place->next;
+        drop_connection(connection);
+    }
+}
+
+/* Being kept. */
+
+/* Nobody has asked: whatever comes is no answer, and may not become one. */
+static size_t consume_unasked(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    httppool_drop(arg);
+    return length;
+}
+
+static void keep_time_passed(struct deadline *deadline);
+
+/* False: no memory. */
+static bool watch_kept(struct httppool_connection *connection, int64_t now)
+{
+    int64_t until = connection->released + (int64_t)(connection->client->options.keep_time * 1e9);
+
+    if (connection->watched <= until)
+        return true;
+    if (deadline_set(connection->client->loop, &connection->deadline, (double)(until - now) / 1e9, keep_time_passed) <
+        0)
+        return false;
+    connection->watched = until;
+    return true;
+}
+
+static void keep_time_passed(struct deadline *deadline)
+{
+    struct httppool_connection *connection = HTTPPOOL_OWNER(deadline, struct httppool_connection, deadline);
+    int64_t now = loopmember_now(connection->client->loop);
+
+    connection->watched = HTTPFETCH_NEVER;
+    if (!connection->is_kept)
+        return;
+    if (now - connection->released >= (int64_t)(connection->client->options.keep_time * 1e9) ||
+        !watch_kept(connection, now))
+        httppool_drop(connection);
+}
+
+/* In the iteration in which it was given back nothing can have come. Later the kernel knows better than the poller. */
+static bool is_quiet_connection(const struct httppool_connection *connection)
+{
+    struct iostream *stream = connection->stream;
+    char byte;
+    ssize_t count;
+
+    if (iostream_closed(stream))
+        return false;
+    if (!connection->may_have_more && !stream->is_custom &&
+        loopmember_now(connection->client->loop) == connection->released)
+        return true;
+    if (stream->is_custom) /* a byte that comes is not missed: it is the end of the connection */
+        count = iostreamlayer_transport(stream)->read(iostreamlayer_context(stream), stream->fd, &byte, 1);
+    else
+        count = (count = recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT)) < 0 ? -errno : count;
+    return count == -EAGAIN || count == -EWOULDBLOCK || count == -EINTR;
+}
+
+static struct httppool_connection *last_kept(struct httppool_origin *origin)
+{
+    if (httppool_ring_is_empty(&origin->kept))
+        return NULL;
+    return HTTPPOOL_OWNER(origin->kept.previous, struct httppool_connection, of_origin);
+}
+
+/* The one that was used last and can be used. NULL: there is none. */
+static struct httppool_connection *take_kept(struct httppool *pool, struct httppool_origin *origin)
+{
+    struct httppool_connection *connection;
+
+    while ((connection = last_kept(origin)) != NULL) {
+        if (is_quiet_connection(connection)) {
+            leave_kept(connection);
+            return connection;
+        }
+        drop_connection(connection);
+    }
+    return NULL;
+}
+
+/* Giving. */
+
+static bool make_place(struct httppool *pool, struct httppool_origin *origin, bool is_fresh)
+{
+    const struct httpclient_options *options = &pool->client->options;
+
+    if (origin->connections >= options->max_per_origin) {
+        if (!is_fresh || httppool_ring_is_empty(&origin->kept))
+            return false;
+        drop_connection(last_kept(origin));
+    }
+    if (pool->connection_count < options->max_clients)
+        return true;
+    if (httppool_ring_is_empty(&pool->kept))
+        return false;
+    drop_connection(HTTPPOOL_OWNER(pool->kept.next, struct httppool_connection, kept));
+    return true;
+}
+
+/* False: there is none now. What goes wrong with one that is new is told to the fetch. */
+static bool give_connection(struct httppool *pool, struct httpfetch *fetch)
+{
+    struct httppool_connection *connection = fetch->is_fresh ? NULL : take_kept(pool, fetch->origin);
+
+    if (connection == NULL && !make_place(pool, fetch->origin, fetch->is_fresh))
+        return false;
+    fetch->started = httpfetch_now(fetch);
+    fetch->in_queues += fetch->started - fetch->queued;
+    if (connection != NULL) {
+        http1exchange_begin(connection, fetch);
+        return true;
+    }
+    connection = httppool_add(pool, fetch);
+    if (connection == NULL)
+        httpfetch_fail(fetch, -ENOMEM, NULL);
+    else
+        httpconnect_open(connection, fetch);
+    return true;
+}
+
+static struct httpfetch *first_in(struct httppool_ring *queue)
+{
+    return httppool_ring_is_empty(queue) ? NULL : HTTPPOOL_OWNER(queue->next, struct httpfetch, place);
+}
+
+void httppool_leave_queue(struct httppool *pool, struct httpfetch *fetch)
+{
+    if (!fetch->is_queued)
+        return;
+    fetch->is_queued = false;
+    httppool_ring_remove(&fetch->place);
+    pool->waiting_count--;
+}
+
+static void enter_queue(struct httppool *pool, struct httppool_ring *queue, struct httpfetch *fetch)
+{
+    fetch->is_queued = true;
+    httppool_ring_add(queue, &fetch->place);
+    pool->waiting_count++;
+}
+
+static void serve_parked(struct httppool *pool, struct httppool_origin *origin)
+{
+    struct httpfetch *fetch;
+
+    while ((fetch = first_in(&origin->parked)) != NULL && give_connection(pool, fetch))
+        httppool_leave_queue(pool, fetch);
+}
+
+static bool is_full(const struct httppool *pool, const struct httppool_origin *origin)
+{
+    return origin->connections >= pool->client->options.max_per_origin;
+}
+
+static void serve_queue(struct httppool *pool)
+{
+    struct httpfetch *fetch;
+
+    while ((fetch = first_in(&pool->queue)) != NULL) {
+        bool given = give_connection(pool, fetch);
+        if (!given && !is_full(pool, fetch->origin))
+            return;
+        httppool_leave_queue(pool, fetch);
+        if (!given)
+            enter_queue(pool, &fetch->origin->parked, fetch);
+    }
+}
+
+/* Something of this origin is free. What fails at once while they are served makes room that is seen here. */
+static void serve_waiting(struct httppool *pool, struct httppool_origin *origin)
+{
+    if (pool->waiting_count == 0 || pool->is_serving || pool->client->closing)
+        return;
+    pool->is_serving = true;
+    origin->users++;
+    serve_parked(pool, origin);
+    serve_queue(pool);
+    httppool_leave_origin(pool, origin);
+    pool->is_serving = false;
+}
+
+/* A retry has been at the head of the queue before. */
+void httppool_ask(struct httppool *pool, struct httpfetch *fetch, bool first)
+{
+    if (give_connection(pool, fetch))
+        return;
+    if (is_full(pool, fetch->origin))
+        enter_queue(pool, first ? fetch->origin->parked.next : &fetch->origin->parked, fetch);
+    else
+        enter_queue(pool, first ? pool->queue.next : &pool->queue, fetch);
+}
+
+bool httppool_has_room(const struct httppool *pool)
+{
+    return pool->waiting_count < pool->client->options.max_queue;
+}
+
+void httppool_release(struct httppool_connection *connection, bool may_have_more)
+{
+    struct httppool *pool = &connection->client->pool;
+
+    connection->fetch->connection = NULL;
+    connection->fetch = NULL;
+    connection->released = loopmember_now(connection->client->loop);
+    connection->may_have_more = may_have_more;
+    if (iostream_set_consumer(connection->stream, consume_unasked, connection) < 0 ||
+        !watch_kept(connection, connection->released)) {
+        httppool_drop(connection);
+        return;
+    }
+    connection->is_kept = true;
+    httppool_ring_add(&pool->kept, &connection->kept);
+    httppool_ring_add(&connection->origin->kept, &connection->of_origin);
+    pool->kept_count++;
+    serve_waiting(pool, connection->origin);
+}

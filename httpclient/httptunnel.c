@@ -1,0 +1,105 @@
+/* A tunnel through a proxy: CONNECT, RFC 9110 9.3.6. What the proxy says when it refuses is not the server's answer,
+ * and is not shown as one. */
+#include <errno.h>
+#include <string.h>
+
+#include "httpclient/httpfetch.h"
+#include "httpclient/httprequesthead.h"
+#include "ioloop/ioalloc.h"
+#include "ioloop/iostreamlayer.h"
+
+#define MAX_INTERIMS_OF_PROXY 10
+
+static void refuse_tunnel(struct httpfetch *fetch, int status)
+{
+    static const char text[] = "the proxy answered 000 to CONNECT";
+
+    memcpy(fetch->detail, text, sizeof text);
+    char *digits = strchr(fetch->detail, '0');
+    digits[0] = (char)('0' + status / 100 % 10);
+    digits[1] = (char)('0' + status / 10 % 10);
+    digits[2] = (char)('0' + status % 10);
+    httpfetch_fail(fetch, -ECONNREFUSED, fetch->detail);
+}
+
+/* The proxy has nothing more to say: what comes next is the server's, once it is asked. */
+static void tunnel_is_open(struct httppool_connection *connection, bool is_alone)
+{
+    struct httpfetch *fetch = connection->fetch;
+    int error = 0;
+
+    iostream_set_consumer(connection->stream, NULL, NULL);
+    if (!is_alone)
+        httpfetch_fail(fetch, -EPROTO, "bytes came through the tunnel unasked");
+    else if (connection->origin->key.is_secure)
+        error = httpconnect_start_tls(connection);
+    else
+        httpconnect_ready(connection);
+    if (error < 0)
+        httpfetch_fail(fetch, error, NULL);
+}
+
+static size_t consume_answer_of_proxy(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    struct httppool_connection *connection = arg;
+    struct httpfetch *fetch = connection->fetch;
+
+    if (fetch == NULL)
+        return length;
+    if (error < 0) {
+        httpfetch_fail(fetch, error, error == -ESHUTDOWN ? "the proxy closed the connection" : NULL);
+        return length;
+    }
+    fetch->parsed.headers = connection->client->headers;
+    fetch->parsed.header_capacity = HTTP1PARSER_MAX_HEADERS;
+    int size =
+        http1response_parse(data, length, &fetch->limits, &fetch->scan, HTTP1RESPONSE_TO_CONNECT, &fetch->parsed);
+    if (size == 0)
+        return 0;
+    int status = size > 0 ? fetch->parsed.status : 0;
+    if (size < 0) {
+        httpfetch_fail(fetch, size, fetch->parsed.problem);
+    } else if (status < 200 && status != 101 && ++fetch->interims <= MAX_INTERIMS_OF_PROXY) {
+        return (size_t)size;
+    } else if (status < 200 || status > 299) {
+        refuse_tunnel(fetch, status);
+    } else {
+        fetch->interims = 0;
+        tunnel_is_open(connection, length == (size_t)size);
+        return connection->fetch == fetch ? (size_t)size : length;
+    }
+    return length;
+}
+
+/* Answers an error, or writes the request. */
+static int ask_proxy(struct httppool_connection *connection, struct httpfetch *fetch)
+{
+    struct httprequesthead head = {
+        .method = "CONNECT",
+        .url = &fetch->url,
+        .target = HTTPREQUESTHEAD_AUTHORITY,
+        .user_agent = fetch->user_agent,
+        .proxy_authorization = fetch->proxy_authorization,
+    };
+    ssize_t length = httprequesthead_format(&head, NULL, 0);
+    char *place = length > 0 ? ioalloc((size_t)length) : NULL;
+
+    if (place == NULL)
+        return length < 0 ? (int)length : -ENOMEM;
+    length = httprequesthead_format(&head, place, (size_t)length);
+    int error = iostream_write(connection->stream, place, (size_t)length, NULL, NULL);
+    ioalloc_free(place);
+    return error;
+}
+
+void httptunnel_begin(struct httppool_connection *connection)
+{
+    struct httpfetch *fetch = connection->fetch;
+    int error = iostream_set_consumer(connection->stream, consume_answer_of_proxy, connection);
+
+    fetch->scan = (struct http1parser_scan){ 0 };
+    if (error == 0)
+        error = ask_proxy(connection, fetch);
+    if (error < 0)
+        httpfetch_fail(fetch, error, NULL);
+}

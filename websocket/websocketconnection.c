@@ -1,0 +1,529 @@
+#include "websocket/websocketconnection.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "ioloop/ioalloc.h"
+#include "ioloop/iolog.h"
+#include "websocket/websockettopics.h"
+
+#define DEFAULT_MESSAGE    (1u << 20)
+#define DEFAULT_HIGH_WATER (256u << 10)
+#define PLAIN_LIMIT        (2 * LOOPMEMBER_CORK) /* a limit of unsent bytes that no cork can reach */
+
+static size_t consume_frames(struct iostream *stream, int error, const char *data, size_t length, void *arg);
+
+/* Life. */
+
+struct websocket *websocketconnection_new(const struct websocket_handler *handler, bool is_client)
+{
+    struct websocket *socket = ioalloc_zeroed(sizeof *socket);
+
+    if (socket == NULL)
+        return NULL;
+    socket->handler = handler;
+    socket->is_client = is_client;
+    socket->is_plain = !is_client && (handler->max_unsent == 0 || handler->max_unsent >= PLAIN_LIMIT);
+    return socket;
+}
+
+struct websocketconnection_rare *websocketconnection_rare(struct websocket *socket)
+{
+    if (socket->rare == NULL)
+        socket->rare = ioalloc_zeroed(sizeof *socket->rare);
+    return socket->rare;
+}
+
+static void free_rare(struct websocket *socket)
+{
+    struct websocketconnection_rare *rare = socket->rare;
+
+    if (rare->block != NULL)
+        websocketloop_give(websocketconnection_loop(socket), rare->block);
+    ioalloc_free(rare->subprotocol);
+    ioalloc_free(rare->reason);
+    ioalloc_free(rare->remote_ip);
+    ioalloc_free(rare->pong);
+    ioalloc_free(rare);
+    socket->rare = NULL;
+}
+
+void websocketconnection_drop_rare(struct websocket *socket)
+{
+    const struct websocketconnection_rare *rare = socket->rare;
+
+    if (rare != NULL && !rare->is_reading && rare->block == NULL && rare->topics == NULL && rare->client == NULL &&
+        rare->subprotocol == NULL && rare->reason == NULL && rare->remote_ip == NULL && rare->pong == NULL)
+        free_rare(socket);
+}
+
+void websocketconnection_free(struct websocket *socket)
+{
+    deadline_clear(&socket->deadline);
+    if (socket->rare != NULL)
+        free_rare(socket);
+    ioalloc_free(socket);
+}
+
+/* The only way into on_close. */
+void websocketconnection_finish(struct websocket *socket)
+{
+    const char *reason = socket->rare != NULL && socket->rare->reason != NULL ? socket->rare->reason : "";
+
+    socket->is_open = false;
+    deadline_clear(&socket->deadline);
+    websockettopics_leave(socket);
+    if (socket->handler->on_close != NULL)
+        socket->handler->on_close(socket, socket->got_close ? (int)socket->peer_code : WEBSOCKET_ABNORMAL, reason);
+    websocketconnection_free(socket);
+}
+
+static void socket_ended(struct iostream *stream, int error, void *arg)
+{
+    struct websocket *socket = arg;
+
+    if (!socket->got_close && socket->error == 0)
+        socket->error = (int16_t)error;
+    websocketconnection_finish(socket);
+}
+
+void websocketconnection_break(struct websocket *socket, int error)
+{
+    socket->is_open = false;
+    if (iostream_closed(socket->stream))
+        return;
+    if (socket->error == 0)
+        socket->error = (int16_t)error;
+    iostream_close(socket->stream);
+}
+
+/* Deadlines. */
+
+static void deadline_reached(struct deadline *deadline);
+
+static const double default_seconds[] = {
+    [WEBSOCKETCONNECTION_QUIET] = 20.0 / 4, [WEBSOCKETCONNECTION_PONG] = 20, [WEBSOCKETCONNECTION_CLOSE] = 5
+};
+
+static void set_socket_deadline(struct websocket *socket, enum websocketconnection_deadline what)
+{
+    const struct websocket_handler *handler = socket->handler;
+    double seconds = what == WEBSOCKETCONNECTION_QUIET  ? handler->ping_interval / 4
+                     : what == WEBSOCKETCONNECTION_PONG ? handler->ping_timeout
+                                                        : handler->close_timeout;
+
+    socket->deadline_is = what;
+    if (deadline_set(socket->stream->loop, &socket->deadline, websocketconnection_time(seconds, default_seconds[what]),
+                     deadline_reached) < 0)
+        websocketconnection_break(socket, -ENOMEM);
+}
+
+/* Has the peer taken something of what waits, since this was last asked? Of the number of bytes that wait a few bits of
+ * its hash are remembered. That others are written meanwhile looks the same; of these there is a limit. */
+static bool is_getting_through(struct websocket *socket)
+{
+    iostreamlayer_send_output(socket->stream); /* the kernel has room for a byte long before it says so */
+    uint64_t pending = socket->stream->output != NULL ? socket->stream->output->pending : 0;
+    uint16_t mark = (uint16_t)(pending * UINT64_C(0x9e3779b97f4a7c15) >> 48);
+    bool is_same = mark == socket->unsent;
+
+    socket->unsent = mark;
+    return !is_same;
+}
+
+/* A quarter of ping_interval has gone by. That there were bytes is all that is noted when they come: nobody has to ask
+ * the clock then. Who is paused does not hear them. */
+static bool is_silent(struct websocket *socket)
+{
+    bool hears = !socket->is_heard && !socket->is_paused;
+
+    socket->is_heard = false;
+    socket->quarters = hears ? (socket->quarters + 1u) & 3 : 0;
+    return hears && socket->quarters == 0;
+}
+
+static void ask_peer(struct websocket *socket)
+{
+    bool asked = is_silent(socket) && websocketconnection_send_control(socket, WEBSOCKETFRAME_PING, NULL, 0) == 0;
+
+    if (iostream_closed(socket->stream))
+        return;
+    if (asked)
+        (void)is_getting_through(socket);
+    set_socket_deadline(socket, asked ? WEBSOCKETCONNECTION_PONG : WEBSOCKETCONNECTION_QUIET);
+}
+
+static void give_up_peer(struct websocket *socket)
+{
+    static const char frame[] = "\x03\xf3ping timed out";
+
+    if (socket->deadline_is == WEBSOCKETCONNECTION_PONG && iostream_pending(socket->stream) == 0)
+        (void)!websocketconnection_send_control(socket, WEBSOCKETFRAME_CLOSE, frame, sizeof frame - 1);
+    websocketconnection_break(socket, socket->got_close ? 0 : -ETIMEDOUT);
+}
+
+static void deadline_reached(struct deadline *deadline)
+{
+    struct websocket *socket = (struct websocket *)deadline;
+
+    if (iostream_closed(socket->stream))
+        return;
+    if (socket->deadline_is == WEBSOCKETCONNECTION_QUIET)
+        ask_peer(socket);
+    else if (!is_getting_through(socket))
+        give_up_peer(socket);
+    else if (!iostream_closed(socket->stream))
+        set_socket_deadline(socket, socket->deadline_is);
+}
+
+/* Sending. */
+
+int websocketconnection_send_control(struct websocket *socket, enum websocketframe_opcode opcode, const void *data,
+                                     size_t length)
+{
+    char bytes[WEBSOCKETFRAME_LONGEST_HEAD + WEBSOCKETFRAME_MOST_CONTROL];
+    struct websocketframe frame = {
+        .length = length, .opcode = (uint8_t)opcode, .is_final = true, .is_masked = socket->is_client
+    };
+    int error = 0;
+
+    if (socket->is_client)
+        error = websocketloop_random(socket->stream->loop, &frame.mask, sizeof frame.mask);
+    if (error < 0)
+        return error;
+    size_t head = websocketframe_format(bytes, &frame);
+    if (length > 0)
+        memcpy(bytes + head, data, length);
+    if (socket->is_client)
+        websocketframe_mask(bytes + head, bytes + head, length, frame.mask, 0);
+    error = iostream_write(socket->stream, bytes, head + length, NULL, NULL);
+    return error == -EPIPE ? -EBADF : error;
+}
+
+void websocketconnection_send_close(struct websocket *socket, int code, const char *reason, size_t length)
+{
+    char payload[WEBSOCKETFRAME_MOST_CONTROL] = { (char)(code >> 8), (char)code };
+
+    if (length > 0)
+        memcpy(payload + 2, reason, length);
+    socket->is_open = false;
+    int error = websocketconnection_send_control(socket, WEBSOCKETFRAME_CLOSE, payload, code != 0 ? length + 2 : 0);
+    if (error < 0)
+        websocketconnection_break(socket, error);
+    if (iostream_closed(socket->stream))
+        return;
+    (void)is_getting_through(socket);
+    set_socket_deadline(socket, WEBSOCKETCONNECTION_CLOSE);
+}
+
+/* Ending. A socket that is closed with bytes unread resets its peer, who may then lose the close frame. So that is
+ * followed by FIN, and what still comes is dropped for a while. */
+
+static size_t drop_frames(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    return length;
+}
+
+static void drop_what_comes(struct websocket *socket)
+{
+    socket->is_ending = true;
+    if (iostream_closed(socket->stream) || iostream_set_consumer(socket->stream, drop_frames, socket) < 0)
+        return;
+    set_socket_deadline(socket, WEBSOCKETCONNECTION_CLOSE);
+}
+
+static void end_sending(struct websocket *socket)
+{
+    iostream_shutdown(socket->stream);
+    drop_what_comes(socket);
+}
+
+void websocketconnection_fail(struct websocket *socket, int code, int error, const char *reason)
+{
+    size_t length = strlen(reason);
+
+    iolog_write(IOLOG_GENERAL, IOLOG_INFO, "a WebSocket ends with %d: %s", code, reason);
+    if (socket->error == 0)
+        socket->error = (int16_t)error;
+    if (socket->is_open)
+        websocketconnection_send_close(socket, code, reason, length);
+    end_sending(socket);
+}
+
+static void keep_reason(struct websocket *socket, const char *reason, size_t length)
+{
+    struct websocketconnection_rare *rare = length > 0 ? websocketconnection_rare(socket) : NULL;
+
+    if (rare == NULL || (rare->reason = ioalloc(length + 1)) == NULL)
+        return;
+    memcpy(rare->reason, reason, length);
+    rare->reason[length] = '\0';
+}
+
+/* The server's part of ending is to close the connection, the client's to wait for that (RFC 6455 7.1.1). */
+static void peer_closes(struct websocket *socket, const struct websocketreader_piece *piece)
+{
+    socket->got_close = true;
+    socket->peer_code = (unsigned)piece->code & 0xffff;
+    keep_reason(socket, piece->data, piece->length);
+    if (socket->is_open)
+        websocketconnection_send_close(socket, piece->code == WEBSOCKET_NO_CODE ? 0 : piece->code, NULL, 0);
+    if (socket->is_client)
+        drop_what_comes(socket);
+    else
+        end_sending(socket);
+}
+
+/* Pings. While its peer does not read, only the last pong waits (RFC 6455 5.5.3). */
+
+static void send_pong(struct iostream *stream, int error, void *arg)
+{
+    struct websocket *socket = arg;
+    struct websocketconnection_pong *pong = socket->rare->pong;
+
+    socket->rare->pong = NULL;
+    if (error == 0 && socket->is_open)
+        (void)!websocketconnection_send_control(socket, WEBSOCKETFRAME_PONG, pong->data, pong->length);
+    ioalloc_free(pong);
+    websocketconnection_drop_rare(socket);
+}
+
+static struct websocketconnection_pong *new_pong(struct websocket *socket)
+{
+    struct websocketconnection_rare *rare = websocketconnection_rare(socket);
+    struct websocketconnection_pong *pong = rare != NULL ? ioalloc(sizeof *pong) : NULL;
+
+    if (pong == NULL)
+        return NULL;
+    if (iostream_write(socket->stream, NULL, 0, send_pong, socket) < 0) {
+        ioalloc_free(pong);
+        return NULL;
+    }
+    return rare->pong = pong;
+}
+
+/* Without memory it is as if there had been no ping. */
+static void keep_pong(struct websocket *socket, const char *data, size_t length)
+{
+    struct websocketconnection_pong *pong =
+        socket->rare != NULL && socket->rare->pong != NULL ? socket->rare->pong : new_pong(socket);
+
+    if (pong == NULL)
+        return;
+    pong->length = length;
+    memcpy(pong->data, data, length);
+}
+
+static void peer_pings(struct websocket *socket, const struct websocketreader_piece *piece)
+{
+    const struct iooutput *output = socket->stream->output;
+
+    if (!socket->is_open)
+        return;
+    if (output != NULL && output->pending > 0)
+        keep_pong(socket, piece->data, piece->length);
+    else
+        (void)!websocketconnection_send_control(socket, WEBSOCKETFRAME_PONG, piece->data, piece->length);
+    if (socket->handler->on_ping != NULL)
+        socket->handler->on_ping(socket, piece->data, piece->length);
+}
+
+/* Messages. */
+
+/* The only way into on_message. */
+static inline void hand_over_message(struct websocket *socket, char *data, size_t length, bool is_binary)
+{
+    websocket_message_fn *function = socket->handler->on_message;
+    char behind = data[length];
+
+    if (function == NULL)
+        return;
+    data[length] = '\0';
+    function(socket, data, length, is_binary);
+    data[length] = behind;
+}
+
+static void hand_over_block(struct websocket *socket, bool is_binary)
+{
+    struct websocketloop_block *block = socket->rare->block;
+    struct ioloop *loop = socket->stream->loop;
+    size_t length = socket->rare->length;
+
+    socket->rare->block = NULL;
+    socket->rare->length = 0;
+    hand_over_message(socket, block->bytes, length, is_binary);
+    websocketloop_give(loop, block);
+}
+
+static void __attribute__((noinline)) collect_piece(struct websocket *socket, const struct websocketreader_piece *piece)
+{
+    struct websocketconnection_rare *rare = websocketconnection_rare(socket);
+    struct websocketloop_block *block = NULL;
+
+    if (rare != NULL && piece->coming <= SIZE_MAX / 4) {
+        size_t needed = rare->length + piece->length;
+        block =
+            websocketloop_grow(socket->stream->loop, rare->block, rare->length, needed, needed + (size_t)piece->coming);
+    }
+    if (block == NULL) {
+        websocketconnection_fail(socket, WEBSOCKET_INTERNAL, -ENOMEM, "no memory");
+        return;
+    }
+    rare->block = block;
+    memcpy(block->bytes + rare->length, piece->data, piece->length);
+    rare->length += piece->length;
+    if (piece->is_last)
+        hand_over_block(socket, piece->is_binary);
+}
+
+/* What comes behind our close frame is of no use to anybody. */
+static inline void take_message_piece(struct websocket *socket, const struct websocketreader_piece *piece)
+{
+    if (!socket->is_open)
+        return;
+    if (socket->handler->on_piece != NULL)
+        socket->handler->on_piece(socket, piece->data, piece->length, piece->is_binary, piece->is_last);
+    else if (piece->is_first && piece->is_last)
+        hand_over_message(socket, piece->data, piece->length, piece->is_binary);
+    else
+        collect_piece(socket, piece);
+}
+
+static void __attribute__((noinline))
+take_control_frame(struct websocket *socket, const struct websocketreader_piece *piece)
+{
+    if (piece->what == WEBSOCKETREADER_CLOSE)
+        peer_closes(socket, piece);
+    else if (piece->what == WEBSOCKETREADER_PING)
+        peer_pings(socket, piece);
+    else if (piece->what == WEBSOCKETREADER_PONG && socket->is_open && socket->handler->on_pong != NULL)
+        socket->handler->on_pong(socket, piece->data, piece->length);
+}
+
+/* Between messages there is nothing to remember. */
+static void __attribute__((noinline)) keep_reader(struct websocket *socket, const struct websocketreader *reader)
+{
+    struct websocketconnection_rare *rare;
+
+    if (socket->is_ending || iostream_closed(socket->stream))
+        return;
+    if (reader->opcode == 0) {
+        socket->rare->is_reading = false;
+        websocketconnection_drop_rare(socket);
+        return;
+    }
+    rare = websocketconnection_rare(socket);
+    if (rare == NULL) {
+        websocketconnection_fail(socket, WEBSOCKET_INTERNAL, -ENOMEM, "no memory");
+        return;
+    }
+    rare->reader = *reader;
+    rare->is_reading = true;
+}
+
+static void refuse_frames(struct websocket *socket, int code, const char *problem)
+{
+    websocketconnection_fail(socket, code, code == WEBSOCKET_TOO_BIG ? -EMSGSIZE : -EPROTO, problem);
+}
+
+static void __attribute__((noinline)) end_silence(struct websocket *socket)
+{
+    socket->is_heard = false; /* the time begins with this byte */
+    set_socket_deadline(socket, WEBSOCKETCONNECTION_QUIET);
+}
+
+/* Any byte will do as a sign of life. */
+static inline void hear_peer(struct websocket *socket)
+{
+    socket->is_heard = true;
+    if (socket->deadline_is == WEBSOCKETCONNECTION_PONG)
+        end_silence(socket);
+}
+
+static inline bool reads_frames(const struct iostream *stream)
+{
+    return stream->consumer == consume_frames && !stream->is_closed;
+}
+
+static size_t consume_frames(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    struct websocket *socket = arg;
+    struct websocketreader fresh = { 0 };
+    struct websocketreader *reader = socket->rare != NULL && socket->rare->is_reading ? &socket->rare->reader : &fresh;
+    struct websocketreader_limits limits;
+    struct websocketreader_piece piece;
+    size_t used = 0;
+    ssize_t taken = 0;
+
+    if (error < 0)
+        return length; /* the close callback tells */
+    hear_peer(socket);
+    limits.message = socket->handler->max_message != 0 ? socket->handler->max_message : DEFAULT_MESSAGE;
+    limits.fragments = socket->handler->max_fragments;
+    limits.is_client = socket->is_client;
+    limits.may_compress = false;
+    while (used < length && reads_frames(stream)) {
+        taken = websocketreader_next(reader, &limits, (char *)data + used, length - used, &piece);
+        if (taken <= 0)
+            break;
+        used += (size_t)taken;
+        if (piece.what == WEBSOCKETREADER_MESSAGE)
+            take_message_piece(socket, &piece);
+        else
+            take_control_frame(socket, &piece);
+    }
+    if (taken < 0) {
+        refuse_frames(socket, (int)-taken, piece.problem);
+        return length;
+    }
+    if ((reader == &fresh) != (reader->opcode == 0))
+        keep_reader(socket, reader);
+    return used;
+}
+
+void websocketconnection_read(struct websocket *socket)
+{
+    if (socket->is_ready && !socket->is_paused && !socket->is_ending && !reads_frames(socket->stream))
+        (void)!iostream_set_consumer(socket->stream, consume_frames, socket); /* it may have closed */
+}
+
+/* Beginning. */
+
+static void socket_drained(struct iostream *stream, void *arg)
+{
+    struct websocket *socket = arg;
+
+    if (socket->is_open)
+        socket->handler->on_drain(socket);
+}
+
+/* Most streams have none of this, which makes them small and fast. */
+int websocketconnection_prepare(struct websocket *socket, struct iostream *stream)
+{
+    const struct websocket_handler *handler = socket->handler;
+    uint64_t unsent = handler->max_unsent != 0 ? handler->max_unsent : WEBSOCKETCONNECTION_MOST_UNSENT;
+    uint64_t room = unsent < SIZE_MAX / 2 ? unsent + 1024 : SIZE_MAX / 2;
+
+    if (unsent > WEBSOCKETCONNECTION_MOST_UNSENT || stream->extras != NULL) {
+        struct iostreamlayer_extras *extras = iostreamlayer_extras(stream);
+        if (extras == NULL)
+            return -ENOMEM;
+        extras->options.max_write_buffer_size = (size_t)room;
+    }
+    if (handler->on_drain == NULL)
+        return 0;
+    return iostream_set_drain_callback(stream, handler->high_water != 0 ? handler->high_water : DEFAULT_HIGH_WATER,
+                                       socket_drained, socket);
+}
+
+void websocketconnection_begin(struct websocket *socket, struct iostream *stream, struct web_request *request)
+{
+    socket->stream = stream;
+    socket->is_open = true;
+    iostream_set_close_callback(stream, socket_ended, socket);
+    set_socket_deadline(socket, WEBSOCKETCONNECTION_QUIET);
+    if (socket->handler->open != NULL)
+        socket->handler->open(socket, request);
+    socket->is_ready = true;
+    websocketconnection_read(socket);
+}

@@ -1,0 +1,127 @@
+/* Internal: websocketconnection.h, one WebSocket, of either side.
+ *
+ * One that is idle is its stream and this struct; what only some have, and what is there only for a while, is in a part
+ * of its own. What it does is which consumer its stream has: frames are read · it is paused (none) · what still comes
+ * is dropped, as the connection is over but for the peer's part. In each it has a deadline.
+ *
+ * websocketconnection.c has its life and what comes in, websocket.c what a program asks for, websocketserver.c and
+ * websocketclient.c how it begins. */
+#ifndef WEBSOCKET_WEBSOCKETCONNECTION_H
+#define WEBSOCKET_WEBSOCKETCONNECTION_H
+
+#include <netinet/in.h>
+
+#include "ioloop/deadlines.h"
+#include "ioloop/iostreamlayer.h"
+#include "websocket/websocket.h"
+#include "websocket/websocketframe.h"
+#include "websocket/websocketloop.h"
+#include "websocket/websocketreader.h"
+
+#define WEBSOCKETCONNECTION_MOST_UNSENT ((16u << 20) - 1024u) /* the stream's own limit, with room for control frames  \
+                                                               */
+#define WEBSOCKETCONNECTION_CORKED 4096u                      /* longer messages are not worth copying */
+
+struct websocketclient;
+struct websockettopics_membership;
+
+/* What the deadline is for. */
+enum websocketconnection_deadline {
+    WEBSOCKETCONNECTION_QUIET, /* the peer says nothing: it is asked whether it is there */
+    WEBSOCKETCONNECTION_PONG,  /* it was asked */
+    WEBSOCKETCONNECTION_CLOSE, /* it has to do its part of closing */
+};
+
+struct websocketconnection_pong {
+    size_t length;
+    char data[WEBSOCKETFRAME_MOST_CONTROL];
+};
+
+/* What few have, or only for a while. */
+struct websocketconnection_rare {
+    struct websocketreader reader; /* of a message that has begun */
+    struct websocketloop_block *block;
+    size_t length; /* of the message in the block */
+    struct websockettopics_membership *topics;
+    struct websocketclient *client; /* while its handshake goes on */
+    struct ioloop *loop;            /* the same */
+    char *subprotocol;
+    char *reason; /* what the peer's close frame said */
+    char *remote_ip;
+    uint32_t topic_count;
+    int status;
+    bool is_reading;                       /* reader is in use */
+    struct websocketconnection_pong *pong; /* that waits until what was written before it is sent */
+};
+
+struct websocket {
+    struct deadline deadline;
+    struct iostream *stream; /* NULL: a client's handshake goes on */
+    const struct websocket_handler *handler;
+    void *arg;
+    struct websocketconnection_rare *rare; /* NULL: it has none of that */
+    uint16_t unsent; /* of the bytes that waited when the deadline was last looked at: see is_getting_through */
+    int16_t error;
+    unsigned peer_code : 16;
+    unsigned deadline_is : 2;
+    unsigned quarters : 2; /* of ping_interval that have gone by in silence */
+    unsigned is_heard : 1; /* bytes have come since the deadline was last looked at */
+    unsigned is_client : 1;
+    unsigned is_plain : 1; /* short messages go the shortest way */
+    unsigned is_open : 1;  /* messages may be sent: between the handshake and our close frame */
+    unsigned is_ready : 1; /* open has returned: messages may be handed over */
+    unsigned is_paused : 1;
+    unsigned is_ending : 1; /* what comes is dropped */
+    unsigned got_close : 1;
+};
+
+/* A socket with nothing in it; NULL: no memory. */
+struct websocket *websocketconnection_new(const struct websocket_handler *handler, bool is_client);
+
+/* What few have, made when missing. NULL: no memory. */
+struct websocketconnection_rare *websocketconnection_rare(struct websocket *socket);
+
+/* Gives it back if there is nothing in it any more. */
+void websocketconnection_drop_rare(struct websocket *socket);
+
+/* Without a call to the program. */
+void websocketconnection_free(struct websocket *socket);
+
+/* What the stream has to know of the handler's limits. -ENOMEM. */
+int websocketconnection_prepare(struct websocket *socket, struct iostream *stream);
+
+/* The stream, which is the socket's from now on, has had its handshake: open, and then it is read. request: NULL of a
+ * client. */
+void websocketconnection_begin(struct websocket *socket, struct iostream *stream, struct web_request *request);
+
+/* on_close, and the end of it. */
+void websocketconnection_finish(struct websocket *socket);
+
+/* Ends a connection that goes on no longer: the close frame leaves before it does. reason: of ours, for the peer. */
+void websocketconnection_fail(struct websocket *socket, int code, int error, const char *reason);
+
+/* The same without a word. */
+void websocketconnection_break(struct websocket *socket, int error);
+
+/* A control frame, masked where it has to be. Errors as of websocket_ping; the caller looks after the length. */
+int websocketconnection_send_control(struct websocket *socket, enum websocketframe_opcode opcode, const void *data,
+                                     size_t length);
+
+/* Sends the close frame and waits for that of the peer, as long as it may take. */
+void websocketconnection_send_close(struct websocket *socket, int code, const char *reason, size_t length);
+
+/* Reads frames, unless paused. */
+void websocketconnection_read(struct websocket *socket);
+
+static inline struct ioloop *websocketconnection_loop(const struct websocket *socket)
+{
+    return socket->stream != NULL ? socket->stream->loop : socket->rare->loop;
+}
+
+/* Seconds; 0: the default, below 0: never, which is 0 for deadline_set. */
+static inline double websocketconnection_time(double seconds, double otherwise)
+{
+    return seconds > 0 ? seconds : seconds < 0 ? 0 : otherwise;
+}
+
+#endif

@@ -1,0 +1,134 @@
+#include "websocket/websocketloop.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "ioloop/ioalloc.h"
+#include "websocket/websocketmask.h"
+#include "websocket/websockettopics.h"
+
+#define BLOCK_AHEAD      65536u /* of what has been announced, before anything has come */
+#define LEAST_KEPT_BLOCK 32768u
+#define MOST_KEPT_BLOCKS (8u << 20) /* bytes of them all */
+
+/* Life. */
+
+static void free_with_loop(struct loopmember *member)
+{
+    struct websocketloop *shared = (struct websocketloop *)member;
+
+    loopmember_remove(member);
+    *loopmember_websockets(shared->loop) = NULL;
+    while (shared->kept != NULL) {
+        struct websocketloop_block *block = shared->kept;
+        shared->kept = block->next;
+        ioalloc_free(block);
+    }
+    if (shared->masks != NULL)
+        memset(shared->masks, 0, sizeof *shared->masks);
+    ioalloc_free(shared->masks);
+    websockettopics_free(shared->topics);
+    ioalloc_free(shared);
+}
+
+struct websocketloop *websocketloop_find(struct ioloop *loop)
+{
+    return *loopmember_websockets(loop);
+}
+
+struct websocketloop *websocketloop_of(struct ioloop *loop)
+{
+    struct websocketloop *shared = websocketloop_find(loop);
+
+    if (shared != NULL || loopmember_check(loop) < 0)
+        return shared;
+    shared = ioalloc_zeroed(sizeof *shared);
+    if (shared == NULL)
+        return NULL;
+    shared->loop = loop;
+    shared->member.close = free_with_loop;
+    loopmember_add_last(loop, &shared->member);
+    *loopmember_websockets(loop) = shared;
+    return shared;
+}
+
+/* Random bytes. */
+
+int websocketloop_random(struct ioloop *loop, void *bytes, size_t size)
+{
+    struct websocketloop *shared = websocketloop_of(loop);
+
+    if (shared == NULL)
+        return -ENOMEM;
+    if (shared->masks == NULL)
+        shared->masks = ioalloc_zeroed(sizeof *shared->masks);
+    return shared->masks != NULL ? websocketmask_take(shared->masks, bytes, size) : -ENOMEM;
+}
+
+/* Blocks. */
+
+static struct websocketloop_block *take_kept_block(struct websocketloop *shared, size_t capacity)
+{
+    struct websocketloop_block **link = &shared->kept;
+
+    while (*link != NULL && (*link)->capacity < capacity)
+        link = &(*link)->next;
+    struct websocketloop_block *block = *link;
+    if (block != NULL) {
+        *link = block->next;
+        shared->kept_bytes -= block->capacity;
+    }
+    return block;
+}
+
+static struct websocketloop_block *resize_block(struct websocketloop_block *block, size_t capacity)
+{
+    if (capacity > SIZE_MAX - sizeof *block - 1)
+        return NULL;
+    block = ioalloc_resize(block, sizeof *block + capacity + 1);
+    if (block != NULL)
+        block->capacity = capacity;
+    return block;
+}
+
+static size_t grown_block(size_t used, size_t needed, size_t expected)
+{
+    size_t ahead = used < BLOCK_AHEAD / 2 ? BLOCK_AHEAD : 2 * used;
+
+    if (ahead > expected)
+        ahead = expected;
+    return needed > ahead ? needed : ahead;
+}
+
+struct websocketloop_block *websocketloop_grow(struct ioloop *loop, struct websocketloop_block *block, size_t used,
+                                               size_t needed, size_t expected)
+{
+    struct websocketloop *shared = websocketloop_find(loop);
+    struct websocketloop_block *kept = NULL;
+
+    if (block != NULL && block->capacity >= needed)
+        return block;
+    if (shared != NULL && expected >= LEAST_KEPT_BLOCK)
+        kept = take_kept_block(shared, expected);
+    if (kept == NULL)
+        return resize_block(block, grown_block(used, needed, expected));
+    if (block != NULL) {
+        memcpy(kept->bytes, block->bytes, used);
+        websocketloop_give(loop, block);
+    }
+    return kept;
+}
+
+/* The shared part is made for this only where there is something to keep, and not if that needs memory. */
+void websocketloop_give(struct ioloop *loop, struct websocketloop_block *block)
+{
+    struct websocketloop *shared = block->capacity >= LEAST_KEPT_BLOCK ? websocketloop_of(loop) : NULL;
+
+    if (shared == NULL || block->capacity > MOST_KEPT_BLOCKS - shared->kept_bytes) {
+        ioalloc_free(block);
+        return;
+    }
+    block->next = shared->kept;
+    shared->kept = block;
+    shared->kept_bytes += block->capacity;
+}
