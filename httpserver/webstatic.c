@@ -200,7 +200,7 @@ static int set_cache_headers(struct web_request *request, const struct webstatic
 }
 
 /* All but those of a part; a 304 goes without those of the body. */
-static int make_headers(struct web_request *request, const struct webstatic *files, const struct webfile *file)
+static int make_file_headers(struct web_request *request, const struct webstatic *files, const struct webfile *file)
 {
     int error = web_set_etag(request, file->etag);
 
@@ -219,17 +219,17 @@ static int make_headers(struct web_request *request, const struct webstatic *fil
 
 /* Where only the application's headers come before them, they are the same for each answer with this file, and kept. To
  * keep them may fail. */
-static int set_headers(struct web_request *request, const struct webstatic *files, const struct webfile *file,
+static int set_file_headers(struct web_request *request, const struct webstatic *files, const struct webfile *file,
                        struct webfilecache_headers *kept)
 {
     if (kept == NULL || request->own_headers || has_version(request))
-        return make_headers(request, files, file);
+        return make_file_headers(request, files, file);
     if (kept->owner == files) {
         int error = httpheaders_copy(&request->headers, &kept->list);
         request->own_headers = error == 0;
         return error;
     }
-    int error = make_headers(request, files, file);
+    int error = make_file_headers(request, files, file);
     if (error == 0)
         kept->owner = httpheaders_copy(&kept->list, &request->headers) == 0 ? files : NULL;
     return error;
@@ -326,7 +326,7 @@ static void answer_with_file(struct web_request *request, const struct webstatic
 {
     struct webfilecache_headers *kept = content != NULL ? webfilecache_headers(cache_of(request)) : NULL;
 
-    if (set_headers(request, files, file, kept) < 0) {
+    if (set_file_headers(request, files, file, kept) < 0) {
         web_send_error(request, 503);
         return;
     }
