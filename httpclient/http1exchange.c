@@ -17,7 +17,7 @@
 #define LEAST_IN_ONE 16384u /* bytes that are missing of a body for it to be received in place */
 #define FIRST_BODY   1024u
 
-static size_t consume_body(struct iostream *stream, int error, const char *data, size_t length, void *arg);
+static size_t consume_response_body(struct iostream *stream, int error, const char *data, size_t length, void *arg);
 
 /* The end of an exchange. */
 
@@ -69,18 +69,22 @@ static void hand_over(struct httppool_connection *connection, struct httpfetch *
  * go once more, if that can do no harm, over one that is new. */
 static bool may_retry(const struct httppool_connection *connection, const struct httpfetch *fetch, int error)
 {
-    if (connection->uses < 2 || fetch->is_fresh || fetch->has_received || fetch->upload.is_called)
+    if (connection->uses < 2 || fetch->has_received || fetch->upload.is_called)
         return false;
     if (error != -ESHUTDOWN && error != -ECONNRESET && error != -EPIPE)
         return false;
     return httprequesthead_is_idempotent(fetch->method) || fetch->is_unsent;
 }
 
+/* Some bodies end with their connection; by FIN, as a reset may have cut them off. */
+static bool ends_with_connection(const struct httpfetch *fetch, int error)
+{
+    return error == -ESHUTDOWN && fetch->phase == HTTPCLIENT_BODY && fetch->parsed.framing == HTTP1RESPONSE_UNTIL_CLOSE;
+}
+
 void http1exchange_lost(struct httppool_connection *connection, int error)
 {
     struct httpfetch *fetch = connection->fetch;
-    bool is_end =
-        error == -ESHUTDOWN && fetch->phase == HTTPCLIENT_BODY && fetch->parsed.framing == HTTP1RESPONSE_UNTIL_CLOSE;
 
     if (loopmember_check(connection->client->loop) < 0)
         error = -ECANCELED;
@@ -89,7 +93,7 @@ void http1exchange_lost(struct httppool_connection *connection, int error)
         fetch->lost_error = error;
         leave_connection(connection, fetch);
         httppool_drop(connection);
-    } else if (is_end && error == -ESHUTDOWN) {
+    } else if (ends_with_connection(fetch, error)) {
         end_exchange(connection, fetch, false, NULL);
     } else if (may_retry(connection, fetch, error)) {
         httpfetch_retry(fetch);
@@ -129,7 +133,7 @@ static void collect(struct httpfetch *fetch, const char *data, size_t length)
 }
 
 /* A piece of the body. A content coding would be undone here. */
-static void take_piece(struct httpfetch *fetch, const char *data, size_t length)
+static void take_response_piece(struct httpfetch *fetch, const char *data, size_t length)
 {
     fetch->received += length;
     if (fetch->is_redirect) {
@@ -150,7 +154,7 @@ static int error_of_chunks(int status)
 }
 
 /* Decodes up to the end of a piece. 0: more bytes are needed. */
-static size_t take_chunked(struct httpfetch *fetch, const char *data, size_t length, bool *done)
+static size_t take_response_chunks(struct httpfetch *fetch, const char *data, size_t length, bool *done)
 {
     struct httpchunked_limits limits = { .body = fetch->is_redirect ? UINT64_MAX : fetch->max_body };
     struct httpchunked_piece piece;
@@ -162,12 +166,12 @@ static size_t take_chunked(struct httpfetch *fetch, const char *data, size_t len
     }
     *done = piece.done;
     if (piece.length > 0)
-        take_piece(fetch, piece.data, piece.length);
+        take_response_piece(fetch, piece.data, piece.length);
     return (size_t)count;
 }
 
 /* Also what goes on until the end. */
-static size_t take_by_length(struct httpfetch *fetch, const char *data, size_t length, bool *done)
+static size_t take_response_by_length(struct httpfetch *fetch, const char *data, size_t length, bool *done)
 {
     bool has_end = fetch->parsed.framing == HTTP1RESPONSE_LENGTH;
     uint64_t missing = has_end ? fetch->parsed.content_length - fetch->received : UINT64_MAX;
@@ -175,7 +179,7 @@ static size_t take_by_length(struct httpfetch *fetch, const char *data, size_t l
 
     *done = count == missing;
     if (count > 0)
-        take_piece(fetch, data, count);
+        take_response_piece(fetch, data, count);
     return count;
 }
 
@@ -233,9 +237,9 @@ static void await_body(struct httppool_connection *connection, struct httpfetch 
         receive_in_place(connection, fetch);
         return;
     }
-    if (stream->consumer == consume_body)
+    if (stream->consumer == consume_response_body)
         return;
-    int error = iostream_set_consumer(stream, consume_body, connection);
+    int error = iostream_set_consumer(stream, consume_response_body, connection);
     if (error < 0)
         http1exchange_lost(connection, error);
 }
@@ -250,9 +254,9 @@ static size_t go_on_with_body(struct httppool_connection *connection, struct htt
     while (!done && is_current(connection, fetch) && !fetch->is_paused) {
         size_t some;
         if (fetch->parsed.framing == HTTP1RESPONSE_CHUNKED)
-            some = take_chunked(fetch, data + taken, length - taken, &done);
+            some = take_response_chunks(fetch, data + taken, length - taken, &done);
         else
-            some = take_by_length(fetch, data + taken, length - taken, &done);
+            some = take_response_by_length(fetch, data + taken, length - taken, &done);
         taken += some;
         if (some == 0)
             break;
@@ -266,7 +270,7 @@ static size_t go_on_with_body(struct httppool_connection *connection, struct htt
     return taken;
 }
 
-static size_t consume_body(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+static size_t consume_response_body(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
     struct httppool_connection *connection = arg;
     struct httpfetch *fetch = connection->fetch;
@@ -366,8 +370,8 @@ static void begin_body(struct httpfetch *fetch)
 }
 
 /* The final head. Answers how many bytes were taken, all of them once the exchange is over. */
-static size_t take_head(struct httppool_connection *connection, struct httpfetch *fetch, const char *data, size_t size,
-                        size_t length)
+static size_t take_response_head(struct httppool_connection *connection, struct httpfetch *fetch, const char *data,
+                                 size_t size, size_t length)
 {
     int error = keep_headers(fetch, data);
 
@@ -449,7 +453,7 @@ static size_t consume_response(struct iostream *stream, int error, const char *d
         take_interim(fetch);
         return is_current(connection, fetch) ? (size_t)size : length;
     }
-    return take_head(connection, fetch, data, (size_t)size, length);
+    return take_response_head(connection, fetch, data, (size_t)size, length);
 }
 
 /* The beginning. */
@@ -496,10 +500,7 @@ void http1exchange_resume(struct httpfetch *fetch)
 /* The connection went while lines waited, which have been told now. */
 static void end_without_connection(struct httpfetch *fetch)
 {
-    bool is_whole = fetch->parsed.framing == HTTP1RESPONSE_NO_BODY ||
-                    (fetch->parsed.framing == HTTP1RESPONSE_UNTIL_CLOSE && fetch->lost_error == -ESHUTDOWN);
-
-    if (is_whole)
+    if (fetch->parsed.framing == HTTP1RESPONSE_NO_BODY || ends_with_connection(fetch, fetch->lost_error))
         httpfetch_finish(fetch);
     else
         httpfetch_fail(fetch, fetch->lost_error, NULL);

@@ -15,7 +15,7 @@
 
 /* Options. */
 
-static void set_defaults(struct httpclient_options *options)
+static void set_client_defaults(struct httpclient_options *options)
 {
     if (options->max_clients == 0)
         options->max_clients = MAX_CLIENTS;
@@ -185,7 +185,7 @@ struct httpclient *httpclient_new(struct ioloop *loop, const struct httpclient_o
         return errno = error != 0 ? -error : ENOMEM, NULL;
     if (options != NULL)
         client->options = *options;
-    set_defaults(&client->options);
+    set_client_defaults(&client->options);
     client->loop = loop;
     client->task.run = tell_client_closed;
     client->member.close = close_client_with_loop;

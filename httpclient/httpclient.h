@@ -13,7 +13,7 @@
  *     of it.
  * Errors: of a fetch, in response->error, with the phase it was in: -ETIMEDOUT; -ECONNREFUSED and what else the kernel
  *     or the resolver says; -EPROTO the server's answer is not HTTP, or contradicts itself; -EMSGSIZE it is larger than
- *     a limit; -ESHUTDOWN the connection ended before it did; -ELOOP too many redirects; -EREMOTEIO its status is not
+ *     a limit; -ESHUTDOWN the connection ended before it did; -ELOOP too many redirects; -ENOMSG its status is not
  *     2xx, with raise_error; -ECANCELED; -EPROTONOSUPPORT a scheme that is not there: https without options.tls;
  *     -ENOTSUP a redirect wants the body again, which cannot be had. Of the call, 0 with errno: EINVAL a url, method
  *     or header that cannot be sent; EPROTONOSUPPORT; EAGAIN max_queue fetches wait; EBADF; ENOMEM.

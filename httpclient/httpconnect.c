@@ -221,8 +221,14 @@ static int connect_unix(struct httppool_connection *connection)
     struct ioloop *loop = connection->client->loop;
     struct sockaddr_un address;
     int length = set_unix_address(&address, connection->origin->key.unix_path);
-    int fd = length < 0 ? length : kernel_socket(AF_UNIX, SOCK_STREAM);
 
+    if (length < 0)
+        return length;
+    if (!is_allowed((const struct sockaddr *)&address, (socklen_t)length, connection))
+        return -EACCES;
+    if (connection->is_dropped) /* by the program, in there */
+        return -ECANCELED;
+    int fd = kernel_socket(AF_UNIX, SOCK_STREAM);
     if (fd < 0)
         return fd;
     struct iostream *stream = iostream_new(loop, fd, NULL);

@@ -53,7 +53,7 @@ struct httpfetch *httpfetch_new(struct httpclient *client)
     return fetch;
 }
 
-static void free_request(struct httpfetch *fetch)
+static void free_fetch_request(struct httpfetch *fetch)
 {
     httpupload_release_body(fetch->body);
     ioalloc_free(fetch->authorization);
@@ -63,7 +63,7 @@ static void free_request(struct httpfetch *fetch)
 
 void httpfetch_clear(struct httpfetch *fetch)
 {
-    free_request(fetch);
+    free_fetch_request(fetch);
     memset(fetch, 0, offsetof(struct httpfetch, client));
     fetch->timer_at = HTTPFETCH_NEVER;
     httpheaders_clear(&fetch->headers);
@@ -96,7 +96,7 @@ void httpfetch_free(struct httpfetch *fetch)
 {
     if (!fetch->is_taken)
         leave_loop(fetch);
-    free_request(fetch);
+    free_fetch_request(fetch);
     httpheaders_free(&fetch->headers);
     httpheaders_free(&fetch->response_headers);
     httpheaders_free(&fetch->trailers);
@@ -110,14 +110,14 @@ void httpfetch_free(struct httpfetch *fetch)
 
 /* Timeouts. */
 
-static int64_t later(int64_t from, int64_t timeout)
+static int64_t later_time(int64_t from, int64_t timeout)
 {
     int64_t when;
 
     return timeout == HTTPFETCH_NEVER || __builtin_add_overflow(from, timeout, &when) ? HTTPFETCH_NEVER : when;
 }
 
-static int64_t earlier(int64_t a, int64_t b)
+static int64_t earlier_time(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
@@ -131,14 +131,14 @@ static bool waits_for_program(const struct httpfetch *fetch)
 /* When the next of the timeouts is over that count now. */
 static int64_t next_due(const struct httpfetch *fetch)
 {
-    int64_t due = later(fetch->began, fetch->total_timeout);
+    int64_t due = later_time(fetch->began, fetch->total_timeout);
 
     if (fetch->phase == HTTPCLIENT_QUEUE)
-        return earlier(due, later(fetch->queued, fetch->queue_timeout));
-    due = earlier(due, later(fetch->started, fetch->request_timeout));
+        return earlier_time(due, later_time(fetch->queued, fetch->queue_timeout));
+    due = earlier_time(due, later_time(fetch->started, fetch->request_timeout));
     if (fetch->phase <= HTTPCLIENT_CONNECT)
-        return earlier(due, later(fetch->started, fetch->connect_timeout));
-    return waits_for_program(fetch) ? due : earlier(due, later(fetch->progress, fetch->idle_timeout));
+        return earlier_time(due, later_time(fetch->started, fetch->connect_timeout));
+    return waits_for_program(fetch) ? due : earlier_time(due, later_time(fetch->progress, fetch->idle_timeout));
 }
 
 static const char *timeout_text(enum httpclient_phase phase)
@@ -245,7 +245,7 @@ static void set_times(struct httpfetch *fetch, int64_t now)
 static void set_response(struct httpfetch *fetch)
 {
     struct httpclient_response *response = &fetch->response;
-    bool has_body = response->error == 0 || response->error == -EREMOTEIO;
+    bool has_body = response->error == 0 || response->error == -ENOMSG;
 
     set_times(fetch, httpfetch_now(fetch));
     response->headers = &fetch->response_headers;
@@ -289,8 +289,6 @@ static void leave_all(struct httpfetch *fetch)
     httppool_leave_queue(pool, fetch);
     if (fetch->timer != 0)
         ioloop_remove_timeout(loop, fetch->timer);
-    fetch->timer = 0;
-    fetch->timer_at = HTTPFETCH_NEVER;
     httpupload_stop(fetch);
     if (fetch->connection != NULL)
         httppool_drop(fetch->connection);
@@ -370,7 +368,7 @@ void httpfetch_retry(struct httpfetch *fetch)
         httpfetch_watch(fetch);
 }
 
-static void drop_body(struct httpfetch *fetch)
+static void forget_request_body(struct httpfetch *fetch)
 {
     httpupload_release_body(fetch->body);
     fetch->body = NULL;
@@ -386,7 +384,7 @@ static int apply_redirect(struct httpfetch *fetch, const struct httpredirect *re
     fetch->method = redirect->method;
     httpredirect_strip(redirect, &fetch->headers);
     if (redirect->drops_body)
-        drop_body(fetch);
+        forget_request_body(fetch);
     if (redirect->drops_credentials) {
         ioalloc_free(fetch->authorization);
         fetch->authorization = NULL;
@@ -430,7 +428,7 @@ void httpfetch_finish(struct httpfetch *fetch)
     }
     fetch->phase = response->phase = HTTPCLIENT_DONE;
     if (fetch->raises && (response->code < 200 || response->code > 299) && fetch->upgraded == NULL) {
-        response->error = -EREMOTEIO;
+        response->error = -ENOMSG;
         response->detail = "the status is not 2xx";
     }
     fetch->is_over = true;

@@ -22,7 +22,7 @@
 
 #define TAKE_DEFAULT(field)                                                                                            \
     do {                                                                                                               \
-        if (!request->field)                                                                                           \
+        if (request->field == 0)                                                                                       \
             request->field = defaults->field;                                                                          \
     } while (0)
 
@@ -99,7 +99,7 @@ static bool has_nan(const struct httpclient_request *request)
            isnan(request->total_timeout) || isnan(request->queue_timeout);
 }
 
-static int set_limits(struct httpfetch *fetch, const struct httpclient_request *request)
+static int set_request_limits(struct httpfetch *fetch, const struct httpclient_request *request)
 {
     if (has_nan(request) || request->max_header > MOST_LIMIT)
         return -EINVAL;
@@ -351,7 +351,7 @@ static void set_texts(struct httpfetch *fetch, const struct httpclient_request *
     set_route(fetch, request);
 }
 
-static void set_flags(struct httpfetch *fetch, const struct httpclient_request *request)
+static void set_request_flags(struct httpfetch *fetch, const struct httpclient_request *request)
 {
     fetch->on_line = request->header_callback;
     fetch->on_data = request->streaming_callback;
@@ -368,12 +368,12 @@ int httpfetch_set_request(struct httpfetch *fetch, const struct httpclient_reque
     int error = request->url == NULL ? -EINVAL : check_route(request);
 
     if (error == 0)
-        error = set_limits(fetch, request);
+        error = set_request_limits(fetch, request);
     if (error < 0)
         return error;
     if (!make_room_for_texts(fetch, request))
         return -ENOMEM;
-    set_flags(fetch, request);
+    set_request_flags(fetch, request);
     set_texts(fetch, request);
     error = check_method(request, fetch->method);
     if (error == 0)

@@ -63,7 +63,7 @@ static const char *name_error(const struct httpclient_response *response)
         { -EPROTONOSUPPORT, "unsupported" },
         { -ENOTSUP, "unsupported" },
         { -EINVAL, "invalid" },
-        { -EREMOTEIO, "status" },
+        { -ENOMSG, "status" },
         { -EHOSTUNREACH, "unreachable" },
         { -ENETUNREACH, "unreachable" },
         { -ECANCELED, "cancelled" },

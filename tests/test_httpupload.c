@@ -1,0 +1,163 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "httpclient/httpclient.h"
+#include "tests/support/fetchscene.h"
+#include "tests/support/testing.h"
+
+#define FIVE "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+/* A producer that does one thing a call. */
+static struct program {
+    struct httpclient_upload *upload;
+    const char *steps; /* "w": writes 5 bytes · "W": 100,000 · "0": none · "f": finishes · "x": fails · ".": nothing */
+    int calls;
+    int last; /* what the last write answered */
+} program;
+
+static void produce(struct httpclient_upload *upload, void *arg)
+{
+    static const char many[100000];
+    char step = *program.steps != '\0' ? *program.steps++ : '.';
+
+    program.upload = upload;
+    program.calls++;
+    if (step == 'w' || step == 'W' || step == '0')
+        program.last = httpclient_upload_write(upload, step == 'w' ? "hello" : many,
+                                               step == 'w'   ? 5
+                                               : step == 'W' ? sizeof many
+                                                             : 0);
+    else if (step == 'f')
+        httpclient_upload_finish(upload);
+    else if (step == 'x')
+        httpclient_upload_fail(upload, -EIO);
+}
+
+static struct fetchscene_fetch *begin(struct fetchscene *scene, const char *steps, const char *length)
+{
+    struct httpheaders headers = { 0 };
+
+    program = (struct program){ .steps = steps };
+    fetchscene_open(scene, NULL);
+    if (length != NULL)
+        assert_int_equal(httpheaders_set(&headers, "Content-Length", length), 0);
+    struct fetchscene_fetch *fetch = fetchscene_fetch(
+        scene,
+        (struct httpclient_request){ .url = "/", .method = "PUT", .headers = &headers, .body_producer = produce });
+    httpheaders_free(&headers);
+    return fetch;
+}
+
+static void a_body_that_is_not_as_long_as_was_said_is_not_sent_as_if_it_were(void **state)
+{
+    static const struct {
+        const char *steps, *length;
+        int error;
+    } rows[] = {
+        { "wf", "5", 0 },        { "wwf", "10", 0 }, { "ww", "9", -EMSGSIZE }, { "wf", "6", -EMSGSIZE },
+        { "f", "1", -EMSGSIZE }, { "f", "0", 0 },    { "wx", "10", -EIO },     { "wx", NULL, -EIO },
+        { "x", NULL, -EIO },     { "w0f", "5", 0 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fetchscene scene;
+        struct fetchscene_request request;
+        struct fetchscene_fetch *fetch = begin(&scene, rows[i].steps, rows[i].length);
+        struct fetchscene_peer *peer = fetchscene_accept(&scene);
+        if (rows[i].error == 0) {
+            if (rows[i].steps[1] == '0') {
+                fetchscene_settle(&scene);
+                httpclient_upload_resume(program.upload);
+            }
+            fetchscene_take_request(&scene, peer, &request);
+            fetchscene_put(&scene, peer, FIVE);
+            fetchscene_expect(&scene, fetch, 200, "hello");
+            fetchscene_expect_pool(&scene, 1, 1, 0);
+        } else {
+            fetchscene_expect_error(&scene, fetch, rows[i].error, FETCHSCENE_ANY_PHASE);
+            fetchscene_expect_pool(&scene, 0, 0, 0);
+            fetchscene_settle(&scene);
+            fetchscene_take(peer, 1 << 20);
+            assert_true(peer->ended);
+            assert_null(strstr(peer->bytes, "\r\n0\r\n\r\n")); /* hostile: never the end of what has none */
+        }
+        fetchscene_close(&scene);
+    }
+}
+
+static void a_producer_that_writes_nothing_is_not_called_before_resume(void **state)
+{
+    struct fetchscene scene;
+    struct fetchscene_request request;
+    struct fetchscene_fetch *fetch = begin(&scene, "w..wf", NULL);
+    struct fetchscene_peer *peer = fetchscene_accept(&scene);
+
+    fetchscene_settle(&scene);
+    assert_int_equal(program.calls, 2);
+    httpclient_upload_resume(program.upload);
+    assert_int_equal(program.calls, 2);
+    fetchscene_settle(&scene);
+    assert_int_equal(program.calls, 3);
+    assert_int_equal(httpclient_upload_write(program.upload, "from outside", 12), 0);
+    fetchscene_settle(&scene);
+    assert_int_equal(program.calls, 3);
+    httpclient_upload_resume(program.upload);
+    fetchscene_take_request(&scene, peer, &request);
+    assert_string_equal(request.body, "hellofrom outsidehello");
+    assert_int_equal(request.chunks, 3);
+    assert_int_equal(httpclient_upload_write(program.upload, "more", 4), -EPIPE);
+    fetchscene_put(&scene, peer, FIVE);
+    fetchscene_expect(&scene, fetch, 200, "hello");
+    fetchscene_close(&scene);
+}
+
+static void a_producer_is_not_called_while_the_server_takes_nothing(void **state)
+{
+    static char steps[10001];
+    struct fetchscene scene;
+
+    memset(steps, 'W', sizeof steps - 1);
+    struct fetchscene_fetch *fetch = begin(&scene, steps, NULL);
+    struct fetchscene_peer *peer = fetchscene_accept(&scene);
+    fetchscene_settle(&scene);
+    int calls = program.calls;
+    assert_in_range(calls, 1, 200);
+    fetchscene_settle(&scene);
+    assert_int_equal(program.calls, calls);
+    assert_int_equal(program.last, 0);
+    for (int i = 0; i < 50 && program.calls == calls; i++) {
+        fetchscene_take(peer, 1 << 22);
+        fetchscene_settle(&scene);
+    }
+    assert_true(program.calls > calls);
+    httpclient_cancel(scene.client, fetch->id);
+    assert_int_equal(httpclient_upload_write(program.upload, "more", 4), -EBADF);
+    fetchscene_expect_error(&scene, fetch, -ECANCELED, FETCHSCENE_ANY_PHASE);
+    fetchscene_close(&scene);
+}
+
+/* What the server answers early is the answer, and the rest is not sent. */
+static void an_early_answer_ends_the_upload(void **state)
+{
+    struct fetchscene scene;
+    struct fetchscene_request request;
+    struct fetchscene_fetch *fetch = begin(&scene, "w.wf", NULL);
+    struct fetchscene_peer *peer = fetchscene_accept(&scene);
+
+    fetchscene_take_head(&scene, peer, &request);
+    fetchscene_put(&scene, peer, FIVE);
+    fetchscene_expect(&scene, fetch, 200, "hello");
+    fetchscene_expect_pool(&scene, 0, 0, 0);
+    assert_int_equal(program.calls, 2);
+    fetchscene_close(&scene);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_body_that_is_not_as_long_as_was_said_is_not_sent_as_if_it_were),
+    cmocka_unit_test(a_producer_that_writes_nothing_is_not_called_before_resume),
+    cmocka_unit_test(a_producer_is_not_called_while_the_server_takes_nothing),
+    cmocka_unit_test(an_early_answer_ends_the_upload),
+};
+
+TESTING_MAIN(tests)
