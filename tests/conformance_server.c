@@ -356,6 +356,25 @@ static void echo_message(struct websocket *socket, const void *data, size_t leng
     websocket_write(socket, data, length, is_binary);
 }
 
+/* Where messages are large, a client that sends before it reads is held back. */
+#define MOST_AHEAD (16u << 20)
+
+static void echo_slowly(struct websocket *socket, const void *data, size_t length, bool is_binary)
+{
+    websocket_write(socket, data, length, is_binary);
+    if (websocket_pending(socket) > MOST_AHEAD)
+        websocket_pause(socket);
+}
+
+static void take_large_messages(struct websocket_handler *handler, uint64_t most)
+{
+    handler->max_message = most;
+    handler->max_unsent = most + 2 * MOST_AHEAD;
+    handler->high_water = MOST_AHEAD;
+    handler->on_message = echo_slowly;
+    handler->on_drain = websocket_resume;
+}
+
 /* What the command line says. */
 struct settings {
     struct web_settings web;
@@ -421,7 +440,7 @@ static bool parse_option(struct settings *settings, const char *word)
     if (starts_with(word, "--max-requests=", &value) && parse_number(value, 4e9, &number))
         return server->max_requests = (uint32_t)number, true;
     if (starts_with(word, "--max-message=", &value) && parse_number(value, 1e15, &number))
-        return settings->socket.max_message = (uint64_t)number, true;
+        return take_large_messages(&settings->socket, (uint64_t)number), true;
     return starts_with(word, "--ping-interval=", &value) && parse_number(value, 1e6, &settings->socket.ping_interval);
 }
 

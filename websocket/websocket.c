@@ -58,7 +58,7 @@ int websocket_write(struct websocket *socket, const void *data, size_t length, b
 
     if (!socket->is_open)
         return -EBADF;
-    if (!is_binary && !websocketutf8_is_text(data, length))
+    if (!is_binary && !websocketconnection_is_text(data, length))
         return -EINVAL;
     if (socket->is_plain && length <= WEBSOCKETCONNECTION_CORKED && cork_frame(socket, opcode, data, length))
         return 0;
@@ -87,7 +87,8 @@ int websocket_close(struct websocket *socket, int code, const char *reason)
 
     if (code == 0 && length > 0)
         code = WEBSOCKET_NORMAL;
-    if ((code != 0 && !websocketframe_is_code(code)) || length > LONGEST_REASON || !websocketutf8_is_text(reason, length)) {
+    if ((code != 0 && !websocketframe_is_code(code)) || length > LONGEST_REASON ||
+        !websocketutf8_is_text(reason, length)) {
         error = -EINVAL;
         code = 0;
         length = 0;

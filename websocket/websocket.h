@@ -169,7 +169,7 @@ struct websocket_options {
 struct websocket *websocket_connect(struct ioloop *loop, const char *url, const struct websocket_handler *handler,
                                     const struct websocket_options *options);
 
-/* In on_close: 0 it was closed by the peer, or aborted here; or why it ended: -EREMOTEIO the handshake was answered
+/* In on_close: 0 it was closed by the peer, or aborted here; or why it ended: -ENOMSG the handshake was answered
  * with another status than 101; -EPROTO the peer broke the rules, -EMSGSIZE a limit; -ETIMEDOUT; -ESHUTDOWN the
  * connection ended without a close frame; -ENOBUFS the peer does not read; -ECANCELED the loop closes; -ECONNREFUSED, …
  * And the status of the handshake's answer; 0: there was none. */

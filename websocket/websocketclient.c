@@ -134,7 +134,7 @@ static int accept_answer(struct websocket *socket, const struct httpclient_respo
     int error = response->error;
 
     if (error == 0 && stream == NULL)
-        error = -EREMOTEIO;
+        error = -ENOMSG;
     if (error == 0)
         error = check_handshake_answer(socket->rare->client, response);
     if (error == 0)
@@ -144,7 +144,7 @@ static int accept_answer(struct websocket *socket, const struct httpclient_respo
     return error;
 }
 
-static void free_client(struct websocket *socket)
+static void free_handshake(struct websocket *socket)
 {
     ioalloc_free(socket->rare->client);
     socket->rare->client = NULL;
@@ -157,7 +157,7 @@ static void handshake_done(struct httpclient_response *response, struct iostream
     int error = is_cancelled ? 0 : accept_answer(socket, response, stream);
 
     socket->rare->status = response->code;
-    free_client(socket);
+    free_handshake(socket);
     if (error == 0 && !is_cancelled) {
         socket->rare->status = 0; /* it can be no other */
         websocketconnection_begin(socket, stream, NULL);
@@ -213,7 +213,7 @@ static int begin_handshake(struct websocket *socket, const char *url, const stru
         error = -errno;
     httpheaders_free(&headers);
     if (error < 0)
-        free_client(socket);
+        free_handshake(socket);
     return error;
 }
 

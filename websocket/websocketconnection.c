@@ -11,6 +11,8 @@
 #define DEFAULT_HIGH_WATER (256u << 10)
 #define PLAIN_LIMIT        (2 * LOOPMEMBER_CORK) /* a limit of unsent bytes that no cork can reach */
 
+_Thread_local struct websocketconnection_text websocketconnection_text;
+
 static size_t consume_frames(struct iostream *stream, int error, const char *data, size_t length, void *arg);
 
 /* Life. */
@@ -71,7 +73,6 @@ void websocketconnection_finish(struct websocket *socket)
     const char *reason = socket->rare != NULL && socket->rare->reason != NULL ? socket->rare->reason : "";
 
     socket->is_open = false;
-    deadline_clear(&socket->deadline);
     websockettopics_leave(socket);
     if (socket->handler->on_close != NULL)
         socket->handler->on_close(socket, socket->got_close ? (int)socket->peer_code : WEBSOCKET_ABNORMAL, reason);
@@ -89,7 +90,6 @@ static void socket_ended(struct iostream *stream, int error, void *arg)
 
 void websocketconnection_break(struct websocket *socket, int error)
 {
-    socket->is_open = false;
     if (iostream_closed(socket->stream))
         return;
     if (socket->error == 0)
@@ -226,10 +226,7 @@ static size_t drop_frames(struct iostream *stream, int error, const char *data, 
 
 static void drop_what_comes(struct websocket *socket)
 {
-    socket->is_ending = true;
-    if (iostream_closed(socket->stream) || iostream_set_consumer(socket->stream, drop_frames, socket) < 0)
-        return;
-    set_socket_deadline(socket, WEBSOCKETCONNECTION_CLOSE);
+    (void)!iostream_set_consumer(socket->stream, drop_frames, socket); /* it may have closed */
 }
 
 static void end_sending(struct websocket *socket)
@@ -339,7 +336,10 @@ static inline void hand_over_message(struct websocket *socket, char *data, size_
     if (function == NULL)
         return;
     data[length] = '\0';
+    if (!is_binary)
+        websocketconnection_text = (struct websocketconnection_text){ data, length };
     function(socket, data, length, is_binary);
+    websocketconnection_text.data = NULL;
     data[length] = behind;
 }
 
@@ -405,7 +405,7 @@ static void __attribute__((noinline)) keep_reader(struct websocket *socket, cons
 {
     struct websocketconnection_rare *rare;
 
-    if (socket->is_ending || iostream_closed(socket->stream))
+    if (socket->stream->consumer == drop_frames || iostream_closed(socket->stream))
         return;
     if (reader->opcode == 0) {
         socket->rare->is_reading = false;
@@ -483,7 +483,7 @@ static size_t consume_frames(struct iostream *stream, int error, const char *dat
 
 void websocketconnection_read(struct websocket *socket)
 {
-    if (socket->is_ready && !socket->is_paused && !socket->is_ending && !reads_frames(socket->stream))
+    if (socket->is_ready && !socket->is_paused)
         (void)!iostream_set_consumer(socket->stream, consume_frames, socket); /* it may have closed */
 }
 

@@ -17,10 +17,10 @@
 #include "websocket/websocketframe.h"
 #include "websocket/websocketloop.h"
 #include "websocket/websocketreader.h"
+#include "websocket/websocketutf8.h"
 
-#define WEBSOCKETCONNECTION_MOST_UNSENT ((16u << 20) - 1024u) /* the stream's own limit, with room for control frames  \
-                                                               */
-#define WEBSOCKETCONNECTION_CORKED 4096u                      /* longer messages are not worth copying */
+#define WEBSOCKETCONNECTION_MOST_UNSENT ((16u << 20) - 1024u) /* the stream's limit, but for control frames */
+#define WEBSOCKETCONNECTION_CORKED      4096u                 /* longer messages are not worth copying */
 
 struct websocketclient;
 struct websockettopics_membership;
@@ -71,9 +71,22 @@ struct websocket {
     unsigned is_open : 1;  /* messages may be sent: between the handshake and our close frame */
     unsigned is_ready : 1; /* open has returned: messages may be handed over */
     unsigned is_paused : 1;
-    unsigned is_ending : 1; /* what comes is dropped */
     unsigned got_close : 1;
 };
+
+/* The text that is handed over to the program now. Who sends it on as it is need not have it checked again. */
+struct websocketconnection_text {
+    const void *data; /* NULL: none */
+    size_t length;
+};
+extern _Thread_local struct websocketconnection_text websocketconnection_text
+    __attribute__((tls_model("initial-exec")));
+
+static inline bool websocketconnection_is_text(const void *data, size_t length)
+{
+    return (length == websocketconnection_text.length && data == websocketconnection_text.data) ||
+           websocketutf8_is_text(data, length);
+}
 
 /* A socket with nothing in it; NULL: no memory. */
 struct websocket *websocketconnection_new(const struct websocket_handler *handler, bool is_client);

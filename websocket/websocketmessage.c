@@ -6,7 +6,6 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/iolog.h"
 #include "websocket/websocketconnection.h"
-#include "websocket/websocketutf8.h"
 
 #define COPIED_AT_MOST 1024u /* shorter frames are copied behind what waits: less than a reference would cost */
 
@@ -91,7 +90,7 @@ struct websocket_message *websocket_message_new(const void *data, size_t length,
     struct websocketframe frame = { .length = length, .is_final = true };
     struct websocket_message *message;
 
-    if (!is_binary && !websocketutf8_is_text(data, length))
+    if (!is_binary && !websocketconnection_is_text(data, length))
         return errno = EINVAL, NULL;
     if (length > SIZE_MAX / 2 || (message = ioalloc(sizeof *message + WEBSOCKETFRAME_LONGEST_HEAD + length)) == NULL)
         return errno = ENOMEM, NULL;

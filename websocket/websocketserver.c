@@ -271,7 +271,6 @@ static void change_protocol(struct web_request *request, const char *key, const 
     struct websocket *socket = new_server_socket(request, key, subprotocol);
 
     if (socket == NULL) {
-        request->body.length = 0;
         web_send_error(request, 503);
         return;
     }
@@ -301,13 +300,13 @@ static void get_socket(struct web_request *request)
         change_protocol(request, key, subprotocol);
 }
 
-static void prepare_socket(struct web_request *request)
+static void prepare_upgrade(struct web_request *request)
 {
     if (handler_of(request)->prepare != NULL)
         handler_of(request)->prepare(request);
 }
 
-static void set_socket_headers(struct web_request *request)
+static void set_upgrade_headers(struct web_request *request)
 {
     if (handler_of(request)->set_default_headers != NULL)
         handler_of(request)->set_default_headers(request);
@@ -315,8 +314,8 @@ static void set_socket_headers(struct web_request *request)
 
 const struct web_handler websocket_route = {
     .get = get_socket,
-    .set_default_headers = set_socket_headers,
-    .prepare = prepare_socket,
+    .set_default_headers = set_upgrade_headers,
+    .prepare = prepare_upgrade,
     .asynchronous = true,
     .no_etag = true,
 };

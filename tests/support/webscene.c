@@ -23,6 +23,11 @@ void webscene_expect_notes(const char *expected)
     notes[0] = '\0';
 }
 
+void webscene_forget_notes(void)
+{
+    notes[0] = '\0';
+}
+
 static struct webscene *current;
 
 static void application_closed(struct httpserver *server, void *arg)

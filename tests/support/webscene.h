@@ -50,5 +50,6 @@ void webscene_expect_header(const struct webscene *scene, const char *name, cons
 /* What has happened: words with a blank behind each. expect also forgets them. */
 void webscene_note(const char *word);
 void webscene_expect_notes(const char *notes);
+void webscene_forget_notes(void);
 
 #endif

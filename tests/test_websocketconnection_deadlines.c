@@ -1,0 +1,279 @@
+#include "websocket/websocketconnection.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/faults.h"
+#include "tests/support/socketscene.h"
+#include "tests/support/testing.h"
+
+/* Pings and times, on a clock that stands still. A deadline may be two ticks late, 0.135 s. */
+
+#define LATE 0.14
+
+static const struct websocket_handler pinging = { .on_pong = socketscene_note_pong };
+
+static void expect_quiet(struct socketscene *scene, struct httpscene_client *client, double seconds)
+{
+    httpscene_pass(&scene->web.http, seconds);
+    httpscene_take(client, SIZE_MAX);
+    assert_int_equal(client->length, 0);
+    assert_false(client->ended);
+}
+
+/* Time passes in steps, as a loop that sleeps sees it. */
+static void pass_slowly(struct socketscene *scene, double seconds)
+{
+    for (int steps = (int)(seconds / 0.05 + 0.5); steps > 0; steps--)
+        httpscene_pass(&scene->web.http, 0.05);
+}
+
+/* websocket_test:test_server_ping, websocket_test:test_ping_sleep_time */
+static void a_silent_peer_is_asked_whether_it_is_there(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &pinging);
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    for (int i = 0; i < 3; i++) {
+        pass_slowly(&scene, 19.95);
+        expect_quiet(&scene, client, 0);
+        pass_slowly(&scene, 4 * LATE + 0.1);
+        socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
+        socketscene_put(&scene, client, SOCKETSCENE_PONG, "");
+        assert_int_equal(client->length, 0);
+    }
+    webscene_expect_notes("open pong: pong: pong: ");
+    socketscene_close(&scene);
+}
+
+static void who_says_something_is_not_asked(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 4 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    for (int i = 0; i < 10; i++) {
+        pass_slowly(&scene, 3.5);
+        socketscene_put(&scene, client, i % 2 ? SOCKETSCENE_TEXT : SOCKETSCENE_PONG, "a");
+    }
+    expect_quiet(&scene, client, 0);
+    pass_slowly(&scene, 6);
+    socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
+    socketscene_close(&scene);
+}
+
+/* websocket_test:test_client_ping_timeout, of a client that does not answer */
+static void who_does_not_answer_is_left(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 8, .ping_timeout = 3 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    pass_slowly(&scene, 9);
+    socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
+    httpscene_pass(&scene.web.http, 1.8);
+    assert_int_equal(scene.closed, 0);
+    httpscene_pass(&scene.web.http, 1.5);
+    webscene_expect_notes("open close:1006::ETIMEDOUT ");
+    socketscene_expect_close(&scene, client, 1011, "ping timed out");
+    httpscene_expect_end(&scene.web.http, client);
+    socketscene_close(&scene);
+}
+
+static void any_byte_is_an_answer(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 8, .ping_timeout = 3 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    pass_slowly(&scene, 9);
+    socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
+    httpscene_put_bytes(&scene.web.http, client, "\x81", 1);
+    httpscene_settle(&scene.web.http);
+    pass_slowly(&scene, 5);
+    assert_int_equal(scene.closed, 0);
+    pass_slowly(&scene, 5);
+    socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
+    socketscene_close(&scene);
+}
+
+static void pings_can_be_turned_off(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = -1 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    pass_slowly(&scene, 100);
+    expect_quiet(&scene, client, 1000);
+    socketscene_put(&scene, client, SOCKETSCENE_TEXT, "a");
+    webscene_expect_notes("open text:a ");
+    socketscene_close(&scene);
+    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = -1 });
+    client = socketscene_connect(&scene, "");
+    pass_slowly(&scene, 100);
+    socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
+    expect_quiet(&scene, client, 1000);
+    socketscene_close(&scene);
+}
+
+static void who_is_held_back_is_not_asked(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = 1 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    websocket_pause(scene.socket);
+    pass_slowly(&scene, 60);
+    expect_quiet(&scene, client, 0);
+    websocket_resume(scene.socket);
+    pass_slowly(&scene, 4.5);
+    socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
+    socketscene_close(&scene);
+}
+
+/* Closing. */
+
+static void a_peer_that_does_not_close_is_not_waited_for_for_ever(void **state)
+{
+    static const double timeouts[] = { 0, 2 };
+    struct socketscene scene;
+
+    for (int i = 0; i < 2; i++) {
+        double seconds = i == 0 ? 5 : 2;
+
+        socketscene_open(&scene, &(struct websocket_handler){ .close_timeout = timeouts[i] });
+        struct httpscene_client *client = socketscene_connect(&scene, "");
+        assert_int_equal(websocket_close(scene.socket, 1000, "bye"), 0);
+        socketscene_expect_close(&scene, client, 1000, "bye");
+        socketscene_put(&scene, client, SOCKETSCENE_TEXT, "I stay");
+        httpscene_pass(&scene.web.http, seconds - 0.1);
+        assert_int_equal(scene.closed, 0);
+        httpscene_pass(&scene.web.http, LATE + 0.1);
+        webscene_expect_notes("open close:1006::ETIMEDOUT ");
+        httpscene_expect_end(&scene.web.http, client); /* one close frame was enough */
+        socketscene_close(&scene);
+    }
+}
+
+static void a_peer_that_keeps_its_end_open_is_not_waited_for_for_ever(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &pinging);
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    socketscene_put_close(&scene, client, 1000, "");
+    socketscene_expect_close(&scene, client, 1000, "");
+    httpscene_expect_end(&scene.web.http, client); /* the server's part: FIN */
+    httpscene_pass(&scene.web.http, 4.9);
+    assert_int_equal(scene.closed, 0);
+    httpscene_pass(&scene.web.http, 0.3);
+    webscene_expect_notes("open close:1000::0 ");
+    socketscene_close(&scene);
+}
+
+/* websocket_test:test_websocket_close_buffered_data */
+static void what_was_written_before_closing_is_sent_however_slow_the_peer_reads(void **state)
+{
+    const size_t length = 12 << 20;
+    char *bytes = calloc(1, length);
+    struct socketscene scene;
+
+    socketscene_open(&scene, &pinging);
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+    assert_int_equal(websocket_close(scene.socket, 1000, "done"), 0);
+    assert_true(websocket_pending(scene.socket) > 0);
+    while (websocket_pending(scene.socket) > 0) { /* longer than close_timeout in all */
+        httpscene_take(client, 2 << 20);
+        pass_slowly(&scene, 3);
+        assert_int_equal(scene.closed, 0);
+    }
+    assert_true(scene.web.http.clock > 100 + 10);
+    socketscene_expect_bytes(&scene, client, SOCKETSCENE_BINARY, bytes, length);
+    socketscene_expect_close(&scene, client, 1000, "done");
+    socketscene_put_close(&scene, client, 1000, "");
+    httpscene_hang_up(client);
+    httpscene_settle(&scene.web.http);
+    webscene_expect_notes("open close:1000::0 ");
+    socketscene_close(&scene);
+    free(bytes);
+}
+
+static void a_peer_that_does_not_read_is_left(void **state)
+{
+    const size_t length = 12 << 20;
+    char *bytes = calloc(1, length);
+    struct socketscene scene;
+
+    for (int closes = 0; closes < 2; closes++) {
+        socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = 3 });
+        socketscene_connect(&scene, "");
+        assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+        if (closes)
+            websocket_close(scene.socket, 1000, NULL);
+        pass_slowly(&scene, closes ? 6 : 9);
+        webscene_expect_notes("open close:1006::ETIMEDOUT ");
+        socketscene_close(&scene);
+    }
+    free(bytes);
+}
+
+static void a_peer_that_reads_slowly_is_not_taken_for_dead(void **state)
+{
+    const size_t length = 12 << 20;
+    char *bytes = calloc(1, length);
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = 3 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+    while (websocket_pending(scene.socket) > 0) {
+        httpscene_take(client, 2 << 20);
+        pass_slowly(&scene, 2);
+        assert_int_equal(scene.closed, 0);
+    }
+    assert_true(scene.web.http.clock > 100 + 7);
+    socketscene_expect_bytes(&scene, client, SOCKETSCENE_BINARY, bytes, length);
+    socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
+    socketscene_close(&scene);
+    free(bytes);
+}
+
+/* What a message costs: no timer is set. */
+static void a_message_sets_no_timer(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .on_message = socketscene_echo });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    socketscene_put(&scene, client, SOCKETSCENE_TEXT, "warm");
+    long before = faults_allocations();
+    faults_count_reset();
+    for (int i = 0; i < 10; i++)
+        socketscene_put(&scene, client, SOCKETSCENE_TEXT, "hello");
+    assert_int_equal(faults_allocations(), before);
+    assert_int_equal(faults_count("recv"), 10);
+    assert_int_equal(faults_count("send"), 10);
+    assert_int_equal(faults_count("epoll_ctl"), 0);
+    socketscene_close(&scene);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_silent_peer_is_asked_whether_it_is_there),
+    cmocka_unit_test(who_says_something_is_not_asked),
+    cmocka_unit_test(who_does_not_answer_is_left),
+    cmocka_unit_test(any_byte_is_an_answer),
+    cmocka_unit_test(pings_can_be_turned_off),
+    cmocka_unit_test(who_is_held_back_is_not_asked),
+    cmocka_unit_test(a_peer_that_does_not_close_is_not_waited_for_for_ever),
+    cmocka_unit_test(a_peer_that_keeps_its_end_open_is_not_waited_for_for_ever),
+    cmocka_unit_test(what_was_written_before_closing_is_sent_however_slow_the_peer_reads),
+    cmocka_unit_test(a_peer_that_does_not_read_is_left),
+    cmocka_unit_test(a_peer_that_reads_slowly_is_not_taken_for_dead),
+    cmocka_unit_test(a_message_sets_no_timer),
+};
+
+TESTING_MAIN(tests)

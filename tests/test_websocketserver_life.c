@@ -1,0 +1,170 @@
+#include "websocket/websocket.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/faults.h"
+#include "tests/support/socketscene.h"
+#include "tests/support/testing.h"
+
+/* Sockets and the server they came to. */
+
+static const struct websocket_handler echo = { .on_message = socketscene_echo };
+
+static struct web_request *prepared;
+
+static void prepare_later(struct web_request *request)
+{
+    prepared = request;
+    web_pause(request);
+}
+
+static void sockets_are_connections_of_the_server(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open_with(&scene, &echo, &(struct web_settings){ .server.max_connections = 2 });
+    struct httpscene_client *first = socketscene_connect(&scene, "");
+    struct httpscene_client *second = socketscene_connect(&scene, "");
+    assert_int_equal(httpserver_connections(scene.web.http.server), 2);
+    struct httpscene_client *third = httpscene_connect(&scene.web.http);
+    httpscene_put(&scene.web.http, third, "GET /ws HTTP/1.1\r\nHost: a\r\n\r\n");
+    httpscene_expect_nothing(&scene.web.http, third);
+    socketscene_leave(&scene, first);
+    assert_int_equal(httpscene_next(&scene.web.http, third, false).status, 400);
+    httpscene_hang_up(third);
+    socketscene_leave(&scene, second);
+    assert_int_equal(httpserver_connections(scene.web.http.server), 0);
+    socketscene_close(&scene);
+}
+
+static void a_server_that_closes_says_so_to_its_sockets_and_waits(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &echo);
+    struct httpscene_client *first = socketscene_connect(&scene, "");
+    struct httpscene_client *second = socketscene_connect(&scene, "");
+    web_application_close(scene.web.app);
+    httpscene_settle(&scene.web.http);
+    socketscene_expect_close(&scene, first, 1001, "");
+    socketscene_expect_close(&scene, second, 1001, "");
+    assert_int_equal(scene.web.closed, 0);
+    socketscene_put_close(&scene, first, 1001, "");
+    httpscene_hang_up(first);
+    httpscene_settle(&scene.web.http);
+    webscene_expect_notes("open open close:1001::0 ");
+    assert_int_equal(scene.web.closed, 0);
+    httpscene_pass(&scene.web.http, 5.2); /* the other has no manners */
+    webscene_expect_notes("close:1006::ETIMEDOUT ");
+    assert_int_equal(scene.closed, 2);
+    assert_int_equal(scene.web.closed, 1);
+    socketscene_close(&scene);
+}
+
+static void a_server_that_closes_does_not_wait_for_longer_than_it_may(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open_with(&scene, &(struct websocket_handler){ .close_timeout = -1 },
+                          &(struct web_settings){ .server.close_timeout = 3 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    web_application_close(scene.web.app);
+    httpscene_settle(&scene.web.http);
+    socketscene_expect_close(&scene, client, 1001, "");
+    httpscene_pass(&scene.web.http, 2.9);
+    assert_int_equal(scene.web.closed, 0);
+    httpscene_pass(&scene.web.http, 0.2);
+    assert_int_equal(scene.web.closed, 1);
+    webscene_expect_notes("open close:1006::0 ");
+    socketscene_close(&scene);
+}
+
+static void no_socket_begins_on_a_server_that_closes(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .prepare = prepare_later });
+    struct httpscene_client *client = httpscene_connect(&scene.web.http);
+    httpscene_put(&scene.web.http, client, "GET /ws HTTP/1.1\r\n" SOCKETSCENE_HANDSHAKE "\r\n");
+    httpscene_settle(&scene.web.http);
+    web_application_close(scene.web.app);
+    web_resume(prepared);
+    assert_int_equal(httpscene_next(&scene.web.http, client, false).status, 503);
+    webscene_expect_notes("");
+    socketscene_close(&scene);
+}
+
+static void a_loop_that_closes_ends_its_sockets(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &echo);
+    socketscene_connect(&scene, "");
+    socketscene_connect(&scene, "");
+    ioloop_close(scene.web.http.loop, false);
+    webscene_expect_notes("open open close:1006::ECANCELED close:1006::ECANCELED ");
+    assert_int_equal(scene.web.closed, 1);
+    for (int i = 0; i < scene.web.http.client_count; i++)
+        httpscene_hang_up(&scene.web.http.clients[i]);
+    wsframes_free(&scene.frames);
+    assert_int_equal(faults_allocated(), scene.web.http.allocated);
+    testing_end_logs();
+}
+
+static int logged_status;
+
+static void log_status(struct web_request *request, int status, double seconds)
+{
+    logged_status = status;
+}
+
+static void a_handshake_is_logged_as_switching_protocols(void **state)
+{
+    struct socketscene scene;
+
+    logged_status = -1;
+    socketscene_open_with(&scene, &echo, &(struct web_settings){ .log_function = log_status });
+    socketscene_connect(&scene, "");
+    assert_int_equal(logged_status, 101);
+    socketscene_close(&scene);
+}
+
+static void behind_a_proxy_the_address_is_what_it_says(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open_with(&scene, &echo, &(struct web_settings){ .server.xheaders = true });
+    struct httpscene_client *client = socketscene_connect(&scene, "X-Real-Ip: 1.2.3.4\r\n");
+    assert_string_equal(websocket_remote_ip(scene.socket), "1.2.3.4");
+    socketscene_leave(&scene, client);
+    socketscene_close(&scene);
+}
+
+/* websocket_test:test_nodelay */
+static void nodelay_can_be_set_in_open(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &echo);
+    socketscene_connect(&scene, "");
+    faults_count_reset();
+    assert_int_equal(websocket_set_nodelay(scene.socket, true), 0);
+    assert_int_equal(faults_count("setsockopt"), 1);
+    socketscene_close(&scene);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(sockets_are_connections_of_the_server),
+    cmocka_unit_test(a_server_that_closes_says_so_to_its_sockets_and_waits),
+    cmocka_unit_test(a_server_that_closes_does_not_wait_for_longer_than_it_may),
+    cmocka_unit_test(no_socket_begins_on_a_server_that_closes),
+    cmocka_unit_test(a_loop_that_closes_ends_its_sockets),
+    cmocka_unit_test(a_handshake_is_logged_as_switching_protocols),
+    cmocka_unit_test(behind_a_proxy_the_address_is_what_it_says),
+    cmocka_unit_test(nodelay_can_be_set_in_open),
+};
+
+TESTING_MAIN(tests)
