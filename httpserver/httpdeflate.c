@@ -216,7 +216,7 @@ static void slide_buffer(struct httpdeflate *deflate)
     deflate->at -= by;
     deflate->end -= by;
     deflate->indexed = deflate->indexed > by ? deflate->indexed - by : 0;
-    deflate->block = deflate->block >= (int32_t)by ? deflate->block - (int32_t)by : -1;
+    deflate->block -= (int32_t)by;
 }
 
 /* The whole. */

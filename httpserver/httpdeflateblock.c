@@ -7,6 +7,7 @@ enum { KIND_STORED, KIND_FIXED, KIND_DYNAMIC };
 
 /* The codes of a block in the code for them. A run is a symbol of 16 to 18, with its extra bits above. */
 struct block_head {
+    struct httphuffman_code literal_codes[HTTPBITS_LITERALS], distance_codes[HTTPBITS_DISTANCES];
     unsigned literals, distances, lengths; /* that are written */
     unsigned count;
     uint16_t runs[HTTPBITS_LITERALS + HTTPBITS_DISTANCES];
@@ -55,12 +56,14 @@ static void make_head(const struct httpdeflate *deflate, struct block_head *head
     uint8_t lengths[HTTPBITS_LITERALS + HTTPBITS_DISTANCES];
     unsigned count = 0;
 
-    head->literals = count_used(deflate->literal_codes, 286, 257);
-    head->distances = count_used(deflate->distance_codes, 30, 1);
+    httphuffman_make(head->literal_codes, deflate->literal_counts, 286, HTTPBITS_LONGEST_CODE);
+    httphuffman_make(head->distance_codes, deflate->distance_counts, 30, HTTPBITS_LONGEST_CODE);
+    head->literals = count_used(head->literal_codes, 286, 257);
+    head->distances = count_used(head->distance_codes, 30, 1);
     for (unsigned i = 0; i < head->literals; i++)
-        lengths[count++] = deflate->literal_codes[i].length;
+        lengths[count++] = head->literal_codes[i].length;
     for (unsigned i = 0; i < head->distances; i++)
-        lengths[count++] = deflate->distance_codes[i].length;
+        lengths[count++] = head->distance_codes[i].length;
     for (unsigned i = 0, run; i < count; i += run) {
         for (run = 1; i + run < count && lengths[i + run] == lengths[i];)
             run++;
@@ -68,7 +71,7 @@ static void make_head(const struct httpdeflate *deflate, struct block_head *head
     }
     httphuffman_make(head->codes, head->counts, HTTPBITS_LENGTHS, 7);
     head->lengths = HTTPBITS_LENGTHS;
-    while (head->lengths > 4 && head->codes[httpbits_order[head->lengths - 1]].length == 0)
+    while (head->codes[httpbits_order[head->lengths - 1]].length == 0) /* that of the end's code is among the last */
         head->lengths--;
 }
 
@@ -82,15 +85,31 @@ static uint64_t bits_of_head(const struct block_head *head)
 }
 
 /* Without the extra bits, which are the same in any code. */
-static uint64_t bits_of_symbols(const struct httpdeflate *deflate, const struct httphuffman_code *literals,
-                                const struct httphuffman_code *distances)
+static uint64_t bits_of_symbols(const struct httpdeflate *deflate, const struct block_head *head)
 {
     uint64_t bits = 0;
 
-    for (unsigned i = 0; i < HTTPBITS_LITERALS; i++)
-        bits += (uint64_t)deflate->literal_counts[i] * literals[i].length;
-    for (unsigned i = 0; i < HTTPBITS_DISTANCES; i++)
-        bits += (uint64_t)deflate->distance_counts[i] * distances[i].length;
+    for (unsigned i = 0; i < 286; i++)
+        bits += (uint64_t)deflate->literal_counts[i] * head->literal_codes[i].length;
+    for (unsigned i = 0; i < 30; i++)
+        bits += (uint64_t)deflate->distance_counts[i] * head->distance_codes[i].length;
+    return bits;
+}
+
+/* RFC 1951 3.2.6. */
+static unsigned fixed_length(unsigned symbol)
+{
+    return symbol < 144 ? 8 : symbol < 256 ? 9 : symbol < 280 ? 7 : 8;
+}
+
+static uint64_t bits_of_symbols_in_fixed(const struct httpdeflate *deflate)
+{
+    uint64_t bits = 0;
+
+    for (unsigned i = 0; i < 286; i++)
+        bits += (uint64_t)deflate->literal_counts[i] * fixed_length(i);
+    for (unsigned i = 0; i < 30; i++)
+        bits += (uint64_t)deflate->distance_counts[i] * 5;
     return bits;
 }
 
@@ -105,14 +124,25 @@ static uint64_t bits_of_extras(const struct httpdeflate *deflate)
     return bits;
 }
 
-static void make_fixed_codes(struct httphuffman_code *literals, struct httphuffman_code *distances)
+/* Short messages have one block after the other of this kind. */
+static void use_fixed_codes_again(struct httpdeflate *deflate)
 {
+    if (deflate->has_fixed)
+        return;
     for (unsigned i = 0; i < HTTPBITS_LITERALS; i++)
-        literals[i].length = (uint8_t)(i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8);
+        deflate->literal_codes[i].length = (uint8_t)fixed_length(i);
     for (unsigned i = 0; i < HTTPBITS_DISTANCES; i++)
-        distances[i].length = 5;
-    httphuffman_number(literals, HTTPBITS_LITERALS);
-    httphuffman_number(distances, HTTPBITS_DISTANCES);
+        deflate->distance_codes[i].length = 5;
+    httphuffman_number(deflate->literal_codes, HTTPBITS_LITERALS);
+    httphuffman_number(deflate->distance_codes, HTTPBITS_DISTANCES);
+    deflate->has_fixed = true;
+}
+
+static void use_own_codes(struct httpdeflate *deflate, const struct block_head *head)
+{
+    memcpy(deflate->literal_codes, head->literal_codes, sizeof head->literal_codes);
+    memcpy(deflate->distance_codes, head->distance_codes, sizeof head->distance_codes);
+    deflate->has_fixed = false;
 }
 
 static void write_head(struct httpdeflate *deflate, const struct block_head *head)
@@ -153,18 +183,14 @@ static void begin_stored(struct httpdeflate *deflate)
 
 void httpdeflatelayer_begin_block(struct httpdeflate *deflate, bool is_last)
 {
-    struct httphuffman_code fixed_literals[HTTPBITS_LITERALS], fixed_distances[HTTPBITS_DISTANCES];
-    struct block_head head = { 0 };
+    struct block_head head = { .count = 0 };
 
     deflate->is_last = is_last;
     deflate->written = 0;
     deflate->literal_counts[HTTPBITS_END] = 1;
-    httphuffman_make(deflate->literal_codes, deflate->literal_counts, 286, HTTPBITS_LONGEST_CODE);
-    httphuffman_make(deflate->distance_codes, deflate->distance_counts, 30, HTTPBITS_LONGEST_CODE);
     make_head(deflate, &head);
-    make_fixed_codes(fixed_literals, fixed_distances);
-    uint64_t dynamic = bits_of_head(&head) + bits_of_symbols(deflate, deflate->literal_codes, deflate->distance_codes);
-    uint64_t fixed = bits_of_symbols(deflate, fixed_literals, fixed_distances);
+    uint64_t dynamic = bits_of_head(&head) + bits_of_symbols(deflate, &head);
+    uint64_t fixed = bits_of_symbols_in_fixed(deflate);
     uint64_t stored = 7 + 32 + 8 * (uint64_t)(deflate->at - (uint32_t)deflate->block);
     uint64_t best = (dynamic < fixed ? dynamic : fixed) + bits_of_extras(deflate);
     unsigned kind = can_be_stored(deflate) && stored < best ? KIND_STORED : dynamic < fixed ? KIND_DYNAMIC : KIND_FIXED;
@@ -174,10 +200,10 @@ void httpdeflatelayer_begin_block(struct httpdeflate *deflate, bool is_last)
     if (kind == KIND_STORED) {
         begin_stored(deflate);
     } else if (kind == KIND_DYNAMIC) {
+        use_own_codes(deflate, &head);
         write_head(deflate, &head);
     } else {
-        memcpy(deflate->literal_codes, fixed_literals, sizeof fixed_literals);
-        memcpy(deflate->distance_codes, fixed_distances, sizeof fixed_distances);
+        use_fixed_codes_again(deflate);
     }
 }
 

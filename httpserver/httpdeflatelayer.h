@@ -48,6 +48,7 @@ struct httpdeflate {
     unsigned bit_count;
     uint32_t crc, total;
     uint8_t format, task;
+    bool has_fixed; /* the codes are those of RFC 1951 3.2.6 */
     bool has_begun, is_last, has_finished;
     bool is_fresh; /* nothing has come since the last flush */
     size_t out_length;

@@ -108,7 +108,7 @@ void httphuffman_number(struct httphuffman_code *codes, unsigned count)
 void httphuffman_make(struct httphuffman_code *codes, const uint16_t *frequencies, unsigned count, unsigned limit)
 {
     struct weighed sorted[HTTPHUFFMAN_MOST];
-    unsigned depths[HTTPHUFFMAN_MOST] = { 0 };
+    unsigned depths[HTTPBITS_LONGEST_CODE + 1] = { 0 };
     unsigned used = sort_weighed(sorted, frequencies, count);
 
     count_depths(sorted, used, limit, depths);

@@ -11,9 +11,9 @@ struct httphuffman_code {
     uint8_t length;
 };
 
-/* A code for each symbol that comes; length 0 for those that do not. None is longer than limit bits, and no set of
- * codes that keeps to that is much better. Two symbols get codes even if fewer come, as some decoders want whole sets
- * of codes. */
+/* A code for each symbol that comes; length 0 for those that do not. None is longer than limit bits (15 at most), and
+ * no set of codes that keeps to that is much better. Two symbols get codes even if fewer come, as some decoders want
+ * whole sets of codes. */
 void httphuffman_make(struct httphuffman_code *codes, const uint16_t *frequencies, unsigned count, unsigned limit);
 
 /* The codes that have these lengths. */

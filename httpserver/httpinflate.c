@@ -5,32 +5,16 @@
 
 #include "httpserver/httpbits.h"
 #include "httpserver/httpcrc32.h"
+#include "httpserver/httpinflatetable.h"
 #include "ioloop/ioalloc.h"
 
 /* A decoder takes atoms: what is whole or nothing, such as a literal, a length with its distance, or a field of a head.
  * None is longer than 48 bits, and none is begun before it is there, so that a split of the input is nothing to it. */
 
 enum {
-    LITERAL_ROOT = 10,
-    DISTANCE_ROOT = 8,
-    LENGTHS_ROOT = 7,
-    /* A table with the codes up to so many bits, and behind it those of longer ones. That no set of codes needs more is
-       known from trying all (enough.c of zlib: 288 10 15, and 32 8 15). */
-    LITERAL_TABLE = 1334,
-    DISTANCE_TABLE = 402,
     ROOM = 2048, /* of the ring, more than the window */
     BEYOND = 32, /* behind the ring: copies of eight bytes may go over its end */
     MARGIN = 16, /* bytes that a turn of the fast loop may take */
-};
-
-/* An entry: bits 0-7 how many bits it is, with extra bits; 8-11 those of its code; 16-31 a literal, or the smallest
- * length or distance, to which the extra bits are added. Of a further table: 8-11 log2 of its size, 16-31 where it is.
- */
-enum {
-    ENTRY_LITERAL = 0x8000,
-    ENTRY_SPECIAL = 0x4000, /* one of these, or a code that means nothing */
-    ENTRY_TABLE = 0x2000,
-    ENTRY_END = 0x1000,
 };
 
 enum inflate_state {
@@ -74,8 +58,8 @@ struct httpinflate {
     uint32_t size, window;                      /* of the ring; how far back a distance may go */
     uint32_t crc, total;                        /* of the output; before that, crc of the gzip head */
     const char *problem;
-    uint32_t literal_table[LITERAL_TABLE];
-    uint32_t distance_table[DISTANCE_TABLE]; /* before that of the codes of lengths */
+    uint32_t literal_table[HTTPINFLATETABLE_LITERALS];
+    uint32_t distance_table[HTTPINFLATETABLE_DISTANCES]; /* before that of the codes of lengths */
     uint8_t lengths[HTTPBITS_LITERALS + HTTPBITS_DISTANCES];
     uint8_t ring[];
 };
@@ -104,183 +88,12 @@ static void drop_bits(struct httpinflate *inflate, unsigned count)
     inflate->count -= count;
 }
 
-static uint32_t low_bits(uint64_t bits, unsigned count)
-{
-    return (uint32_t)(bits & ((UINT64_C(1) << count) - 1));
-}
-
 static uint32_t take_bits(struct httpinflate *inflate, unsigned count)
 {
-    uint32_t bits = low_bits(inflate->bits, count);
+    uint32_t bits = httpinflatetable_low_bits(inflate->bits, count);
 
     drop_bits(inflate, count);
     return bits;
-}
-
-/* Tables of codes. */
-
-enum alphabet { OF_LENGTHS, OF_LITERALS, OF_DISTANCES };
-
-/* RFC 1951 3.2.5. */
-static uint32_t literal_meaning(unsigned symbol)
-{
-    static const uint16_t bases[] = { 3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
-                                      31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258 };
-
-    if (symbol < HTTPBITS_END)
-        return ENTRY_LITERAL | symbol << 16;
-    if (symbol == HTTPBITS_END)
-        return ENTRY_SPECIAL | ENTRY_END;
-    unsigned code = symbol - HTTPBITS_END - 1;
-    if (code >= sizeof bases / sizeof *bases)
-        return ENTRY_SPECIAL;
-    return (uint32_t)bases[code] << 16 | httpbits_length_extra(code);
-}
-
-static uint32_t distance_meaning(unsigned symbol)
-{
-    if (symbol >= 30)
-        return ENTRY_SPECIAL;
-    if (symbol < 4)
-        return (symbol + 1) << 16;
-    unsigned extra = httpbits_distance_extra(symbol);
-    return (((2 | (symbol & 1)) << extra) + 1) << 16 | extra;
-}
-
-static uint32_t meaning(enum alphabet alphabet, unsigned symbol)
-{
-    if (alphabet == OF_LITERALS)
-        return literal_meaning(symbol);
-    return alphabet == OF_DISTANCES ? distance_meaning(symbol) : symbol << 16;
-}
-
-struct code_table {
-    uint32_t *entries;
-    unsigned root; /* bits of the first part */
-    unsigned bits; /* that it has now */
-    unsigned used; /* entries */
-    enum alphabet alphabet;
-    unsigned longest;
-    uint16_t counts[HTTPBITS_LONGEST_CODE + 1]; /* of codes of so many bits, that are not in the table yet */
-};
-
-/* Their sum has to be a whole, or else (RFC 1951 3.2.7, for distances) there is one code, of one bit, or none at all.
- */
-static bool is_code(const struct code_table *table)
-{
-    int left = 1;
-
-    for (unsigned length = 1; length <= HTTPBITS_LONGEST_CODE; length++) {
-        left = 2 * left - table->counts[length];
-        if (left < 0)
-            return false;
-    }
-    return left == 0 || (table->alphabet != OF_LENGTHS && table->longest <= 1);
-}
-
-static void sort_symbols(const struct code_table *table, const uint8_t *lengths, unsigned count, uint16_t *sorted)
-{
-    uint16_t places[HTTPBITS_LONGEST_CODE + 2] = { 0 };
-
-    for (unsigned length = 1; length <= HTTPBITS_LONGEST_CODE; length++)
-        places[length + 1] = (uint16_t)(places[length] + table->counts[length]);
-    for (unsigned symbol = 0; symbol < count; symbol++)
-        if (lengths[symbol] > 0)
-            sorted[places[lengths[symbol]]++] = (uint16_t)symbol;
-}
-
-/* The codes that begin with these root bits, of which the one to come is the shortest, get a table that is as large as
- * the longest of them needs. */
-static void add_table(struct code_table *table, unsigned code, unsigned length)
-{
-    unsigned bits = length - table->root;
-    int left = 1 << bits;
-
-    while (bits + table->root < table->longest) {
-        left -= table->counts[bits + table->root];
-        if (left <= 0)
-            break;
-        bits++;
-        left *= 2;
-    }
-    table->entries[low_bits(code, table->root)] =
-        ENTRY_SPECIAL | ENTRY_TABLE | table->used << 16 | bits << 8 | table->root;
-    table->used += 1u << bits;
-}
-
-/* The first part becomes as large as codes of so many bits need: each entry is for all indexes that end with it. */
-static void grow_table(struct code_table *table, unsigned bits)
-{
-    for (; table->bits < bits; table->bits++)
-        memcpy(table->entries + (1u << table->bits), table->entries, sizeof(uint32_t) << table->bits);
-}
-
-static void add_long_code(struct code_table *table, unsigned code, unsigned length, uint32_t entry)
-{
-    unsigned rest = code >> table->root;
-
-    grow_table(table, table->root);
-    if (rest == 0) /* the first with these root bits */
-        add_table(table, code, length);
-    uint32_t to = table->entries[low_bits(code, table->root)];
-    for (unsigned i = rest; i < 1u << (to >> 8 & 15); i += 1u << (length - table->root))
-        table->entries[(to >> 16) + i] = entry;
-}
-
-/* Shorter ones come first. */
-static void add_code(struct code_table *table, unsigned code, unsigned length, uint32_t entry)
-{
-    if (length > table->root) {
-        add_long_code(table, code, length, entry);
-        return;
-    }
-    grow_table(table, length);
-    table->entries[code] = entry;
-}
-
-/* False: these are no lengths of codes. */
-static bool make_table(enum alphabet alphabet, uint32_t *entries, unsigned root, const uint8_t *lengths, unsigned count)
-{
-    struct code_table table = { .entries = entries, .root = root, .used = 1u << root, .alphabet = alphabet };
-    uint16_t sorted[HTTPBITS_LITERALS];
-    unsigned code = 0, symbols = 0;
-
-    for (unsigned symbol = 0; symbol < count; symbol++)
-        table.counts[lengths[symbol]]++;
-    symbols = count - table.counts[0];
-    for (table.longest = HTTPBITS_LONGEST_CODE; table.longest > 0 && table.counts[table.longest] == 0;)
-        table.longest--;
-    if (!is_code(&table))
-        return false;
-    sort_symbols(&table, lengths, count, sorted);
-    entries[0] = ENTRY_SPECIAL | 1; /* what is no code, if there is one code at most */
-    for (unsigned i = 0; i < symbols; i++) {
-        unsigned length = lengths[sorted[i]];
-        add_code(&table, code, length, meaning(alphabet, sorted[i]) + length + (length << 8));
-        table.counts[length]--;
-        code = httpbits_next_code(code, length);
-    }
-    grow_table(&table, root);
-    return true;
-}
-
-static inline uint32_t find_code(const uint32_t *entries, unsigned root, uint64_t bits)
-{
-    uint32_t entry = entries[low_bits(bits, root)];
-
-    if (entry & ENTRY_TABLE)
-        entry = entries[(entry >> 16) + low_bits(bits >> root, entry >> 8 & 15)];
-    return entry;
-}
-
-static inline unsigned entry_bits(uint32_t entry)
-{
-    return entry & 0xff;
-}
-
-static inline unsigned entry_value(uint32_t entry, uint64_t bits)
-{
-    return (entry >> 16) + (low_bits(bits, entry_bits(entry)) >> (entry >> 8 & 15));
 }
 
 /* RFC 1951 3.2.6. */
@@ -295,9 +108,10 @@ static void use_fixed_codes(struct httpinflate *inflate)
     memset(lengths + 256, 7, 24);
     memset(lengths + 280, 8, 8);
     memset(lengths + HTTPBITS_LITERALS, 5, HTTPBITS_DISTANCES);
-    (void)make_table(OF_LITERALS, inflate->literal_table, LITERAL_ROOT, lengths, HTTPBITS_LITERALS);
-    (void)make_table(OF_DISTANCES, inflate->distance_table, DISTANCE_ROOT, lengths + HTTPBITS_LITERALS,
-                     HTTPBITS_DISTANCES);
+    (void)httpinflatetable_make(HTTPINFLATETABLE_OF_LITERALS, inflate->literal_table, HTTPINFLATETABLE_LITERAL_ROOT,
+                                lengths, HTTPBITS_LITERALS);
+    (void)httpinflatetable_make(HTTPINFLATETABLE_OF_DISTANCES, inflate->distance_table, HTTPINFLATETABLE_DISTANCE_ROOT,
+                                lengths + HTTPBITS_LITERALS, HTTPBITS_DISTANCES);
     inflate->has_fixed = true;
 }
 
@@ -522,7 +336,8 @@ static enum inflate_step read_length_of_length(struct httpinflate *inflate)
     inflate->lengths[httpbits_order[inflate->read++]] = (uint8_t)take_bits(inflate, 3);
     if (inflate->read < inflate->length_codes)
         return STEP_ON;
-    if (!make_table(OF_LENGTHS, inflate->distance_table, LENGTHS_ROOT, inflate->lengths, HTTPBITS_LENGTHS))
+    if (!httpinflatetable_make(HTTPINFLATETABLE_OF_LENGTHS, inflate->distance_table, HTTPINFLATETABLE_LENGTHS_ROOT,
+                               inflate->lengths, HTTPBITS_LENGTHS))
         return fail(inflate, "codes of lengths");
     inflate->read = 0;
     inflate->state = IN_LENGTHS;
@@ -533,10 +348,11 @@ static enum inflate_step begin_symbols(struct httpinflate *inflate)
 {
     if (inflate->lengths[HTTPBITS_END] == 0)
         return fail(inflate, "a block without an end");
-    if (!make_table(OF_LITERALS, inflate->literal_table, LITERAL_ROOT, inflate->lengths, inflate->literals))
+    if (!httpinflatetable_make(HTTPINFLATETABLE_OF_LITERALS, inflate->literal_table, HTTPINFLATETABLE_LITERAL_ROOT,
+                               inflate->lengths, inflate->literals))
         return fail(inflate, "codes of literals");
-    if (!make_table(OF_DISTANCES, inflate->distance_table, DISTANCE_ROOT, inflate->lengths + inflate->literals,
-                    inflate->distances))
+    if (!httpinflatetable_make(HTTPINFLATETABLE_OF_DISTANCES, inflate->distance_table, HTTPINFLATETABLE_DISTANCE_ROOT,
+                               inflate->lengths + inflate->literals, inflate->distances))
         return fail(inflate, "codes of distances");
     inflate->state = IN_SYMBOLS;
     return STEP_ON;
@@ -551,11 +367,11 @@ static enum inflate_step read_code_length(struct httpinflate *inflate)
     if (inflate->read == inflate->literals + inflate->distances)
         return begin_symbols(inflate);
     bool is_there = has_bits(inflate, 1);
-    uint32_t entry = find_code(inflate->distance_table, LENGTHS_ROOT, inflate->bits);
+    uint32_t entry = httpinflatetable_find(inflate->distance_table, HTTPINFLATETABLE_LENGTHS_ROOT, inflate->bits);
     unsigned symbol = entry >> 16, extra = symbol >= 16 ? extra_bits[symbol - 16] : 0;
-    if (!is_there || inflate->count < entry_bits(entry) + extra)
+    if (!is_there || inflate->count < httpinflatetable_bits(entry) + extra)
         return STEP_WANTS_INPUT;
-    drop_bits(inflate, entry_bits(entry));
+    drop_bits(inflate, httpinflatetable_bits(entry));
     if (symbol < 16) {
         inflate->lengths[inflate->read++] = (uint8_t)symbol;
         return STEP_ON;
@@ -597,19 +413,19 @@ static enum inflate_step copy_match(struct httpinflate *inflate)
 /* The length is among the bits. */
 static enum inflate_step read_match(struct httpinflate *inflate, uint32_t entry)
 {
-    uint64_t bits = inflate->bits >> entry_bits(entry);
-    uint32_t far = find_code(inflate->distance_table, DISTANCE_ROOT, bits);
+    uint64_t bits = inflate->bits >> httpinflatetable_bits(entry);
+    uint32_t far = httpinflatetable_find(inflate->distance_table, HTTPINFLATETABLE_DISTANCE_ROOT, bits);
 
-    if (inflate->count < entry_bits(entry) + entry_bits(far))
+    if (inflate->count < httpinflatetable_bits(entry) + httpinflatetable_bits(far))
         return STEP_WANTS_INPUT;
-    if (far & ENTRY_SPECIAL)
+    if (far & HTTPINFLATETABLE_SPECIAL)
         return fail(inflate, "code of a distance");
-    unsigned distance = entry_value(far, bits);
+    unsigned distance = httpinflatetable_value(far, bits);
     if (!is_in_window(inflate, distance, inflate->at))
         return fail(inflate, "distance beyond the window");
-    inflate->length = (uint16_t)entry_value(entry, inflate->bits);
+    inflate->length = (uint16_t)httpinflatetable_value(entry, inflate->bits);
     inflate->distance = (uint16_t)distance;
-    drop_bits(inflate, entry_bits(entry) + entry_bits(far));
+    drop_bits(inflate, httpinflatetable_bits(entry) + httpinflatetable_bits(far));
     inflate->state = IN_MATCH;
     return STEP_ON;
 }
@@ -619,15 +435,15 @@ static enum inflate_step read_symbol(struct httpinflate *inflate)
     if (inflate->at == inflate->size)
         return STEP_STOPS;
     bool is_there = has_bits(inflate, 1);
-    uint32_t entry = find_code(inflate->literal_table, LITERAL_ROOT, inflate->bits);
-    if (!is_there || inflate->count < entry_bits(entry))
+    uint32_t entry = httpinflatetable_find(inflate->literal_table, HTTPINFLATETABLE_LITERAL_ROOT, inflate->bits);
+    if (!is_there || inflate->count < httpinflatetable_bits(entry))
         return STEP_WANTS_INPUT;
-    if ((entry & (ENTRY_LITERAL | ENTRY_SPECIAL)) == 0)
+    if ((entry & (HTTPINFLATETABLE_LITERAL | HTTPINFLATETABLE_SPECIAL)) == 0)
         return read_match(inflate, entry);
-    if ((entry & ENTRY_SPECIAL) && !(entry & ENTRY_END))
+    if ((entry & HTTPINFLATETABLE_SPECIAL) && !(entry & HTTPINFLATETABLE_END))
         return fail(inflate, "code of a literal");
-    drop_bits(inflate, entry_bits(entry));
-    if (entry & ENTRY_END)
+    drop_bits(inflate, httpinflatetable_bits(entry));
+    if (entry & HTTPINFLATETABLE_END)
         return end_block(inflate);
     inflate->ring[inflate->at++] = (uint8_t)(entry >> 16);
     return STEP_ON;
@@ -677,11 +493,11 @@ static inline void copy_fast(uint8_t *to, const uint8_t *from, unsigned length, 
 /* False: to be left to the others. */
 static inline bool match_fast(struct httpinflate *inflate, struct fast_bits *fast, uint32_t *at, uint32_t entry)
 {
-    uint64_t bits = fast->bits >> entry_bits(entry);
-    uint32_t far = find_code(inflate->distance_table, DISTANCE_ROOT, bits);
-    unsigned length = entry_value(entry, fast->bits), distance = entry_value(far, bits);
+    uint64_t bits = fast->bits >> httpinflatetable_bits(entry);
+    uint32_t far = httpinflatetable_find(inflate->distance_table, HTTPINFLATETABLE_DISTANCE_ROOT, bits);
+    unsigned length = httpinflatetable_value(entry, fast->bits), distance = httpinflatetable_value(far, bits);
 
-    if ((far & ENTRY_SPECIAL) || !is_in_window(inflate, distance, *at))
+    if ((far & HTTPINFLATETABLE_SPECIAL) || !is_in_window(inflate, distance, *at))
         return false;
     uint32_t from = *at - distance;
     if (distance > *at) {
@@ -694,7 +510,7 @@ static inline bool match_fast(struct httpinflate *inflate, struct fast_bits *fas
     else
         copy_fast(inflate->ring + *at, inflate->ring + from, length, distance < 8);
     *at += length;
-    drop_fast(fast, entry_bits(entry) + entry_bits(far));
+    drop_fast(fast, httpinflatetable_bits(entry) + httpinflatetable_bits(far));
     return true;
 }
 
@@ -706,18 +522,18 @@ static void run_fast(struct httpinflate *inflate)
 
     while (fast.in <= last && at <= last_at) {
         fill_fast(&fast);
-        uint32_t entry = find_code(inflate->literal_table, LITERAL_ROOT, fast.bits);
-        for (int literals = 0; (entry & ENTRY_LITERAL) && literals < 2; literals++) {
+        uint32_t entry = httpinflatetable_find(inflate->literal_table, HTTPINFLATETABLE_LITERAL_ROOT, fast.bits);
+        for (int literals = 0; (entry & HTTPINFLATETABLE_LITERAL) && literals < 2; literals++) {
             inflate->ring[at++] = (uint8_t)(entry >> 16);
-            drop_fast(&fast, entry_bits(entry));
-            entry = find_code(inflate->literal_table, LITERAL_ROOT, fast.bits);
+            drop_fast(&fast, httpinflatetable_bits(entry));
+            entry = httpinflatetable_find(inflate->literal_table, HTTPINFLATETABLE_LITERAL_ROOT, fast.bits);
         }
-        if (entry & ENTRY_LITERAL) {
+        if (entry & HTTPINFLATETABLE_LITERAL) {
             inflate->ring[at++] = (uint8_t)(entry >> 16);
-            drop_fast(&fast, entry_bits(entry));
+            drop_fast(&fast, httpinflatetable_bits(entry));
             continue;
         }
-        if (entry & ENTRY_SPECIAL)
+        if (entry & HTTPINFLATETABLE_SPECIAL)
             break;
         fill_fast(&fast);
         if (!match_fast(inflate, &fast, &at, entry))

@@ -7,7 +7,8 @@
  *     } while (taken > 0 || piece.length > 0);
  *
  * A piece lies in the window of the decoder and is at most 2 KiB longer than that: who counts them, and stops, is never
- * further than that ahead of what he allows. However the bytes are split, the output, its end and the refusal are the same.
+ * further than that ahead of what he allows. However the bytes are split, the output, its end and the refusal are the
+ * same.
  * Strict: what no encoder may write is an error, as it is for zlib; a gzip file has one member, and nothing behind it.
  *
  * Memory: none but in httpinflate_new; the window and 9 KiB.

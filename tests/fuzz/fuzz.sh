@@ -13,8 +13,11 @@ wraps=$(sed -n '/^FAULTS/,/^WRAP/p' tests/support/faults.mk | grep -v '^WRAP' | 
 [ $# -gt 0 ] || set -- $(basename -s .c tests/fuzz/fuzz_*.c)
 for target; do
     mkdir -p $build/corpus/"$target"
+    libraries=
+    ! grep -q 'zlib\.h' tests/fuzz/"$target".c || libraries=$(pkg-config --libs zlib 2> /dev/null) ||
+        echo "$target: no zlib (Debian: zlib1g-dev), and no comparison with it"
     clang -std=c11 -D_GNU_SOURCE -I. -O1 -g $flags -fsanitize=fuzzer -pthread $wraps tests/fuzz/"$target".c \
-        $build/tests/support/faults.o $build/libioloop.a -o $build/"$target"
+        $build/tests/support/faults.o $build/libioloop.a $libraries -o $build/"$target"
     dictionary=
     [ ! -e tests/fuzz/"${target#fuzz_}".dict ] || dictionary=-dict=tests/fuzz/"${target#fuzz_}".dict
     $build/"$target" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=8192 -print_final_stats=1 \
