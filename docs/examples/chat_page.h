@@ -45,7 +45,6 @@ static const char chat_page[] =
     "    socket.onmessage = event => {\n"
     "        const message = JSON.parse(event.data);\n"
     "        if (message.people !== undefined) get('people').textContent = message.people + ' here';\n"
-    "        if (message.id <= last) return;\n" /* seen before the connection was lost */
     "        if (message.id) last = message.id;\n"
     "        if (message.text) show(message);\n"
     "    };\n"

@@ -72,15 +72,19 @@ static bool is_prime(uint64_t number)
     return true;
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* A decimal integer below 2^64, perhaps with a sign, and blanks around it. Negative: 0, which is no prime either. */
 static bool parse_integer(const char *text, size_t length, uint64_t *number)
 {
-    static const char blanks[] = " \t\r\n";
     const char *end = text + length;
 
-    while (text < end && strchr(blanks, *text) != NULL)
+    while (text < end && is_blank(*text))
         text++;
-    while (text < end && strchr(blanks, end[-1]) != NULL)
+    while (text < end && is_blank(end[-1]))
         end--;
     bool is_negative = text < end && *text == '-';
     if (text < end && (*text == '-' || *text == '+'))

@@ -11,39 +11,57 @@
 #include <websocket/websocket.h>
 
 #define LONGEST_LINE 65536u
+#define HIGH_WATER   (256u << 10) /* of bytes that the server has not taken; no input is read meanwhile */
 
 static struct ioloop *loop;
 static struct websocket *connection;
+static bool is_held_back;
 static int status = 1;
 
-/* What was typed, up to the end of a line. A longer one goes as several messages. */
+/* What was typed, up to the end of a line. */
 static char typed[LONGEST_LINE];
 static size_t typed_length;
+
+static void send_line(const char *line, size_t length)
+{
+    int error = websocket_write(connection, line, length, false);
+
+    if (error == -EINVAL)
+        fprintf(stderr, "not sent: a line has to be UTF-8\n");
+    else if (error < 0)
+        fprintf(stderr, "not sent: %s\n", ioloop_strerror(error));
+}
+
+static void forget_typed(size_t length)
+{
+    typed_length -= length;
+    memmove(typed, typed + length, typed_length);
+}
 
 static void send_lines(void)
 {
     size_t from = 0;
 
-    for (char *end; (end = memchr(typed + from, '\n', typed_length - from)) != NULL; from = (size_t)(end + 1 - typed)) {
-        if (websocket_write(connection, typed + from, (size_t)(end - typed) - from, false) == -EINVAL)
-            fprintf(stderr, "not sent: a line has to be UTF-8\n");
-    }
-    memmove(typed, typed + from, typed_length - from);
-    typed_length -= from;
+    for (char *end; (end = memchr(typed + from, '\n', typed_length - from)) != NULL; from = (size_t)(end + 1 - typed))
+        send_line(typed + from, (size_t)(end - typed) - from);
+    forget_typed(from);
 }
 
-static void on_input(int fd, unsigned events, void *arg);
-
-/* The kernel does not wait for files: they are always ready. */
-static void read_file(void *arg)
+/* A line that is too long goes as several messages, each up to the beginning of a character. */
+static void send_beginning(void)
 {
-    on_input(STDIN_FILENO, IOLOOP_READ, arg);
-    if (connection != NULL && !websocket_closing(connection))
-        ioloop_add_callback(loop, read_file, arg);
+    size_t length = typed_length - 1;
+
+    while (length > 1 && (typed[length] & 0xc0) == 0x80)
+        length--;
+    send_line(typed, length);
+    forget_typed(length);
 }
 
 static void end_input(void)
 {
+    if (typed_length > 0)
+        send_line(typed, typed_length);
     ioloop_remove_handler(loop, STDIN_FILENO);
     websocket_close(connection, WEBSOCKET_NORMAL, NULL);
 }
@@ -54,48 +72,74 @@ static void on_input(int fd, unsigned events, void *arg)
 
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    typed_length += count > 0 ? (size_t)count : 0;
-    if (typed_length == sizeof typed || (count <= 0 && typed_length > 0 && typed[typed_length - 1] != '\n')) {
-        websocket_write(connection, typed, typed_length, false);
-        typed_length = 0;
-    }
-    send_lines();
-    if (count <= 0)
+    if (count <= 0) {
         end_input();
+        return;
+    }
+    typed_length += (size_t)count;
+    send_lines();
+    if (typed_length == sizeof typed)
+        send_beginning();
+    is_held_back = websocket_pending(connection) > HIGH_WATER;
+    if (is_held_back)
+        ioloop_remove_handler(loop, fd);
 }
 
-static void on_open(struct websocket *opened, struct web_request *request)
+/* The kernel does not wait for files: they are always ready. */
+static void read_file(void *arg)
+{
+    if (connection == NULL || websocket_closing(connection))
+        return;
+    on_input(STDIN_FILENO, IOLOOP_READ, arg);
+    if (!is_held_back)
+        ioloop_add_callback(loop, read_file, arg);
+}
+
+static void watch_input(struct websocket *socket)
+{
+    int error = ioloop_add_handler(loop, STDIN_FILENO, on_input, NULL, IOLOOP_READ);
+
+    if (error == -EPERM)
+        error = ioloop_add_callback(loop, read_file, NULL);
+    if (error == 0)
+        return;
+    fprintf(stderr, "ws_client: the input: %s\n", ioloop_strerror(error));
+    websocket_close(socket, WEBSOCKET_GOING_AWAY, NULL);
+}
+
+static void on_open(struct websocket *socket, struct web_request *request)
 {
     if (isatty(STDIN_FILENO))
         fprintf(stderr, "connected; Ctrl-D ends it\n");
-    int error = ioloop_add_handler(loop, STDIN_FILENO, on_input, NULL, IOLOOP_READ);
-    if (error == -EPERM)
-        error = ioloop_add_callback(loop, read_file, NULL);
-    if (error < 0) {
-        fprintf(stderr, "ws_client: the input: %s\n", ioloop_strerror(error));
-        websocket_close(connection, WEBSOCKET_GOING_AWAY, NULL);
-    }
+    watch_input(socket);
 }
 
-static void on_message(struct websocket *from, const void *data, size_t length, bool is_binary)
+static void on_message(struct websocket *socket, const void *data, size_t length, bool is_binary)
 {
     if (is_binary)
-        printf("(%zu bytes)\n", length);
+        printf("(%zu bytes)", length);
     else
-        printf("%.*s\n", (int)length, (const char *)data);
+        fwrite(data, 1, length, stdout);
+    putchar('\n');
     fflush(stdout);
 }
 
-static void on_close(struct websocket *closed, int code, const char *reason)
+static void on_drain(struct websocket *socket)
 {
-    int error = websocket_error(closed);
+    if (is_held_back && !websocket_closing(socket))
+        watch_input(socket);
+}
 
-    if (error < 0)
+static void on_close(struct websocket *socket, int code, const char *reason)
+{
+    int error = websocket_error(socket), answer = websocket_status(socket);
+
+    if (error < 0 && answer != 0 && answer != 101)
+        fprintf(stderr, "ws_client: the server's answer was %d\n", answer);
+    else if (error < 0)
         fprintf(stderr, "ws_client: %s\n", ioloop_strerror(error));
     else if (code != WEBSOCKET_NORMAL || isatty(STDIN_FILENO))
         fprintf(stderr, "closed: %d %s\n", code, reason);
-    if (error < 0 && websocket_status(closed) > 0 && websocket_status(closed) != 101)
-        fprintf(stderr, "ws_client: the server's answer was %d\n", websocket_status(closed));
     status = error < 0;
     connection = NULL;
     ioloop_remove_handler(loop, STDIN_FILENO);
@@ -105,7 +149,9 @@ static void on_close(struct websocket *closed, int code, const char *reason)
 int main(int argc, char **argv)
 {
     static const char *origin, *subprotocol;
-    static struct websocket_handler handler = { .open = on_open, .on_message = on_message, .on_close = on_close };
+    static struct websocket_handler handler = {
+        .open = on_open, .on_message = on_message, .on_drain = on_drain, .on_close = on_close, .high_water = HIGH_WATER
+    };
     static const struct iooption table[] = {
         { .name = "origin", .string = &origin, .help = "the page that it says it comes from" },
         { .name = "subprotocol", .string = &subprotocol, .help = "to offer" },
@@ -119,12 +165,8 @@ int main(int argc, char **argv)
     if (rest != argc - 1)
         return fprintf(stderr, "usage: ws_client [OPTIONS] URL\n"), 2;
     loop = ioloop_current();
-    connection = loop == NULL ? NULL
-                              : websocket_connect(loop, argv[rest], &handler,
-                                                  &(struct websocket_options){
-                                                      .origin = origin,
-                                                      .subprotocols = (const char *const[]){ subprotocol, NULL },
-                                                  });
+    struct websocket_options options = { .origin = origin, .subprotocols = (const char *const[]){ subprotocol, NULL } };
+    connection = loop != NULL ? websocket_connect(loop, argv[rest], &handler, &options) : NULL;
     if (connection == NULL)
         return perror("ws_client"), 1;
     int error = ioloop_start(loop);
