@@ -56,6 +56,8 @@ bool http1connection_is_idle(const struct http1connection *connection)
 
 /* Ending. */
 
+/* After so many the client is held back, and waited for: to close would reset it, and it may not have read the answer
+ * yet. */
 static size_t drop_bytes(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
     struct http1connection *connection = arg;
@@ -63,7 +65,7 @@ static size_t drop_bytes(struct iostream *stream, int error, const char *data, s
     connection->dropped += length < LINGER_BYTES ? (uint32_t)length : LINGER_BYTES;
     if (error >= 0 && connection->dropped < LINGER_BYTES)
         return length;
-    if (iostream_pending(stream) > 0 && (error >= 0 || error == -ESHUTDOWN))
+    if (error >= 0 || (error == -ESHUTDOWN && iostream_pending(stream) > 0))
         iostream_set_consumer(stream, NULL, NULL); /* until all is sent, or the deadline */
     else
         iostream_close(stream);

@@ -138,7 +138,7 @@ static void an_answer_may_come_while_the_body_does(void **state)
     }
 }
 
-static void a_refused_body_is_dropped_for_64_kib_and_not_more(void **state)
+static void a_refused_body_is_dropped_for_64_kib_and_read_no_more(void **state)
 {
     char *text = malloc(70001);
     struct httpscene scene;
@@ -150,9 +150,19 @@ static void a_refused_body_is_dropped_for_64_kib_and_not_more(void **state)
     httpscene_settle(&scene);
     httpscene_put_bytes(&scene, client, text, 65535);
     httpscene_settle(&scene);
-    assert_int_equal(httpserver_connections(scene.server), 1);
+    faults_count_reset();
     httpscene_put_bytes(&scene, client, text, 1);
     httpscene_settle(&scene);
+    assert_in_range(faults_count("recv"), 1, 2);
+    faults_count_reset();
+    for (int i = 0; i < 5; i++) {
+        httpscene_put_bytes(&scene, client, text, 10000);
+        httpscene_settle(&scene);
+    }
+    assert_in_range(faults_count("recv"), 0, 1); /* it looks once whether that is the end */
+    httpscene_expect_last(&scene, client, 401);
+    assert_int_equal(httpserver_connections(scene.server), 1);
+    httpscene_pass(&scene, 5.2);
     assert_int_equal(httpserver_connections(scene.server), 0);
     httpscene_close(&scene);
     free(text);
@@ -379,7 +389,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_answer_in_on_head_ends_the_connection),
     cmocka_unit_test(an_answer_to_a_piece_ends_the_connection),
     cmocka_unit_test(an_answer_may_come_while_the_body_does),
-    cmocka_unit_test(a_refused_body_is_dropped_for_64_kib_and_not_more),
+    cmocka_unit_test(a_refused_body_is_dropped_for_64_kib_and_read_no_more),
     cmocka_unit_test(a_refused_body_is_dropped_for_5_s_and_not_longer),
     cmocka_unit_test(a_request_that_the_server_refuses_is_told_that_it_ends),
     cmocka_unit_test(it_may_be_answered_then_by_the_program),
