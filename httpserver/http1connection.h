@@ -72,6 +72,7 @@ struct httprequest {
     uint64_t handed;    /* bytes of the answer given to the stream */
     uint64_t body_sent; /* bytes of its body, and of those that have yet to come by its Content-Length */
     uint64_t body_left;
+    uint64_t header_kinds; /* of their names, for httprequest_header; 0: not known yet */
     uint16_t status;
     bool is_known : 1; /* the program has seen it */
     bool has_body : 1;

@@ -84,8 +84,9 @@ bool httpetag_matches(const char *header_value, const char *etag, bool weak_comp
 /* Making.
  *
  * The hash is 128 bits of state and one round for every 16 bytes. For one block a round is a bijection of the state,
- * and for one state an injection of the block, and the end is a bijection, too: contents of one length that differ in a
- * single block never share a tag. The rest is chance: multiplications bring each bit up, rotations down. */
+ * and for one state an injection of the block: contents of one length that differ in a single block never end in the
+ * same state. The rest, and that half of the state is the tag, is chance: multiplications bring each bit up, rotations
+ * and shifts down. */
 
 #define HASH_MULTIPLIER_A UINT64_C(0x9e3779b97f4a7c15) /* the fractions of the golden ratio, */
 #define HASH_MULTIPLIER_B UINT64_C(0xbb67ae8584caa73b) /* of the square root of 3, */
@@ -121,7 +122,7 @@ static inline struct tag_hash mix_hash(struct tag_hash hash, uint64_t first, uin
 }
 
 /* Less than a block: 8 to 15, 4 to 7, or 1 to 3 bytes, each in one of the two words at least. */
-static struct tag_hash mix_short_hash(struct tag_hash hash, const uint8_t *bytes, size_t length)
+static inline struct tag_hash mix_short_hash(struct tag_hash hash, const uint8_t *bytes, size_t length)
 {
     if (length >= 8)
         return mix_hash(hash, load_hash_8(bytes), load_hash_8(bytes + length - 8));
@@ -133,7 +134,7 @@ static struct tag_hash mix_short_hash(struct tag_hash hash, const uint8_t *bytes
 }
 
 /* The last block is the last 16 bytes, whatever of them has been seen. */
-static struct tag_hash hash_bytes(const uint8_t *bytes, size_t length)
+static inline struct tag_hash hash_bytes(const uint8_t *bytes, size_t length)
 {
     struct tag_hash hash = { HASH_START ^ length, HASH_START + length * HASH_MULTIPLIER_B };
 
@@ -149,40 +150,36 @@ static struct tag_hash hash_bytes(const uint8_t *bytes, size_t length)
     return mix_hash(hash, load_hash_8(last), load_hash_8(last + 8));
 }
 
-/* So that each bit of the state decides about each bit of the tag. */
-static struct tag_hash finish_hash(struct tag_hash hash)
+/* Half as many bits; each bit of the state decides about each of them. */
+static inline uint64_t finish_hash(struct tag_hash hash)
 {
-    hash.a = (hash.a ^ hash.a >> 32) * HASH_MULTIPLIER_A + hash.b;
-    hash.b = (hash.b ^ hash.b >> 29) * HASH_MULTIPLIER_B + hash.a;
-    hash.a = (hash.a ^ hash.a >> 32) * HASH_MULTIPLIER_A + hash.b;
-    hash.b = (hash.b ^ hash.b >> 29) * HASH_MULTIPLIER_B + hash.a;
-    hash.a ^= rotate_left(hash.b, 32);
-    return hash;
+    uint64_t word = (hash.a ^ hash.a >> 32) * HASH_MULTIPLIER_A + hash.b;
+
+    word = (word ^ word >> 29) * HASH_MULTIPLIER_B;
+    return word ^ word >> 32;
 }
 
-/* Eight numbers of 0 to 15, one a byte, as hexadecimal digits, all at once. Those from 10 on carry into bit 4 when 6 is
- * added, and get the distance from '9' to 'a'. */
-static inline void put_tag_digits(char *place, uint64_t numbers)
+/* Eight numbers of 0 to 15, one a byte, as the letters from "a" to "p": any may be in a tag, and those of hexadecimal
+ * digits are two ranges. */
+static inline void put_tag_letters(char *place, uint64_t numbers)
 {
-    uint64_t letters = (numbers + EACH_OF_8(6)) >> 4 & EACH_OF_8(1);
-    uint64_t digits = numbers + EACH_OF_8('0') + letters * ('a' - '9' - 1);
+    uint64_t letters = numbers + EACH_OF_8('a');
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    digits = __builtin_bswap64(digits);
+    letters = __builtin_bswap64(letters);
 #endif
-    memcpy(place, &digits, sizeof digits);
+    memcpy(place, &letters, sizeof letters);
 }
 
 /* The lower halves of the bytes, then the upper ones: the order means nothing to anybody, and this one is cheap. */
-static void put_tag(char place[HTTPETAG_SIZE], struct tag_hash hash)
+static inline void put_tag(char place[HTTPETAG_SIZE], struct tag_hash hash)
 {
-    hash = finish_hash(hash);
+    uint64_t word = finish_hash(hash);
+
     place[0] = '"';
-    put_tag_digits(place + 1, hash.a & EACH_OF_8(15));
-    put_tag_digits(place + 9, hash.a >> 4 & EACH_OF_8(15));
-    put_tag_digits(place + 17, hash.b & EACH_OF_8(15));
-    put_tag_digits(place + 25, hash.b >> 4 & EACH_OF_8(15));
-    memcpy(place + 33, "\"", 2);
+    put_tag_letters(place + 1, word & EACH_OF_8(15));
+    put_tag_letters(place + 9, word >> 4 & EACH_OF_8(15));
+    memcpy(place + 17, "\"", 2);
 }
 
 void httpetag_of_bytes(const void *data, size_t length, char place[HTTPETAG_SIZE])

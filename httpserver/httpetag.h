@@ -16,16 +16,16 @@
 
 IOAPI_BEGIN
 
-#define HTTPETAG_SIZE 35 /* of the tags made here, with quotes and NUL */
+#define HTTPETAG_SIZE 19 /* of the tags made here, with quotes and NUL */
 
 /* Is the tag in the value of If-None-Match (weak comparison) or If-Match (strong: not if either tag is weak)? "*"
  * stands for any. A value that is not, as a whole, "*" or a list of tags matches nothing. header_value NULL: no such
  * field, false. etag NULL, for what has none: only "*" matches. */
 bool httpetag_matches(const char *header_value, const char *etag, bool weak_comparison) IOAPI_MUST_USE;
 
-/* The quoted strong tag of these bytes: 128 bits of a fast hash, the same on every machine. Different contents have
- * different tags as far as chance goes, but who wants two that share one can make them: enough to save a transfer, not
- * to prove anything. */
+/* The quoted strong tag of these bytes: 64 bits of a fast hash in 16 letters, the same on every machine. Different
+ * contents have different tags as far as chance goes, but who wants two that share one can make them: enough to save a
+ * transfer, not to prove anything. */
 void httpetag_of_bytes(const void *data, size_t length, char place[HTTPETAG_SIZE]);
 
 /* The same of a file that is not read: its inode, size and time of modification, of which the nanoseconds are those

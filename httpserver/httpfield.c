@@ -177,12 +177,43 @@ static bool are_few_same(const char *a, const char *b, size_t length)
     return length == 0;
 }
 
+/* Bits in which SHORTEST_BLOCK bytes to 15 differ. */
+static inline uint64_t differences(const char *a, const char *b, size_t length)
+{
+    uint64_t ours[2], theirs[2];
+    uint32_t our_half[2], their_half[2];
+
+    if (length >= sizeof ours[0]) {
+        memcpy(&ours[0], a, sizeof ours[0]);
+        memcpy(&theirs[0], b, sizeof theirs[0]);
+        memcpy(&ours[1], a + length - sizeof ours[1], sizeof ours[1]);
+        memcpy(&theirs[1], b + length - sizeof theirs[1], sizeof theirs[1]);
+        return (ours[0] ^ theirs[0]) | (ours[1] ^ theirs[1]);
+    }
+    memcpy(&our_half[0], a, sizeof our_half[0]);
+    memcpy(&their_half[0], b, sizeof their_half[0]);
+    memcpy(&our_half[1], a + length - sizeof our_half[1], sizeof our_half[1]);
+    memcpy(&their_half[1], b + length - sizeof their_half[1], sizeof their_half[1]);
+    return (our_half[0] ^ their_half[0]) | (our_half[1] ^ their_half[1]);
+}
+
+/* Most names are written as they always are, or are different ones. */
+static inline bool are_usual_same(const char *a, const char *b, size_t length)
+{
+    const uint64_t but_case = ~(UINT64_C(0x0101010101010101) * 0x20);
+    uint64_t different = differences(a, b, length);
+
+    if (different == 0 || (different & but_case) != 0)
+        return different == 0;
+    return is_every_byte_set(same_in(load_short_block(a, length), load_short_block(b, length)));
+}
+
 bool httpfield_is_same(const char *a, const char *b, size_t length)
 {
     if (length < SHORTEST_BLOCK)
         return are_few_same(a, b, length);
     if (length < FIELD_BLOCK)
-        return is_every_byte_set(same_in(load_short_block(a, length), load_short_block(b, length)));
+        return are_usual_same(a, b, length);
     field_block same = same_in(load_block(a + length - FIELD_BLOCK), load_block(b + length - FIELD_BLOCK));
     for (size_t at = 0; at + FIELD_BLOCK < length; at += FIELD_BLOCK)
         same &= same_in(load_block(a + at), load_block(b + at));

@@ -72,15 +72,44 @@ bool httprequest_header_at(const struct httprequest *request, size_t index, cons
     return true;
 }
 
+enum { FEW_HEADERS = 4 }; /* it takes no longer to look through them than to ask for their kinds */
+
+/* A bit of 64: names of different kinds differ. With this factor the names that requests have and those that servers
+ * ask for are hardly ever of one kind. */
+static uint64_t header_kind(size_t length, char first)
+{
+    return UINT64_C(1) << (((uint8_t)(first | 0x20) + 13 * length) & 63);
+}
+
+/* Of all names; found when first asked for. */
+static uint64_t header_kinds(const struct httprequest *request)
+{
+    struct httprequest *ours = (struct httprequest *)request;
+    const struct http1parser_header *headers = request->head.headers;
+    uint64_t kinds = 0;
+
+    if (request->header_kinds != 0)
+        return request->header_kinds;
+    for (uint32_t i = 0; i < request->head.header_count; i++)
+        kinds |= header_kind(headers[i].name.length, request->bytes[headers[i].name.offset]);
+    return ours->header_kinds = kinds;
+}
+
+/* Most names differ in length or in their first letter. 0x20 folds that: where it makes others the same, is_same knows.
+ */
 const char *httprequest_header(const struct httprequest *request, const char *name)
 {
+    const struct http1parser_header *header = request->head.headers, *end = header + request->head.header_count;
     size_t length = strlen(name);
 
-    for (uint32_t i = 0; i < request->head.header_count; i++) {
-        struct http1parser_header header = request->head.headers[i];
-
-        if (header.name.length == length && httpfield_is_same(request->bytes + header.name.offset, name, length))
-            return text(request, header.value);
+    if (end - header > FEW_HEADERS && (header_kinds(request) & header_kind(length, *name)) == 0)
+        return NULL;
+    for (; header < end; header++) {
+        if (header->name.length != length)
+            continue;
+        const char *ours = request->bytes + header->name.offset;
+        if ((ours[0] | 0x20) == (name[0] | 0x20) && httpfield_is_same(ours, name, length))
+            return text(request, header->value);
     }
     return NULL;
 }

@@ -5,38 +5,48 @@
 #include <stdint.h>
 #include <string.h>
 
-/* What a byte may be part of. */
+#include "httpserver/http1bytes.h"
+#include "httpserver/httpfield.h"
+
+/* What a byte may be part of. "%" is of no part: it has to be looked at. */
 enum {
-    URL_TEXT = 1,       /* a URL: VCHAR but the backslash, which some readers take for a slash */
-    URL_UNRESERVED = 2, /* RFC 3986 2.3 */
-    URL_PATH = 4,       /* pchar and "/", RFC 3986 3.3 */
-    URL_USERINFO = 8,   /* RFC 3986 3.2.1, and "%" */
-    URL_HOST = 16,      /* reg-name, RFC 3986 3.2.2, but no comma and no escapes: nobody resolves those */
-    URL_SCHEME = 32,    /* RFC 3986 3.1, from the second byte on */
-    URL_HEX = 64,
+    URL_FRAGMENT = 1,   /* VCHAR but the backslash, which some readers take for a slash */
+    URL_QUERY = 2,      /* the same, but what ends a query */
+    URL_TEXT = 4,       /* and but what ends a path */
+    URL_UNRESERVED = 8, /* RFC 3986 2.3 */
+    URL_PATH = 16,      /* pchar and "/", RFC 3986 3.3 */
+    URL_PLUSLESS = 32,  /* the same but "+", where that is a space */
+    URL_USERINFO = 64,  /* RFC 3986 3.2.1 */
+    URL_HOST = 128,     /* reg-name, RFC 3986 3.2.2, but no comma and no escapes: nobody resolves those */
+    URL_SCHEME = 256,   /* RFC 3986 3.1, from the second byte on */
+    URL_HEX = 512,
 };
 
 /* clang-format off */
-#define T URL_TEXT
-#define P (T | URL_PATH)
-#define E (T | URL_USERINFO)
+#define F URL_FRAGMENT
+#define Q (F | URL_QUERY)
+#define T (Q | URL_TEXT)
+#define O (T | URL_PATH)
+#define P (O | URL_PLUSLESS)
 #define C (P | URL_USERINFO)
 #define S (C | URL_HOST)
-#define G (S | URL_SCHEME)
+#define G (O | URL_USERINFO | URL_HOST | URL_SCHEME)
 #define U (S | URL_UNRESERVED)
 #define A (U | URL_SCHEME)
 #define X (A | URL_HEX)
-static const uint8_t url_classes[256] = {
-    [0x20] = /*  !"#$%&'()*+,-./ */ 0, S, T, T, S, E, S, S, S, S, S, G, C, A, A, P,
-    [0x30] = /* 0123456789:;<=>? */ X, X, X, X, X, X, X, X, X, X, C, S, T, S, T, T,
+static const uint16_t url_classes[256] = {
+    [0x20] = /*  !"#$%&'()*+,-./ */ 0, S, T, F, S, 0, S, S, S, S, S, G, C, A, A, P,
+    [0x30] = /* 0123456789:;<=>? */ X, X, X, X, X, X, X, X, X, X, C, S, T, S, T, Q,
     [0x40] = /* @ABCDEFGHIJKLMNO */ P, X, X, X, X, X, X, A, A, A, A, A, A, A, A, A,
     [0x50] = /* PQRSTUVWXYZ[\]^_ */ A, A, A, A, A, A, A, A, A, A, A, T, 0, T, T, U,
     [0x60] = /* `abcdefghijklmno */ T, X, X, X, X, X, X, A, A, A, A, A, A, A, A, A,
     [0x70] = /* pqrstuvwxyz{|}~  */ A, A, A, A, A, A, A, A, A, A, A, T, T, T, U, 0,
 };
+#undef F
+#undef Q
 #undef T
+#undef O
 #undef P
-#undef E
 #undef C
 #undef S
 #undef G
@@ -45,37 +55,36 @@ static const uint8_t url_classes[256] = {
 #undef X
 /* clang-format on */
 
-static bool is_in_class(char byte, unsigned class)
+static inline bool is_in_class(char byte, unsigned class)
 {
     return (url_classes[(uint8_t)byte] & class) != 0;
 }
 
-static bool are_in_class(struct httpurl_part part, unsigned class)
+/* For one class only. */
+static inline bool are_four_in_class(const char *at, unsigned class)
 {
-    for (size_t i = 0; i < part.length; i++)
-        if (!is_in_class(part.text[i], class))
-            return false;
-    return true;
+    return (url_classes[(uint8_t)at[0]] & url_classes[(uint8_t)at[1]] & url_classes[(uint8_t)at[2]] &
+            url_classes[(uint8_t)at[3]] & class) != 0;
 }
 
-static bool is_decimal(char byte)
+/* To the first byte of another class. */
+static inline const char *skip_class(const char *at, const char *end, unsigned class)
+{
+    while (end - at >= 4 && are_four_in_class(at, class))
+        at += 4;
+    while (at < end && is_in_class(*at, class))
+        at++;
+    return at;
+}
+
+static inline bool is_decimal(char byte)
 {
     return byte >= '0' && byte <= '9';
 }
 
-static char fold_letter(char byte)
+static inline char fold_letter(char byte)
 {
     return byte >= 'A' && byte <= 'Z' ? (char)(byte | 0x20) : byte;
-}
-
-static bool is_same_folded(struct httpurl_part a, struct httpurl_part b)
-{
-    if (a.length != b.length)
-        return false;
-    for (size_t i = 0; i < a.length; i++)
-        if (fold_letter(a.text[i]) != fold_letter(b.text[i]))
-            return false;
-    return true;
 }
 
 static unsigned hex_value(char digit)
@@ -83,218 +92,242 @@ static unsigned hex_value(char digit)
     return is_decimal(digit) ? (unsigned)(digit - '0') : (unsigned)(fold_letter(digit) - 'a' + 10);
 }
 
-/* "%" and two hexadecimal digits, as a byte; -1 for what is not. */
-static int escaped_byte(const char *text, size_t length)
+static bool is_escape(const char *at, const char *end)
 {
-    if (length < 3 || !is_in_class(text[1], URL_HEX) || !is_in_class(text[2], URL_HEX))
-        return -1;
-    return (int)(hex_value(text[1]) << 4 | hex_value(text[2]));
+    return end - at >= 3 && at[0] == '%' && is_in_class(at[1], URL_HEX) && is_in_class(at[2], URL_HEX);
 }
 
-static bool is_url_text(const char *text, size_t length)
+/* The same, past escapes too. */
+static const char *skip_class_and_escapes(const char *at, const char *end, unsigned class)
 {
-    for (size_t i = 0; i < length; i++)
-        if (!is_in_class(text[i], URL_TEXT) || (text[i] == '%' && escaped_byte(text + i, length - i) < 0))
-            return false;
-    return true;
+    for (at = skip_class(at, end, class); is_escape(at, end); at = skip_class(at, end, class))
+        at += 3;
+    return at;
 }
 
-/* What comes before the first of the stops, or all; it is gone from the rest then. */
-static struct httpurl_part take_until(struct httpurl_part *rest, const char *stops)
-{
-    struct httpurl_part part = { rest->text, 0 };
-    size_t count = strlen(stops);
+/* A URL is read from its beginning to its end, each part as far as its bytes go. What comes then has to be what may
+ * follow that part: this refuses what is in none. Functions that read answer where they stopped, or NULL. */
 
-    while (part.length < rest->length && memchr(stops, rest->text[part.length], count) == NULL)
-        part.length++;
-    rest->text += part.length;
-    rest->length -= part.length;
-    return part;
+static inline bool is_next(const char *at, const char *end, char byte)
+{
+    return at < end && *at == byte;
 }
 
-/* Is it there? Then it is gone from the rest. */
-static bool take_prefix(struct httpurl_part *rest, const char *prefix)
+static inline bool is_digit_next(const char *at, const char *end)
 {
-    size_t length = strlen(prefix);
-
-    if (rest->length < length || memcmp(rest->text, prefix, length) != 0)
-        return false;
-    rest->text += length;
-    rest->length -= length;
-    return true;
+    return at < end && is_decimal(*at);
 }
 
-/* The decimal number that the text is, with at most so many digits and no more than the most; or -1. */
-static int small_number(struct httpurl_part text, size_t digits, int most)
+static inline struct httpurl_part part_of(const char *at, const char *end)
 {
-    int number = 0;
+    return (struct httpurl_part){ at, (size_t)(end - at) };
+}
 
-    if (text.length == 0 || text.length > digits)
-        return -1;
-    for (size_t i = 0; i < text.length; i++) {
-        if (!is_decimal(text.text[i]))
-            return -1;
-        number = 10 * number + (text.text[i] - '0');
+/* dec-octet, RFC 3986 3.2.2: no leading zeros, which some readers take for octal. */
+static inline const char *read_octet(const char *at, const char *end)
+{
+    if (!is_digit_next(at, end))
+        return NULL;
+    int number = *at++ - '0';
+    if (number > 0 && is_digit_next(at, end)) {
+        number = 10 * number + (*at++ - '0');
+        if (is_digit_next(at, end))
+            number = 10 * number + (*at++ - '0');
     }
-    return number <= most ? number : -1;
+    return number <= 255 ? at : NULL;
 }
 
-/* IPv4address, RFC 3986 3.2.2: no leading zeros, which some readers take for octal. */
-static bool is_ipv4_address(struct httpurl_part rest)
+/* IPv4address, RFC 3986 3.2.2. */
+static inline const char *read_ipv4_address(const char *at, const char *end)
 {
-    for (int i = 0; i < 4; i++) {
-        if (i > 0 && !take_prefix(&rest, "."))
-            return false;
-        struct httpurl_part number = take_until(&rest, ".");
-        if (small_number(number, 3, 255) < 0 || (number.length > 1 && number.text[0] == '0'))
-            return false;
-    }
-    return rest.length == 0;
+    at = read_octet(at, end);
+    for (int i = 1; at != NULL && i < 4; i++)
+        at = is_next(at, end, '.') ? read_octet(at + 1, end) : NULL;
+    return at;
 }
 
-/* Would inet_aton take this last label for a number, and the host for an address then? It knows hexadecimal, octal and
+/* Would inet_aton take the last label for a number, and the host for an address then? It knows hexadecimal, octal and
  * fewer than four. */
-static bool is_number_of_address(struct httpurl_part label)
+static bool ends_in_number(const char *text, const char *end)
 {
-    if (label.length > 1 && label.text[0] == '0' && fold_letter(label.text[1]) == 'x') {
-        label.text += 2;
-        label.length -= 2;
-        return are_in_class(label, URL_HEX);
-    }
-    for (size_t i = 0; i < label.length; i++)
-        if (!is_decimal(label.text[i]))
-            return false;
-    return label.length > 0;
-}
+    const char *label;
 
-static struct httpurl_part last_label(struct httpurl_part host)
-{
-    size_t end = host.length;
-
-    if (end > 0 && host.text[end - 1] == '.')
+    if (end > text && end[-1] == '.')
         end--;
-    size_t begin = end;
-    while (begin > 0 && host.text[begin - 1] != '.')
-        begin--;
-    return (struct httpurl_part){ host.text + begin, end - begin };
+    if (end == text || (!is_in_class(end[-1], URL_HEX) && fold_letter(end[-1]) != 'x'))
+        return false;
+    for (label = end; label > text && label[-1] != '.';)
+        label--;
+    if (end - label > 1 && label[0] == '0' && fold_letter(label[1]) == 'x')
+        return skip_class(label + 2, end, URL_HEX) == end;
+    while (label < end && is_decimal(*label))
+        label++;
+    return label == end;
 }
 
-/* Not empty, RFC 9110 4.2.1. */
-static bool is_host_name(struct httpurl_part host)
+/* An address, or a name, which may be empty: RFC 9110 4.2.1. */
+static inline const char *read_host_name(const char *at, const char *end)
 {
-    if (host.length == 0 || !are_in_class(host, URL_HOST))
-        return false;
-    return !is_number_of_address(last_label(host)) || is_ipv4_address(host);
+    const char *stop = read_ipv4_address(at, end);
+
+    if (stop != NULL && (stop == end || !is_in_class(*stop, URL_HOST)))
+        return stop;
+    stop = skip_class(at, end, URL_HOST);
+    return !ends_in_number(at, stop) ? stop : NULL;
 }
 
 /* IPv6address, RFC 3986 3.2.2. Neither zones nor later versions. */
-static bool is_ipv6_address(struct httpurl_part host)
+static const char *read_ipv6_address(const char *at, const char *end)
 {
     char text[INET6_ADDRSTRLEN];
     struct in6_addr address;
+    size_t length = 0;
 
-    if (host.length >= sizeof text)
-        return false;
-    for (size_t i = 0; i < host.length; i++) {
-        text[i] = host.text[i];
-        if (!is_in_class(text[i], URL_HEX) && text[i] != ':' && text[i] != '.')
-            return false;
+    for (; at < end && (is_in_class(*at, URL_HEX) || *at == ':' || *at == '.'); at++) {
+        if (length == sizeof text - 1)
+            return NULL;
+        text[length++] = *at;
     }
-    text[host.length] = '\0';
-    return inet_pton(AF_INET6, text, &address) == 1;
+    text[length] = '\0';
+    return inet_pton(AF_INET6, text, &address) == 1 ? at : NULL;
 }
 
-/* Host and port of an authority, RFC 3986 3.2.2 and 3.2.3. url->port is left alone where there is none, as in "a:". */
-static bool parse_host_and_port(struct httpurl_part rest, struct httpurl *url)
+static const char *read_bracketed_host(const char *at, const char *end, struct httpurl *url)
 {
-    url->is_ipv6 = take_prefix(&rest, "[");
-    url->host = take_until(&rest, url->is_ipv6 ? "]" : ":");
-    if (url->is_ipv6 && (!take_prefix(&rest, "]") || !is_ipv6_address(url->host)))
-        return false;
-    if (!url->is_ipv6 && url->host.length > 0 && !is_host_name(url->host))
-        return false;
-    if (rest.length == 0)
-        return true;
-    if (!take_prefix(&rest, ":"))
-        return false;
-    url->port_text = rest;
-    if (rest.length == 0)
-        return true;
-    url->port = small_number(rest, 5, 65535);
-    return url->port >= 0;
+    const char *stop = read_ipv6_address(at, end);
+
+    if (stop == NULL || !is_next(stop, end, ']'))
+        return NULL;
+    url->is_ipv6 = true;
+    url->host = part_of(at, stop);
+    return stop + 1;
+}
+
+/* At most five digits. url->port is left alone where there are none, as in "a:". */
+static inline const char *read_port(const char *at, const char *end, struct httpurl *url)
+{
+    const char *begin = at;
+    int port = 0;
+
+    for (; is_digit_next(at, end) && port <= 65535; at++)
+        port = 10 * port + (*at - '0');
+    if (at > begin)
+        url->port = port;
+    url->port_text = part_of(begin, at);
+    return at - begin <= 5 && port <= 65535 ? at : NULL;
+}
+
+/* Host and port of an authority, RFC 3986 3.2.2 and 3.2.3. */
+static const char *read_host_and_port(const char *at, const char *end, struct httpurl *url)
+{
+    if (is_next(at, end, '[')) {
+        at = read_bracketed_host(at + 1, end, url);
+    } else {
+        const char *begin = at;
+        at = read_host_name(begin, end);
+        url->host = part_of(begin, at != NULL ? at : begin);
+    }
+    return at != NULL && is_next(at, end, ':') ? read_port(at + 1, end, url) : at;
 }
 
 /* The port of those schemes whose URLs have a host, RFC 9110 4.2 and RFC 6455 3; -1 of others. */
 static int default_port(struct httpurl_part scheme)
 {
-    static const struct {
-        const char *scheme;
-        int port;
-    } defaults[] = { { "http", 80 }, { "https", 443 }, { "ws", 80 }, { "wss", 443 } };
+    const uint8_t *text = (const uint8_t *)scheme.text;
 
-    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
-        if (is_same_folded(scheme, (struct httpurl_part){ defaults[i].scheme, strlen(defaults[i].scheme) }))
-            return defaults[i].port;
-    return -1;
+    if (http1bytes_is_word(text, scheme.length, "http"))
+        return 80;
+    if (http1bytes_is_word(text, scheme.length, "https"))
+        return 443;
+    if (scheme.length < 2 || scheme.length > 3 || (text[0] | 0x20) != 'w' || (text[1] | 0x20) != 's')
+        return -1;
+    return scheme.length == 2 ? 80 : (text[2] | 0x20) == 's' ? 443 : -1;
 }
 
-/* scheme ":", RFC 3986 3.1. */
-static void take_scheme(struct httpurl_part *rest, struct httpurl *url)
+/* scheme ":", RFC 3986 3.1. What looks otherwise may be a path. */
+static inline const char *read_scheme(const char *at, const char *end, struct httpurl *url)
 {
-    struct httpurl_part after = *rest;
-    struct httpurl_part scheme = take_until(&after, ":/?#");
+    const char *stop = skip_class(at, end, URL_SCHEME);
 
-    if (scheme.length == 0 || !are_in_class(scheme, URL_SCHEME) || !take_prefix(&after, ":"))
-        return;
-    if (fold_letter(scheme.text[0]) < 'a') /* of the bytes of a scheme, all that are not letters */
-        return;
-    url->scheme = scheme;
-    url->port = default_port(scheme);
-    *rest = after;
+    if (!is_next(stop, end, ':'))
+        return at;
+    if (fold_letter(*at) < 'a') /* of the bytes of a scheme, all that are not letters; and the colon */
+        return at;
+    url->scheme = part_of(at, stop);
+    url->port = default_port(url->scheme);
+    return stop + 1;
 }
 
-/* "//" authority, RFC 3986 3.2. Only schemes that may do without a host may have an empty one. */
-static bool take_authority(struct httpurl_part *rest, struct httpurl *url)
+/* Host and port, and nothing more of the authority. Only schemes that may do without a host may have an empty one. */
+static const char *read_rest_of_authority(const char *at, const char *end, struct httpurl *url)
 {
-    if (!take_prefix(rest, "//"))
-        return true;
-    struct httpurl_part authority = take_until(rest, "/?#");
-    struct httpurl_part userinfo = take_until(&authority, "@");
-    if (take_prefix(&authority, "@")) {
-        if (!are_in_class(userinfo, URL_USERINFO))
-            return false;
-        url->userinfo = userinfo;
-    } else {
-        authority = userinfo;
-    }
-    bool may_be_empty = url->scheme.text != NULL && default_port(url->scheme) < 0;
-    return parse_host_and_port(authority, url) && (url->host.length > 0 || may_be_empty);
+    bool may_be_empty = url->scheme.text != NULL && url->port < 0;
+
+    at = read_host_and_port(at, end, url);
+    if (at == NULL || (url->host.length == 0 && !may_be_empty))
+        return NULL;
+    return at == end || *at == '/' || *at == '?' || *at == '#' ? at : NULL;
+}
+
+/* userinfo "@" host and port, RFC 3986 3.2.1. */
+static const char *read_authority_of_user(const char *at, const char *end, struct httpurl *url)
+{
+    const char *stop = skip_class_and_escapes(at, end, URL_USERINFO);
+
+    if (!is_next(stop, end, '@'))
+        return NULL;
+    *url = (struct httpurl){ .scheme = url->scheme, .port = default_port(url->scheme) };
+    url->userinfo = part_of(at, stop);
+    return read_rest_of_authority(stop + 1, end, url);
+}
+
+/* "//" authority, RFC 3986 3.2. Most have no user; what looks so, and has one, is not an authority without its "@". */
+static inline const char *read_authority(const char *at, const char *end, struct httpurl *url)
+{
+    if (end - at < 2 || memcmp(at, "//", 2) != 0)
+        return at;
+    const char *stop = read_rest_of_authority(at + 2, end, url);
+    return stop != NULL ? stop : read_authority_of_user(at + 2, end, url);
 }
 
 /* "1:b" and ":b" are nothing: no scheme, and no path either (path-noscheme, RFC 3986 4.2). */
 static bool has_colon_in_first_segment(struct httpurl_part path)
 {
-    take_until(&path, "/:");
-    return take_prefix(&path, ":");
+    size_t at = 0;
+
+    while (at < path.length && path.text[at] != '/' && path.text[at] != ':')
+        at++;
+    return at < path.length && path.text[at] == ':';
+}
+
+static inline const char *read_path_and_rest(const char *at, const char *end, struct httpurl *url)
+{
+    const char *stop = skip_class_and_escapes(at, end, URL_TEXT);
+
+    url->path = part_of(at, stop);
+    if (is_next(stop, end, '?')) {
+        at = stop + 1;
+        stop = skip_class_and_escapes(at, end, URL_QUERY);
+        url->query = part_of(at, stop);
+    }
+    if (is_next(stop, end, '#')) {
+        at = stop + 1;
+        stop = skip_class_and_escapes(at, end, URL_FRAGMENT);
+        url->fragment = part_of(at, stop);
+    }
+    return stop;
 }
 
 int httpurl_parse(const char *text, size_t length, struct httpurl *url)
 {
-    struct httpurl_part rest = { text != NULL ? text : "", length };
+    const char *begin = text != NULL ? text : "", *end = begin + length;
     struct httpurl parsed = { .port = -1 };
+    const char *at = read_authority(read_scheme(begin, end, &parsed), end, &parsed);
 
-    if (!is_url_text(rest.text, length))
+    if (at == NULL || read_path_and_rest(at, end, &parsed) < end)
         return -EINVAL;
-    take_scheme(&rest, &parsed);
-    if (!take_authority(&rest, &parsed))
-        return -EINVAL;
-    parsed.path = take_until(&rest, "?#");
     if (parsed.scheme.text == NULL && parsed.host.text == NULL && has_colon_in_first_segment(parsed.path))
         return -EINVAL;
-    if (take_prefix(&rest, "?"))
-        parsed.query = take_until(&rest, "#");
-    if (take_prefix(&rest, "#"))
-        parsed.fragment = rest;
     *url = parsed;
     return 0;
 }
@@ -303,23 +336,28 @@ int httpurl_split_host_and_port(const char *text, size_t length, struct httpurl_
 {
     struct httpurl parsed = { .port = -1 };
 
-    if (length == 0 || !parse_host_and_port((struct httpurl_part){ text, length }, &parsed) || parsed.host.length == 0)
+    if (length == 0 || read_host_and_port(text, text + length, &parsed) != text + length || parsed.host.length == 0)
         return -EINVAL;
     *host = parsed.host;
     *port = parsed.port;
     return 0;
 }
 
+static bool is_same_part(struct httpurl_part a, struct httpurl_part b)
+{
+    return a.length == b.length && (a.length == 0 || httpfield_is_same(a.text, b.text, a.length));
+}
+
 bool httpurl_same_origin(const struct httpurl *a, const struct httpurl *b)
 {
     if (a->scheme.text == NULL || b->scheme.text == NULL || a->host.text == NULL || b->host.text == NULL)
         return false;
-    return is_same_folded(a->scheme, b->scheme) && is_same_folded(a->host, b->host) && a->port == b->port;
+    return a->port == b->port && is_same_part(a->scheme, b->scheme) && is_same_part(a->host, b->host);
 }
 
 bool httpurl_has_scheme(const struct httpurl *url, const char *scheme)
 {
-    return is_same_folded(url->scheme, (struct httpurl_part){ scheme, strlen(scheme) });
+    return is_same_part(url->scheme, (struct httpurl_part){ scheme, strlen(scheme) });
 }
 
 int httpurl_default_port(const struct httpurl *url)
@@ -345,18 +383,31 @@ static void write_bytes(struct url_writer *writer, const char *text, size_t leng
     writer->length += length;
 }
 
+static void write_byte(struct url_writer *writer, char byte)
+{
+    if (writer->length == writer->size)
+        writer->is_full = true;
+    if (!writer->is_full)
+        writer->place[writer->length++] = byte;
+}
+
+static inline void write_part(struct url_writer *writer, struct httpurl_part part)
+{
+    write_bytes(writer, part.text, part.length);
+}
+
 /* With what stands before it; nothing when it is absent. */
-static void write_part(struct url_writer *writer, const char *before, struct httpurl_part part)
+static void write_part_after(struct url_writer *writer, char before, struct httpurl_part part)
 {
     if (part.text == NULL)
         return;
-    write_bytes(writer, before, strlen(before));
-    write_bytes(writer, part.text, part.length);
+    write_byte(writer, before);
+    write_part(writer, part);
 }
 
 static ssize_t end_text(struct url_writer *writer)
 {
-    write_bytes(writer, "", 1);
+    write_byte(writer, '\0');
     return writer->is_full ? -ENOBUFS : (ssize_t)writer->length - 1;
 }
 
@@ -365,13 +416,15 @@ static void write_authority(struct url_writer *writer, const struct httpurl *url
     if (url->host.text == NULL)
         return;
     write_bytes(writer, "//", 2);
-    write_part(writer, "", url->userinfo);
+    write_part(writer, url->userinfo);
     if (url->userinfo.text != NULL)
-        write_bytes(writer, "@", 1);
-    write_part(writer, url->is_ipv6 ? "[" : "", url->host);
+        write_byte(writer, '@');
     if (url->is_ipv6)
-        write_bytes(writer, "]", 1);
-    write_part(writer, ":", url->port_text);
+        write_byte(writer, '[');
+    write_part(writer, url->host);
+    if (url->is_ipv6)
+        write_byte(writer, ']');
+    write_part_after(writer, ':', url->port_text);
 }
 
 /* What base contributes to a path that has no slash in front, RFC 3986 5.2.3. */
@@ -388,13 +441,17 @@ static struct httpurl_part directory_of(const struct httpurl *base)
 
 static size_t skip_leading_dots(const char *path, size_t length)
 {
-    struct httpurl_part rest = { path, length };
+    size_t at = 0;
 
-    while (take_prefix(&rest, "../") || take_prefix(&rest, "./"))
-        ;
-    if ((rest.length == 1 && rest.text[0] == '.') || (rest.length == 2 && memcmp(rest.text, "..", 2) == 0))
-        rest.length = 0;
-    return length - rest.length;
+    while (at < length && path[at] == '.') {
+        size_t dots = length - at > 1 && path[at + 1] == '.' ? 2 : 1;
+        if (at + dots == length)
+            return length;
+        if (path[at + dots] != '/')
+            break;
+        at += dots + 1;
+    }
+    return at;
 }
 
 /* A segment has its slash in front; the first one may have none. */
@@ -419,7 +476,8 @@ static size_t remove_dot_segments(char *path, size_t length)
         while (is_parent && out > 0 && path[--out] != '/')
             ;
         if (!is_dot && !is_parent) {
-            memmove(path + out, path + at, end - at);
+            if (out < at)
+                memmove(path + out, path + at, end - at);
             out += end - at;
         } else if (end == length) {
             path[out++] = '/';
@@ -436,8 +494,8 @@ static void write_clean_path(struct url_writer *writer, struct httpurl_part dire
 {
     size_t begin = writer->length;
 
-    write_part(writer, "", directory);
-    write_part(writer, "", path);
+    write_part(writer, directory);
+    write_part(writer, path);
     if (writer->is_full)
         return;
     writer->length = begin + remove_dot_segments(writer->place + begin, writer->length - begin);
@@ -462,37 +520,73 @@ ssize_t httpurl_resolve(const struct httpurl *base, const struct httpurl *refere
 
     if (base->scheme.text == NULL)
         return -EINVAL;
-    write_part(&writer, "", has_scheme ? reference->scheme : base->scheme);
-    write_bytes(&writer, ":", 1);
+    write_part(&writer, has_scheme ? reference->scheme : base->scheme);
+    write_byte(&writer, ':');
     write_authority(&writer, home);
     if (is_same_page)
-        write_part(&writer, "", base->path);
+        write_part(&writer, base->path);
     else
         write_clean_path(&writer, is_relative ? directory_of(base) : (struct httpurl_part){ 0 }, reference->path,
                          home->host.text != NULL);
-    write_part(&writer, "?", is_same_page && reference->query.text == NULL ? base->query : reference->query);
-    write_part(&writer, "#", reference->fragment);
+    write_part_after(&writer, '?', is_same_page && reference->query.text == NULL ? base->query : reference->query);
+    write_part_after(&writer, '#', reference->fragment);
     return end_text(&writer);
+}
+
+/* Eight bytes at once, in any order; most have nothing in them to be done. */
+enum { URL_WORD = sizeof(uint64_t) };
+
+static inline uint64_t load_url_word(const char *text)
+{
+    uint64_t word;
+
+    memcpy(&word, text, sizeof word);
+    return word;
+}
+
+/* Some bit where one of the bytes is this one, else 0. */
+static inline uint64_t has_url_byte(uint64_t word, char byte)
+{
+    uint64_t other = word ^ HTTP1BYTES_EACH((uint8_t)byte);
+
+    return (other - HTTP1BYTES_EACH(0x01)) & ~other & HTTP1BYTES_EACH(0x80);
+}
+
+/* Copies up to the first byte that does not stand for itself, and answers how many bytes that is. The place may be, or
+ * be before, the text. */
+static inline size_t copy_unescaped(const char *text, size_t length, char *place, unsigned flags)
+{
+    char blank = flags & HTTPURL_PLUS ? '+' : '%';
+    size_t at = 0;
+
+    for (; length - at >= URL_WORD; at += URL_WORD) {
+        uint64_t word = load_url_word(text + at);
+        if (has_url_byte(word, '%') || has_url_byte(word, blank))
+            break;
+        memcpy(place + at, &word, sizeof word);
+    }
+    for (; at < length && text[at] != '%' && text[at] != blank; at++)
+        place[at] = text[at];
+    return at;
 }
 
 ssize_t httpurl_decode(const char *text, size_t length, char *place, unsigned flags)
 {
-    size_t out = 0;
+    size_t at = copy_unescaped(text, length, place, flags), out = at;
 
-    for (size_t at = 0; at < length; at++) {
-        int byte = (unsigned char)text[at];
-        if (byte == '%') {
-            int escaped = escaped_byte(text + at, length - at);
-            if (escaped < 0 && !(flags & HTTPURL_LENIENT))
-                return -EINVAL;
-            if (escaped >= 0) {
-                byte = escaped;
-                at += 2;
-            }
-        } else if (byte == '+' && (flags & HTTPURL_PLUS)) {
-            byte = ' ';
+    while (at < length) {
+        if (is_escape(text + at, text + length)) {
+            place[out++] = (char)(hex_value(text[at + 1]) << 4 | hex_value(text[at + 2]));
+            at += 3;
+        } else if (text[at] == '%' && !(flags & HTTPURL_LENIENT)) {
+            return -EINVAL;
+        } else {
+            place[out++] = text[at] == '%' ? '%' : ' ';
+            at++;
         }
-        place[out++] = (char)byte;
+        size_t copied = copy_unescaped(text + at, length - at, place + out, flags);
+        at += copied;
+        out += copied;
     }
     return (ssize_t)out;
 }
@@ -507,58 +601,89 @@ static size_t put_escape(char *place, uint8_t byte)
     return 3;
 }
 
+/* Of what stands as it is. */
+static unsigned encode_class(unsigned flags)
+{
+    if (!(flags & HTTPURL_PATH))
+        return URL_UNRESERVED;
+    return flags & HTTPURL_PLUS ? URL_PLUSLESS : URL_PATH;
+}
+
+static inline size_t encode_byte(char byte, char *place, unsigned class, unsigned flags)
+{
+    bool is_blank = byte == ' ' && (flags & HTTPURL_PLUS);
+
+    if (!is_blank && !is_in_class(byte, class))
+        return put_escape(place, (uint8_t)byte);
+    *place = is_blank ? '+' : byte;
+    return 1;
+}
+
 size_t httpurl_encode(const char *text, size_t length, char *place, unsigned flags)
 {
-    unsigned class = flags & HTTPURL_PATH ? URL_PATH : URL_UNRESERVED;
-    bool has_plus = flags & HTTPURL_PLUS;
-    size_t out = 0;
+    unsigned class = encode_class(flags);
+    size_t at = 0, out = 0;
 
-    for (size_t i = 0; i < length; i++) {
-        if (has_plus && text[i] == ' ')
-            place[out++] = '+';
-        else if (is_in_class(text[i], class) && !(has_plus && text[i] == '+'))
-            place[out++] = text[i];
-        else
-            out += put_escape(place + out, (uint8_t)text[i]);
+    while (at < length) {
+        if (length - at >= 4 && are_four_in_class(text + at, class)) {
+            memcpy(place + out, text + at, 4);
+            at += 4;
+            out += 4;
+        } else {
+            out += encode_byte(text[at++], place + out, class, flags);
+        }
     }
     return out;
 }
 
 size_t httpurl_encode_iri(const char *text, size_t length, char *place)
 {
-    size_t out = 0;
+    size_t out = 0, i = 0;
 
-    for (size_t i = 0; i < length; i++) {
-        if ((uint8_t)text[i] < 0x80)
-            place[out++] = text[i];
-        else
-            out += put_escape(place + out, (uint8_t)text[i]);
+    while (i < length) {
+        if (length - i >= URL_WORD && (load_url_word(text + i) & HTTP1BYTES_EACH(0x80)) == 0) {
+            memcpy(place + out, text + i, URL_WORD);
+            out += URL_WORD;
+            i += URL_WORD;
+        } else if ((uint8_t)text[i] < 0x80) {
+            place[out++] = text[i++];
+        } else {
+            out += put_escape(place + out, (uint8_t)text[i++]);
+        }
     }
     return out;
 }
 
+/* Runs of what stands as it is are written at once. */
 static void write_escaped(struct url_writer *writer, const char *text)
 {
     char escaped[3];
 
-    for (; *text != '\0' && !writer->is_full; text++)
-        write_bytes(writer, escaped, httpurl_encode(text, 1, escaped, HTTPURL_PLUS));
+    while (*text != '\0' && !writer->is_full) {
+        const char *begin = text;
+        while (is_in_class(*text, URL_UNRESERVED))
+            text++;
+        write_bytes(writer, begin, (size_t)(text - begin));
+        for (; *text != '\0' && !is_in_class(*text, URL_UNRESERVED); text++)
+            write_bytes(writer, escaped, httpurl_encode(text, 1, escaped, HTTPURL_PLUS));
+    }
 }
 
 /* The members that are there. Answers what stands before the next one. */
-static const char *write_members(struct url_writer *writer, struct httpurl_part query)
+static char write_members(struct url_writer *writer, struct httpurl_part query)
 {
-    const char *separator = "?";
+    char separator = '?';
 
-    while (query.length > 0) {
-        struct httpurl_part member = take_until(&query, "&");
-        take_prefix(&query, "&");
+    for (size_t at = 0; at < query.length;) {
+        const char *begin = query.text + at, *ampersand = memchr(begin, '&', query.length - at);
+        struct httpurl_part member = { begin, ampersand != NULL ? (size_t)(ampersand - begin) : query.length - at };
+        at += member.length + 1;
         if (member.length == 0)
             continue;
-        write_part(writer, separator, member);
-        if (memchr(member.text, '=', member.length) == NULL)
-            write_bytes(writer, "=", 1);
-        separator = "&";
+        write_part_after(writer, separator, member);
+        if (memchr(begin, '=', member.length) == NULL)
+            write_byte(writer, '=');
+        separator = '&';
     }
     return separator;
 }
@@ -575,14 +700,14 @@ ssize_t httpurl_concat(const char *url, const struct httpurl_pair *pairs, size_t
         return end_text(&writer);
     }
     write_bytes(&writer, url, (size_t)(parsed.path.text + parsed.path.length - url));
-    const char *separator = write_members(&writer, parsed.query);
+    char separator = write_members(&writer, parsed.query);
     for (size_t i = 0; i < count; i++) {
-        write_bytes(&writer, separator, 1);
+        write_byte(&writer, separator);
         write_escaped(&writer, pairs[i].name);
-        write_bytes(&writer, "=", 1);
+        write_byte(&writer, '=');
         write_escaped(&writer, pairs[i].value != NULL ? pairs[i].value : "");
-        separator = "&";
+        separator = '&';
     }
-    write_part(&writer, "#", parsed.fragment);
+    write_part_after(&writer, '#', parsed.fragment);
     return end_text(&writer);
 }

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "httpserver/http1connection.h"
 #include "httpserver/weblayer.h"
 #include "ioloop/ioalloc.h"
 
@@ -99,19 +100,23 @@ static web_fn *find_other_method(const struct web_handler *handler, const char *
     return method != NULL ? method->function : NULL;
 }
 
-/* A name is compared with those that begin as it does. */
-static web_fn *find_usual_method(const struct web_handler *handler, const char *name)
+static web_fn *find_usual_method(const struct web_handler *handler, enum http1parser_method method)
 {
-    switch (name[0]) {
-    case 'P':
-        return strcmp(name, "POST") == 0    ? handler->post
-               : strcmp(name, "PUT") == 0   ? handler->put
-               : strcmp(name, "PATCH") == 0 ? handler->patch
-                                            : NULL;
-    case 'D':
-        return strcmp(name, "DELETE") == 0 ? handler->delete_ : NULL;
-    case 'O':
-        return strcmp(name, "OPTIONS") == 0 ? handler->options : NULL;
+    switch (method) {
+    case HTTP1PARSER_GET:
+        return handler->get;
+    case HTTP1PARSER_HEAD:
+        return handler->head;
+    case HTTP1PARSER_POST:
+        return handler->post;
+    case HTTP1PARSER_PUT:
+        return handler->put;
+    case HTTP1PARSER_DELETE:
+        return handler->delete_;
+    case HTTP1PARSER_PATCH:
+        return handler->patch;
+    case HTTP1PARSER_OPTIONS:
+        return handler->options;
     default:
         return NULL;
     }
@@ -120,15 +125,13 @@ static web_fn *find_usual_method(const struct web_handler *handler, const char *
 static void find_method(struct web_request *request)
 {
     const struct web_handler *handler = request->handler;
-    const char *name = httprequest_method(request->http);
+    enum http1parser_method method = request->http->head.method_code;
 
-    request->is_get = name[0] == 'G' && strcmp(name + 1, "ET") == 0;
-    request->is_head = name[0] == 'H' && strcmp(name + 1, "EAD") == 0;
-    request->method = request->is_get    ? handler->get
-                      : request->is_head ? handler->head
-                                         : find_usual_method(handler, name);
+    request->is_get = method == HTTP1PARSER_GET;
+    request->is_head = method == HTTP1PARSER_HEAD;
+    request->method = find_usual_method(handler, method);
     if (request->method == NULL && handler->others != NULL)
-        request->method = find_other_method(handler, name);
+        request->method = find_other_method(handler, httprequest_method(request->http));
 }
 
 static int clear_state(struct web_request *request)

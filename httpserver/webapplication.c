@@ -98,7 +98,8 @@ static void shorten(struct weblayer_buffer *buffer)
 
 static void empty_request(struct web_request *request)
 {
-    webcompress_end(request);
+    if (request->deflate != NULL)
+        webcompress_end(request);
     while (request->texts != NULL) {
         struct weblayer_text *text = request->texts;
 

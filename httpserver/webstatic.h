@@ -41,7 +41,7 @@ extern const struct web_handler webstatic_handler;
 void webstatic_serve(struct web_request *request, const struct webstatic *files, const char *path);
 
 /* A version of that file for "?v=", of its size and time, so that copies of the file have the same: into place, at
- * least 33 bytes. 0; -ENOENT and others. */
+ * least 17 bytes. 0; -ENOENT and others. */
 int webstatic_version(const struct webstatic *files, const char *path, char *place, size_t size);
 
 IOAPI_END

@@ -139,6 +139,25 @@ static void every_byte_is_compared(void **state)
     }
 }
 
+/* Names that are written alike take another way than those that are not. */
+static void every_byte_is_compared_of_what_looks_alike(void **state)
+{
+    map_both();
+    for (size_t length = 1; length <= LONGEST; length++) {
+        char *a = given_end - length, *b = copied_end - length;
+        memset(a, 'x', length);
+        memset(b, 'x', length);
+        assert_true(httpfield_is_same(a, b, length));
+        for (size_t at = 0; at < length; at++) {
+            b[at] = 'y';
+            assert_false(httpfield_is_same(a, b, length));
+            b[at] = 'X';
+            assert_true(httpfield_is_same(a, b, length));
+            b[at] = 'x';
+        }
+    }
+}
+
 static void the_locale_has_no_say(void **state)
 {
     static const char *const names[] = { "tr_TR.UTF-8", "en_US.ISO-8859-1", "C.UTF-8", "C" };
@@ -206,9 +225,13 @@ static void takes_a_line_apart(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(a_name_is_a_token),       cmocka_unit_test(a_value_has_no_control_characters_but_tabs),
-    cmocka_unit_test(only_ascii_letters_fold), cmocka_unit_test(every_byte_is_compared),
-    cmocka_unit_test(the_locale_has_no_say),   cmocka_unit_test(takes_a_line_apart),
+    cmocka_unit_test(a_name_is_a_token),
+    cmocka_unit_test(a_value_has_no_control_characters_but_tabs),
+    cmocka_unit_test(only_ascii_letters_fold),
+    cmocka_unit_test(every_byte_is_compared),
+    cmocka_unit_test(every_byte_is_compared_of_what_looks_alike),
+    cmocka_unit_test(the_locale_has_no_say),
+    cmocka_unit_test(takes_a_line_apart),
 };
 
 TESTING_MAIN(tests)

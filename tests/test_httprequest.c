@@ -141,6 +141,33 @@ static void finds_headers_in_any_case(void **state)
     httpscene_close(&scene);
 }
 
+/* What was learned of one request's names is not believed of the next one's. */
+static void look_for_names_of_last_time(struct httpscene *scene, struct httprequest *request)
+{
+    bool is_first = httprequest_path_is(request, "/1");
+    const char *ours = is_first ? "A" : "ETAG", *others = is_first ? "etag" : "a";
+
+    assert_null(httprequest_header(request, "B"));
+    assert_string_equal(httprequest_header(request, ours), is_first ? "1" : "2");
+    assert_null(httprequest_header(request, others));
+    assert_null(httprequest_header(request, "\xe1"));
+    assert_string_equal(httprequest_header(request, "1"), "5");
+    assert_string_equal(httprequest_header(request, "xA"), "3");
+    assert_string_equal(httprequest_header(request, "hOST"), "a");
+    assert_int_equal(httprequest_reply(request, 200, NULL, NULL, 0), 0);
+}
+
+static void finds_the_headers_of_this_request(void **state)
+{
+    struct httpscene scene;
+
+    httpscene_open(&scene, NULL);
+    scene.on_request = look_for_names_of_last_time;
+    serve_text(&scene, "GET /1 HTTP/1.1\r\nHost: a\r\na: 1\r\nXaa: 7\r\nXa: 3\r\nXb: 4\r\n1: 5\r\nXc: 6\r\n\r\n");
+    serve_text(&scene, "GET /2 HTTP/1.1\r\nHost: a\r\nEtag: 2\r\nXaa: 7\r\nXa: 3\r\nXb: 4\r\n1: 5\r\nXc: 6\r\n\r\n");
+    httpscene_close(&scene);
+}
+
 static void look_for_an_i(struct httpscene *scene, struct httprequest *request)
 {
     assert_string_equal(httprequest_header(request, "if-invisible"), "it is");
@@ -449,6 +476,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(tells_method_target_path_and_query),
     cmocka_unit_test(tells_the_version),
     cmocka_unit_test(finds_headers_in_any_case),
+    cmocka_unit_test(finds_the_headers_of_this_request),
     cmocka_unit_test(finds_headers_in_any_locale),
     cmocka_unit_test(tells_the_body),
     cmocka_unit_test(tells_where_it_came_from),

@@ -53,6 +53,7 @@ static void escapes_are_decoded(void **state)
         { TEXT("\xc3\xa9\0%20"), TEXT("\xc3\xa9\0 "), TEXT("\xc3\xa9\0 "), 0, false },
         { TEXT("a+b%2B+"), TEXT("a+b++"), TEXT("a+b++"), 0, false },
         { TEXT("a+b%2B+"), TEXT("a b+ "), TEXT("a b+ "), HTTPURL_PLUS, false },
+        { TEXT("abcdefgh+abcdef+"), TEXT("abcdefgh+abcdef+"), TEXT("abcdefgh+abcdef+"), 0, false },
         { TEXT("%"), TEXT(""), TEXT("%"), 0, true },
         { TEXT("%4"), TEXT(""), TEXT("%4"), 0, true },
         { TEXT("a%4"), TEXT(""), TEXT("a%4"), 0, true },
@@ -71,6 +72,32 @@ static void escapes_are_decoded(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         assert_decoded(cases[i].text, cases[i].flags, cases[i].is_malformed ? NULL : &cases[i].strict);
         assert_decoded(cases[i].text, cases[i].flags | HTTPURL_LENIENT, &cases[i].lenient);
+    }
+}
+
+/* Most bytes are copied many at once. */
+static void escapes_are_decoded_wherever_they_are(void **state)
+{
+    enum { LONGEST = 27 };
+    char text[LONGEST + 1], wanted[LONGEST + 1];
+
+    for (size_t length = 1; length <= LONGEST; length++) {
+        for (size_t at = 0; at < length; at++) {
+            memset(text, 'x', length);
+            memset(wanted, 'x', length);
+            text[at] = '+';
+            wanted[at] = ' ';
+            assert_decoded((struct text){ text, length }, HTTPURL_PLUS, &(struct text){ wanted, length });
+            assert_decoded((struct text){ text, length }, 0, &(struct text){ text, length });
+            text[at] = '%';
+            assert_decoded((struct text){ text, length }, 0, NULL);
+            assert_decoded((struct text){ text, length }, HTTPURL_LENIENT, &(struct text){ text, length });
+            if (length - at < 3)
+                continue;
+            memcpy(text + at + 1, "fe", 2);
+            wanted[at] = '\xfe';
+            assert_decoded((struct text){ text, length }, 0, &(struct text){ wanted, length - 2 });
+        }
     }
 }
 
@@ -240,6 +267,7 @@ static void text_of_an_iri_is_encoded(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(escapes_are_decoded),
+    cmocka_unit_test(escapes_are_decoded_wherever_they_are),
     cmocka_unit_test(every_pair_of_digits_is_a_byte),
     cmocka_unit_test(bytes_are_encoded),
     cmocka_unit_test(what_is_encoded_is_decoded_again),
