@@ -80,7 +80,7 @@ $(programs): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(archive)
 .SECONDARY:
 
 run: all
-	$(BUILD)/examples/hello --port=8888
+	$(BUILD)/examples/chat --port=8888
 
 deps:
 	tests/deps.sh

@@ -15,7 +15,8 @@
  * GET /redirect/N       N hops to /
  * POST /upload          the length of the body, which is not kept
  * POST /form            fields and files, a line each
- * /ws                   a WebSocket that echoes
+ * /ws                   a WebSocket that echoes; /ws-deflate with permessage-deflate; /ws-deflate/anew without context
+ *                       takeover, and with a window of 512 bytes
  * GET /fetch?url=U      what U answers, fetched by our client; &timeout=S: 504 after so long */
 #include <errno.h>
 #include <inttypes.h>
@@ -379,10 +380,19 @@ static void take_large_messages(struct websocket_handler *handler, uint64_t most
 struct settings {
     struct web_settings web;
     struct webstatic files;
-    struct websocket_handler socket;
+    struct websocket_handler socket, deflate, anew;
     const char *unix_path;
     int port, processes;
 };
+
+static void add_compression(struct settings *settings)
+{
+    settings->deflate = settings->anew = settings->socket;
+    settings->deflate.compress = settings->anew.compress = true;
+    settings->anew.compress_anew = true;
+    settings->anew.compress_window = 9;
+    settings->anew.compress_least = 1;
+}
 
 static bool starts_with(const char *word, const char *name, const char **value)
 {
@@ -494,6 +504,8 @@ int main(int argc, char **argv)
         { "/upload", &upload_handler, NULL, NULL },
         { "/form", &form_handler, NULL, NULL },
         { "/ws", &websocket_route, &settings.socket, NULL },
+        { "/ws-deflate", &websocket_route, &settings.deflate, NULL },
+        { "/ws-deflate/anew", &websocket_route, &settings.anew, NULL },
         { "/fetch", &fetch_handler, NULL, NULL },
         { NULL, NULL, NULL, NULL },
     };
@@ -503,6 +515,7 @@ int main(int argc, char **argv)
         if (!parse_option(&settings, argv[i]))
             return fprintf(stderr, "conformance_server: what is %s?\n", argv[i]), 2;
     }
+    add_compression(&settings);
     struct web_application *app = ioloop_current() != NULL ? web_application_new(routes, &settings.web) : NULL;
     if (app == NULL)
         return perror("conformance_server"), 1;

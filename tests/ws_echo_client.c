@@ -1,6 +1,8 @@
 /* ws_echo_client: a WebSocket client that echoes.
  *
- *     ws_echo_client URL               echoes every message until the other side closes
+ *     ws_echo_client URL               echoes every message until the other side closes; with --compress, or
+ *                                      --compress-anew without context takeover and with a window of 512 bytes, it
+ *                                      offers permessage-deflate, and says "compressed" if that is agreed on
  *     ws_echo_client --autobahn URL    runs all the cases of a fuzzing server, and has it write its report
  *
  * Ends with status 0 when the other side has closed, or all cases were run; else 1. */
@@ -42,11 +44,26 @@ static void echo_closed(struct websocket *socket, int code, const char *reason)
     ioloop_stop(websocket_loop(socket));
 }
 
+static void echo_opened(struct websocket *socket, struct web_request *request)
+{
+    if (websocket_compresses(socket))
+        printf("compressed\n");
+}
+
 #define ECHO                                                                                                           \
     .on_message = echo, .on_drain = websocket_resume, .max_message = MOST_A_TIME, .high_water = MOST_AHEAD,            \
     .max_unsent = MOST_A_TIME + 2 * MOST_AHEAD
 
 static const struct websocket_handler echoing = { ECHO, .on_close = echo_closed };
+static const struct websocket_handler compressing = { ECHO, .open = echo_opened, .on_close = echo_closed,
+                                                      .compress = true };
+static const struct websocket_handler compressing_anew = { ECHO,
+                                                           .open = echo_opened,
+                                                           .on_close = echo_closed,
+                                                           .compress = true,
+                                                           .compress_anew = true,
+                                                           .compress_window = 9,
+                                                           .compress_least = 1 };
 
 /* All cases. */
 
@@ -101,17 +118,26 @@ static void run_all_cases(void)
     open_url(url, &counting);
 }
 
+/* NULL: all cases. */
+static bool choose_handler(const char *option, const struct websocket_handler **handler)
+{
+    *handler = strcmp(option, "--compress") == 0        ? &compressing
+               : strcmp(option, "--compress-anew") == 0 ? &compressing_anew
+                                                        : NULL;
+    return *handler != NULL || strcmp(option, "--autobahn") == 0;
+}
+
 int main(int argc, char **argv)
 {
-    bool autobahn = argc == 3 && strcmp(argv[1], "--autobahn") == 0;
+    const struct websocket_handler *handler = &echoing;
 
-    if (argc != 2 && !autobahn)
-        return fprintf(stderr, "usage: ws_echo_client [--autobahn] URL\n"), 2;
+    if (argc < 2 || argc > 3 || (argc == 3 && !choose_handler(argv[1], &handler)))
+        return fprintf(stderr, "usage: ws_echo_client [--autobahn | --compress | --compress-anew] URL\n"), 2;
     base = argv[argc - 1];
-    if (autobahn)
+    if (handler == NULL)
         run_all_cases();
     else
-        open_url(base, &echoing);
+        open_url(base, handler);
     if (status == 0)
         ioloop_start(ioloop_current());
     ioloop_close(ioloop_current(), false);

@@ -66,6 +66,8 @@ static void on_message(struct websocket *socket, const void *data, size_t length
 {
     const struct member *member = websocket_arg(socket);
 
+    if (member == NULL) /* on_open has closed it, and it has not heard of that yet */
+        return;
     if (is_binary) {
         websocket_close(socket, WEBSOCKET_UNSUPPORTED, "texts only");
         return;
@@ -79,11 +81,13 @@ static void on_message(struct websocket *socket, const void *data, size_t length
 
 static void send_history(struct websocket *socket, uint64_t after)
 {
-    uint64_t id = last_id - HISTORY;
+    uint64_t seen = last_id - HISTORY;
 
-    for (id = after > id ? after : id; id < last_id; id++) {
-        if (history[(id + 1) % HISTORY] != NULL)
-            websocket_send(socket, history[(id + 1) % HISTORY]);
+    if (after > seen)
+        seen = after;
+    for (; seen < last_id; seen++) {
+        if (history[(seen + 1) % HISTORY] != NULL)
+            websocket_send(socket, history[(seen + 1) % HISTORY]);
     }
 }
 

@@ -14,7 +14,7 @@ static const char chat_page[] =
     "input { font: inherit; padding: .3em; min-width: 0 } #text { flex: 1 } #name { width: 8em }\n"
     "</style>\n"
     "<header><b>chat</b> <span id=state>connecting</span> <span id=people></span></header>\n"
-    "<ul id=messages></ul>\n"
+    "<ul id=messages aria-live=polite></ul>\n"
     "<form id=form><input id=name required maxlength=32 aria-label='your name' placeholder='your name'>\n"
     "<input id=text autofocus autocomplete=off maxlength=2000 aria-label=message placeholder=message>\n"
     "<button>send</button></form>\n"

@@ -139,7 +139,7 @@ static void on_close(struct websocket *socket, int code, const char *reason)
     else if (error < 0)
         fprintf(stderr, "ws_client: %s\n", ioloop_strerror(error));
     else if (code != WEBSOCKET_NORMAL || isatty(STDIN_FILENO))
-        fprintf(stderr, "closed: %d %s\n", code, reason);
+        fprintf(stderr, "closed: %d%s%s\n", code, *reason != '\0' ? " " : "", reason);
     status = error < 0;
     connection = NULL;
     ioloop_remove_handler(loop, STDIN_FILENO);

@@ -14,7 +14,7 @@ from tornado.httpclient import AsyncHTTPClient
 from tornado.websocket import websocket_connect
 
 PATIENCE = 15  # seconds, for each thing that is waited for
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 class Chat:
@@ -65,7 +65,8 @@ class Browser:
     def __init__(self, program, folder):
         self.profile = os.path.join(folder, "profile")
         # Whose parent has died becomes our child, and cannot get away.
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        prctl = ctypes.CDLL(None).prctl
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         with open(os.path.join(folder, "browser.log"), "w") as log:
             self.process = subprocess.Popen(
                 [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-breakpad", "--no-first-run",
@@ -73,6 +74,7 @@ class Browser:
                  "--disable-renderer-backgrounding", "--remote-debugging-port=0", "--user-data-dir=" + self.profile,
                  "about:blank"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0),  # should we be killed
                 env=dict(os.environ, HOME=folder))
 
     async def port(self):
