@@ -132,13 +132,13 @@ static int collect_end(void *arg)
     return error;
 }
 
-static const struct httpform_functions collect = { collect_begin, collect_data, collect_end };
+static const struct httpform_functions collect_functions = { collect_begin, collect_data, collect_end };
 
 int httpform_parse(const char *content_type, const char *body, size_t length, const struct httpform_limits *limits,
                    struct httparguments *fields, struct httpform_files *files, const char **reason)
 {
     struct part_collector collector = { .fields = fields, .files = files };
-    struct httpform *form = httpform_new(content_type, limits, &collect, &collector);
+    struct httpform *form = httpform_new(content_type, limits, &collect_functions, &collector);
     int error = form != NULL ? httpform_feed(form, body, length) : -errno;
 
     if (error == 0)

@@ -23,14 +23,14 @@ static bool is_quotable(char byte)
     return byte == '\t' || ((unsigned char)byte >= 0x20 && byte != 0x7f);
 }
 
-static bool is_next(const struct httpparameters *walk, char byte)
+static bool is_parameter_next(const struct httpparameters *walk, char byte)
 {
     return walk->at < walk->length && walk->text[walk->at] == byte;
 }
 
 static void skip_parameter_blanks(struct httpparameters *walk)
 {
-    while (is_next(walk, ' ') || is_next(walk, '\t'))
+    while (is_parameter_next(walk, ' ') || is_parameter_next(walk, '\t'))
         walk->at++;
 }
 
@@ -71,7 +71,7 @@ void httpparameters_begin_list(struct httpparameters *walk, const char *text, si
 static void skip_to_value(struct httpparameters *walk)
 {
     skip_parameter_blanks(walk);
-    while (walk->is_list && is_next(walk, ',')) {
+    while (walk->is_list && is_parameter_next(walk, ',')) {
         walk->at++;
         skip_parameter_blanks(walk);
     }
@@ -86,7 +86,7 @@ int httpparameters_value(struct httpparameters *walk, struct httpparameters_part
         return 0;
     if (!skip_parameter_token(walk))
         return -EINVAL;
-    if (is_next(walk, '/')) {
+    if (is_parameter_next(walk, '/')) {
         walk->at++;
         if (!skip_parameter_token(walk))
             return -EINVAL;
@@ -119,7 +119,7 @@ static int parse_value(struct httpparameters *walk, struct httpparameters_parame
 {
     size_t begin = walk->at;
 
-    parameter->is_quoted = is_next(walk, '"');
+    parameter->is_quoted = is_parameter_next(walk, '"');
     if (parameter->is_quoted)
         return parse_quoted(walk, &parameter->value);
     if (!skip_parameter_token(walk))
@@ -134,11 +134,11 @@ static int skip_to_parameter(struct httpparameters *walk)
 {
     bool seen = false;
 
-    for (skip_parameter_blanks(walk); is_next(walk, ';'); skip_parameter_blanks(walk)) {
+    for (skip_parameter_blanks(walk); is_parameter_next(walk, ';'); skip_parameter_blanks(walk)) {
         walk->at++;
         seen = true;
     }
-    if (walk->at == walk->length || (walk->is_list && is_next(walk, ',')))
+    if (walk->at == walk->length || (walk->is_list && is_parameter_next(walk, ',')))
         return 0;
     return seen ? 1 : -EINVAL;
 }
@@ -153,7 +153,7 @@ int httpparameters_next(struct httpparameters *walk, struct httpparameters_param
     if (!skip_parameter_token(walk))
         return -EINVAL;
     *parameter = (struct httpparameters_parameter){ .name = part_from(walk, begin) };
-    if (!is_next(walk, '='))
+    if (!is_parameter_next(walk, '='))
         return 1;
     walk->at++;
     return parse_value(walk, parameter);

@@ -102,6 +102,11 @@ with_threads='test_ioloop* test_iofuture* test_ioexecutor* test_resolver test_io
 build thread SANITIZE=thread ONLY="$(echo $with_threads)" && run thread build/thread
 unset TESTING_SECONDS
 
+# Names of functions are unique, static ones too, so that all of it compiles as one file.
+# shellcheck disable=SC2016
+count amalgamation sh -c 'ls ioloop/*.c httpserver/*.c httpclient/*.c websocket/*.c | grep -v "_bsd\|_kqueue" |
+    sed "s/.*/#include \"&\"/" | '"$CC"' -std=c11 -D_GNU_SOURCE -I. -fsyntax-only -x c -'
+
 for test in tests/interop/*.sh; do
     [ -e "$test" ] || continue
     name=$(basename "$test" .sh)
