@@ -171,19 +171,25 @@ static size_t put(char *place, const void *bytes, size_t length)
 
 #define PUT(place, literal) put(place, literal, sizeof literal - 1)
 
-static size_t put_number(char *place, uint64_t number)
+static size_t __attribute__((noinline)) put_long_number(char *place, uint64_t number)
 {
     char digits[20];
     size_t at = sizeof digits;
 
-    if (number < 10) {
-        place[0] = (char)('0' + number);
-        return 1;
-    }
     do
         digits[--at] = (char)('0' + number % 10);
     while ((number /= 10) != 0);
     return put(place, digits + at, sizeof digits - at);
+}
+
+/* Two digits are what the lengths of many short answers have. */
+static inline size_t put_number(char *place, uint64_t number)
+{
+    if (number - 10 >= 90)
+        return put_long_number(place, number);
+    place[0] = (char)('0' + number / 10);
+    place[1] = (char)('0' + number % 10);
+    return 2;
 }
 
 static size_t put_beginning(const struct answer *answer, char *place)
@@ -368,8 +374,9 @@ answer_the_long_way(struct httprequest *request, int status, const char *reason,
 static inline bool is_usual(const struct httprequest *request, int status, const char *reason,
                             const struct httpheaders *headers, size_t length)
 {
-    return status == 200 && reason == NULL && request->keep_alive && request->head.minor_version == 1 &&
-           request->head.method_code != HTTP1PARSER_HEAD && !request->head_sent && length <= COPIED_BODY &&
+    return status == 200 && reason == NULL && request->keep_alive && request->is_whole && !request->head_sent &&
+           request->head.minor_version == 1 && request->head.method_code != HTTP1PARSER_HEAD && length <= COPIED_BODY &&
+           !request->connection->finishing && !request->server->closing &&
            (headers == NULL || (headers->kinds & LOOKED_AT) == 0);
 }
 
@@ -410,12 +417,10 @@ static inline bool answer_as_usual(struct httprequest *request, const char *cont
 int http1answer_whole(struct httprequest *request, int status, const char *reason, const char *content_type,
                       const struct httpheaders *headers, const void *body, size_t length)
 {
-    if (request->connection != NULL && is_usual(request, status, reason, headers, length)) {
-        decide_keep_alive(request);
-        if (request->keep_alive && answer_as_usual(request, content_type, headers, body, length)) {
-            http1connection_end_request(request);
-            return 0;
-        }
+    if (request->connection != NULL && is_usual(request, status, reason, headers, length) &&
+        answer_as_usual(request, content_type, headers, body, length)) {
+        http1connection_end_request(request);
+        return 0;
     }
     return answer_the_long_way(request, status, reason, content_type, headers, body, length);
 }

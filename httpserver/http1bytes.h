@@ -100,17 +100,34 @@ static inline size_t http1bytes_before(unsigned marks)
     return (unsigned)__builtin_ctz(marks | 1u << HTTP1BYTES_BLOCK);
 }
 
-/* How many bytes are letters or "-". Comparisons are of signed bytes: the 26 letters are moved to the lowest values
- * that there are. */
+/* Which bytes are letters. Comparisons are of signed bytes: the 26 letters are moved to the lowest values that there
+ * are. */
+static inline __m128i http1bytes_letters(__m128i bytes)
+{
+    __m128i folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+    __m128i moved = _mm_add_epi8(folded, _mm_set1_epi8((char)(-128 - 'a')));
+
+    return _mm_cmplt_epi8(moved, _mm_set1_epi8(-128 + 26));
+}
+
+/* How many bytes are letters or "-". */
 static inline size_t http1bytes_count_letters(const uint8_t *block)
 {
     __m128i bytes = http1bytes_load(block);
-    __m128i folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
-    __m128i moved = _mm_add_epi8(folded, _mm_set1_epi8((char)(-128 - 'a')));
-    __m128i letters = _mm_cmplt_epi8(moved, _mm_set1_epi8(-128 + 26));
     __m128i dashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
 
-    return http1bytes_before(~(unsigned)_mm_movemask_epi8(_mm_or_si128(letters, dashes)));
+    return http1bytes_before(~(unsigned)_mm_movemask_epi8(_mm_or_si128(http1bytes_letters(bytes), dashes)));
+}
+
+/* Marks of the bytes that are letters, digits, "-" or ".": from "-" to "9" there is only "/" besides. */
+static inline unsigned http1bytes_block_hosts(const uint8_t *block)
+{
+    __m128i bytes = http1bytes_load(block);
+    __m128i moved = _mm_add_epi8(bytes, _mm_set1_epi8((char)(-128 - '-')));
+    __m128i others = _mm_cmplt_epi8(moved, _mm_set1_epi8(-128 + '9' + 1 - '-'));
+    __m128i slashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('/'));
+
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(http1bytes_letters(bytes), _mm_andnot_si128(slashes, others)));
 }
 
 /* How many bytes a target may have. Those from 0x80 on, being negative, are not over the blank either. */
@@ -156,6 +173,11 @@ static inline uint64_t http1bytes_block_controls(const uint8_t *block)
 }
 
 /* These leave all to the table. */
+static inline unsigned http1bytes_block_hosts(const uint8_t *block)
+{
+    return 0;
+}
+
 static inline size_t http1bytes_count_letters(const uint8_t *block)
 {
     return 0;
@@ -187,6 +209,17 @@ static inline size_t http1bytes_skip_token(const uint8_t *bytes, size_t at, size
     if (at + HTTP1BYTES_BLOCK <= end)
         at += http1bytes_count_letters(bytes + at);
     return http1bytes_skip(bytes, at, HTTP1BYTES_TOKEN);
+}
+
+/* The same of hosts. Nearly all fit a block, which is the last one when the bytes end before it. */
+static inline size_t http1bytes_skip_host(const uint8_t *bytes, size_t at, size_t end)
+{
+    if (end >= HTTP1BYTES_BLOCK) {
+        size_t begin = at + HTTP1BYTES_BLOCK <= end ? at : end - HTTP1BYTES_BLOCK;
+
+        at += (unsigned)__builtin_ctz(~http1bytes_block_hosts(bytes + begin) >> (at - begin));
+    }
+    return http1bytes_skip(bytes, at, HTTP1BYTES_HOST);
 }
 
 static inline size_t http1bytes_skip_target(const uint8_t *bytes, size_t at, size_t end)

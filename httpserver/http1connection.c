@@ -191,7 +191,7 @@ void http1connection_end_request(struct httprequest *request)
     bool nothing_follows = request->is_whole && !request->head.keep_alive && !connection->behind;
 
     release_request(connection);
-    if (iostream_closed(connection->stream))
+    if (connection->stream->is_closed)
         return;
     if (connection->deadline_is == HTTP1CONNECTION_WRITE)
         connection->sent = (uint32_t)count_sent(connection); /* which counted from the beginning of that request */
@@ -199,7 +199,8 @@ void http1connection_end_request(struct httprequest *request)
         close_when_sent(connection);
     else if (!keep_alive)
         linger(connection);
-    else if (iostream_pending(connection->stream) > HTTP1CONNECTION_UNSENT)
+    else if (connection->stream->output != NULL && /* what a cork holds is less */
+             iostream_pending(connection->stream) > HTTP1CONNECTION_UNSENT)
         wait_until_sent(connection);
     else
         read_next(connection);
@@ -282,10 +283,13 @@ void http1connection_serve(struct http1connection *connection)
 /* The program may hold on to texts of the head until it answers: longer than the stream lends them. */
 static inline bool copy_head(struct httprequest *request, const char *data, size_t size)
 {
-    request->bytes = size <= sizeof request->short_head ? request->short_head : ioalloc(size);
-    if (request->bytes != NULL)
-        memcpy(request->bytes, data, size);
-    return request->bytes != NULL;
+    char *bytes = size <= sizeof request->short_head ? request->short_head : ioalloc(size);
+
+    request->bytes = bytes;
+    if (bytes == NULL)
+        return false;
+    memcpy(bytes, data, size);
+    return true;
 }
 
 static bool is_last_request(struct http1connection *connection)

@@ -115,6 +115,17 @@ struct httprequest {
     char short_head[HTTP1CONNECTION_SHORT_HEAD];
 };
 
+/* Is there a header with a name so long that begins so, in lower case? Where there mostly is none, it takes less to
+ * ask this first. */
+static inline bool http1connection_may_have(const struct httprequest *request, size_t length, char first)
+{
+    const struct http1parser_header *header = request->headers, *end = header + request->head.header_count;
+
+    while (header < end && (header->name.length != length || (request->bytes[header->name.offset] | 0x20) != first))
+        header++;
+    return header < end;
+}
+
 /* False: no memory, and the stream is closed. */
 bool http1connection_begin(struct httpserver *server, struct iostream *stream);
 

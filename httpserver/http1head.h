@@ -16,16 +16,17 @@
 enum {
     HTTP1HEAD_HOST = 1,
     HTTP1HEAD_HOST_AGAIN = 2,
-    HTTP1HEAD_LENGTH = 4, /* Content-Length */
-    HTTP1HEAD_LENGTH_AGAIN = 8,
-    HTTP1HEAD_CODING = 16, /* Transfer-Encoding */
-    HTTP1HEAD_CODING_AGAIN = 32,
-    HTTP1HEAD_CLOSE = 64, /* options of Connection */
-    HTTP1HEAD_KEEP_ALIVE = 128,
-    HTTP1HEAD_UPGRADE = 256,
-    HTTP1HEAD_UPGRADE_TO = 512, /* field Upgrade */
-    HTTP1HEAD_CONTINUE = 1024,  /* field Expect */
-    HTTP1HEAD_UNKNOWN = 2048,   /* the same, with anything else in it */
+    HTTP1HEAD_HOST_CHECKED = 4, /* the first one is a host */
+    HTTP1HEAD_LENGTH = 8,       /* Content-Length */
+    HTTP1HEAD_LENGTH_AGAIN = 16,
+    HTTP1HEAD_CODING = 32, /* Transfer-Encoding */
+    HTTP1HEAD_CODING_AGAIN = 64,
+    HTTP1HEAD_CLOSE = 128, /* options of Connection; these and the following are rare */
+    HTTP1HEAD_KEEP_ALIVE = 256,
+    HTTP1HEAD_UPGRADE = 512,
+    HTTP1HEAD_UPGRADE_TO = 1024, /* field Upgrade */
+    HTTP1HEAD_CONTINUE = 2048,   /* field Expect */
+    HTTP1HEAD_UNKNOWN = 4096,    /* the same, with anything else in it */
     HTTP1HEAD_OF_FRAMING = HTTP1HEAD_LENGTH | HTTP1HEAD_LENGTH_AGAIN | HTTP1HEAD_CODING | HTTP1HEAD_CODING_AGAIN,
 };
 
@@ -188,13 +189,13 @@ static inline void http1head_note_field(struct http1head *head, const struct htt
     }
 }
 
-/* *( field-line CRLF ) CRLF. No header is left out: what frames the message and what the application sees is the same
- * list. Answers their number. */
-static inline int http1head_parse_headers(struct http1head *head, struct http1parser_header *headers,
-                                          const char **reason)
+/* *( field-line CRLF ) CRLF, of which the first `count` are there already. No header is left out: what frames the
+ * message and what the application sees is the same list. Answers their number. */
+static inline int http1head_parse_more_headers(struct http1head *head, struct http1parser_header *headers, size_t count,
+                                               const char **reason)
 {
-    struct http1parser_header *header = headers;
-    const struct http1parser_header *room_end = header + head->limits.headers;
+    struct http1parser_header *header = headers + count;
+    const struct http1parser_header *room_end = headers + head->limits.headers;
 
     for (; head->at < head->end && !http1head_is_line_end(head->bytes + head->at); header++) {
         int status = header == room_end ? http1head_leave_to_scan(reason) : http1head_parse_line(head, header, reason);
@@ -206,6 +207,12 @@ static inline int http1head_parse_headers(struct http1head *head, struct http1pa
         return http1head_leave_to_scan(reason);
     head->at += 2;
     return (int)(header - headers);
+}
+
+static inline int http1head_parse_headers(struct http1head *head, struct http1parser_header *headers,
+                                          const char **reason)
+{
+    return http1head_parse_more_headers(head, headers, 0, reason);
 }
 
 /* Content-Length = 1*DIGIT, RFC 9110 8.6; up to 19 of them, which always fit, and no leading zeros, which some read as

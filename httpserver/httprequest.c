@@ -52,10 +52,12 @@ const char *httprequest_query(const struct httprequest *request, size_t *length)
 
 bool httprequest_path_is(const struct httprequest *request, const char *path)
 {
-    size_t length;
-    const char *ours = httprequest_path(request, &length);
+    const char *ours = request->bytes + request->head.path.offset;
+    size_t length = strlen(path), most = request->head.path.length;
 
-    return strlen(path) == length && memcmp(ours, path, length) == 0;
+    if (length > most || (length < most && ours[length] != '?') || memcmp(ours, path, length) != 0)
+        return false;
+    return memchr(path, '?', length) == NULL;
 }
 
 int httprequest_minor_version(const struct httprequest *request)

@@ -424,22 +424,16 @@ void httpserverlayer_log(struct httprequest *request)
         write_access_log(request);
 }
 
-/* The tick tells cheaply whether the second can have changed. */
-const char *httpserverlayer_ok(struct httpserver *server)
+void httpserverlayer_renew_ok(struct httpserver *server, uint32_t tick)
 {
     static const char beginning[] = HTTPSERVERLAYER_OK HTTPSERVERLAYER_SERVER HTTPSERVERLAYER_DATE;
-    uint32_t tick = deadline_now(server->loop);
+    int64_t second = time(NULL);
 
-    if (tick != server->date_tick || server->ok[0] == '\0') {
-        int64_t second = time(NULL);
-
-        server->date_tick = tick;
-        if (second != server->date_second || server->ok[0] == '\0') {
-            memcpy(server->ok, beginning, sizeof beginning);
-            httpdate_format(second, server->ok + HTTPSERVERLAYER_DATE_AT);
-            memcpy(server->ok + HTTPSERVERLAYER_OK_LENGTH - 2, "\r\n", 3);
-        }
-        server->date_second = second;
+    server->date_tick = tick;
+    if (second != server->date_second || server->ok[0] == '\0') {
+        memcpy(server->ok, beginning, sizeof beginning);
+        httpdate_format(second, server->ok + HTTPSERVERLAYER_DATE_AT);
+        memcpy(server->ok + HTTPSERVERLAYER_OK_LENGTH - 2, "\r\n", 3);
     }
-    return server->ok;
+    server->date_second = second;
 }

@@ -18,7 +18,7 @@
 typedef void httpserverlayer_dismiss_fn(struct iostream *guest);
 
 struct httpserver {
-    struct looptask task; /* tells on_close */
+    struct looptask task;                /* tells on_close */
     struct iostreamlayer_owner guests;   /* owns those */
     struct iostreamlayer_owner *streams; /* owned them before: the tcpserver's */
     httpserverlayer_dismiss_fn *dismiss;
@@ -36,8 +36,8 @@ struct httpserver {
     struct httprequest *spare_requests;
     unsigned spare_count;
     struct httpinflate *spare_inflate; /* a decoder for the next body in gzip; NULL: none */
-    size_t kept_bodies; /* bytes that spare requests keep for large ones */
-    uint32_t max_age;   /* ticks */
+    size_t kept_bodies;                /* bytes that spare requests keep for large ones */
+    uint32_t max_age;                  /* ticks */
     uint64_t close_timeout;
     bool closing;
     bool told;          /* on_close has been called */
@@ -66,7 +66,17 @@ void httpserverlayer_give_inflate(struct httpserver *server, struct httpinflate 
 /* The end of a request that the program has heard of. */
 void httpserverlayer_log(struct httprequest *request);
 
-/* The beginning of an answer with the Date of now, formatted once a second. */
-const char *httpserverlayer_ok(struct httpserver *server);
+void httpserverlayer_renew_ok(struct httpserver *server, uint32_t tick);
+
+/* The beginning of an answer with the Date of now, formatted once a second. The tick tells cheaply whether the second
+ * can have changed. */
+static inline const char *httpserverlayer_ok(struct httpserver *server)
+{
+    uint32_t tick = deadline_now(server->loop);
+
+    if (tick != server->date_tick || server->ok[0] == '\0')
+        httpserverlayer_renew_ok(server, tick);
+    return server->ok;
+}
 
 #endif

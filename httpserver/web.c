@@ -176,7 +176,7 @@ static void prepare(struct web_request *request)
         web_send_error(request, request->refused);
     if (!request->finished && request->method == NULL)
         weblayer_refuse_method(request);
-    if (!request->finished && !handler->lazy_form && handler->data_received == NULL)
+    if (!request->finished && request->http->has_body && !handler->lazy_form && handler->data_received == NULL)
         weblayer_parse_body(request);
     if (!request->finished)
         weblayer_check_xsrf(request);

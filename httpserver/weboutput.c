@@ -212,13 +212,10 @@ static void add_etag(struct web_request *request)
     struct web_application *app = request->app;
     char own[HTTPETAG_SIZE];
 
-    httpetag_of_bytes(request->body.bytes, request->body.length, own);
-    if (!request->own_headers) {
-        memcpy(app->tag, own, HTTPETAG_SIZE - 1);
-        request->tagged = true;
-    } else if (httpheaders_add_bytes(&request->headers, "Etag", 4, own, HTTPETAG_SIZE - 1) < 0) {
+    request->tagged = !request->own_headers;
+    httpetag_of_bytes(request->body.bytes, request->body.length, request->tagged ? app->tag : own);
+    if (!request->tagged && httpheaders_add_bytes(&request->headers, "Etag", 4, own, HTTPETAG_SIZE - 1) < 0)
         request->failed = -ENOMEM;
-    }
 }
 
 /* A HEAD whose handler has written nothing is not about an empty page. */
@@ -234,7 +231,7 @@ static void apply_etag(struct web_request *request)
         return;
     if (wants_etag(request))
         add_etag(request);
-    if (web_check_etag(request)) {
+    if (http1connection_may_have(request->http, sizeof "If-None-Match" - 1, 'i') && web_check_etag(request)) {
         request->status = 304;
         request->reason[0] = '\0';
     }
@@ -457,7 +454,7 @@ static int send_collected(struct web_request *request, struct weblayer_flush *fl
     if (request->failed != 0)
         return request->failed;
     error = httprequest_write_head(http, request->status, reason_of(request), answer_headers(request), body->bytes,
-                                       body->length, callback, flush);
+                                   body->length, callback, flush);
     request->flushed = error != -EINVAL;
     if (!request->flushed && request->deflate != NULL)
         webcompress_undo(request);

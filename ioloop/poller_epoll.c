@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ioloop/ioalloc.h"
@@ -104,28 +105,44 @@ void poller_remove(struct poller *poller, int fd, unsigned events)
 /* epoll_wait takes milliseconds; rounded up, for a wait must not end early. */
 static int to_milliseconds(int64_t nanoseconds)
 {
-    int64_t milliseconds = nanoseconds / 1000000 + (nanoseconds % 1000000 != 0);
+    uint64_t milliseconds = ((uint64_t)nanoseconds + 999999) / 1000000;
 
     return milliseconds > INT_MAX ? INT_MAX : (int)milliseconds;
 }
 
-/* epoll_wait with nanoseconds, from Linux 5.11. Called by its number: a libc that has the function may still run on
- * a kernel, or in a sandbox, that has not. */
+/* From Linux 5.11, glibc 2.35. An older libc, or another, may run on a kernel that has it. */
+#if defined __GLIBC__ && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 35)
+static int call_pwait2(int epoll, struct epoll_event *events, int capacity, int64_t nanoseconds)
+{
+    struct timespec timeout = { nanoseconds / 1000000000, nanoseconds % 1000000000 };
+
+    return epoll_pwait2(epoll, events, capacity, &timeout, NULL);
+}
+#elif defined SYS_epoll_pwait2
+static int call_pwait2(int epoll, struct epoll_event *events, int capacity, int64_t nanoseconds)
+{
+    struct {
+        int64_t seconds, nanoseconds;
+    } timeout = { nanoseconds / 1000000000, nanoseconds % 1000000000 };
+
+    return (int)syscall(SYS_epoll_pwait2, epoll, events, capacity, &timeout, NULL, 0);
+}
+#else
+static int call_pwait2(int epoll, struct epoll_event *events, int capacity, int64_t nanoseconds)
+{
+    return errno = ENOSYS, -1;
+}
+#endif
+
+/* A libc that has the function may still run on a kernel, or in a sandbox, that has not. */
 static int __attribute__((noinline))
 wait_nanoseconds(struct poller *poller, struct epoll_event *events, int capacity, int64_t nanoseconds)
 {
-#ifdef SYS_epoll_pwait2
-    if (!poller->milliseconds_only) {
-        struct {
-            int64_t seconds, nanoseconds;
-        } timeout = { nanoseconds / 1000000000, nanoseconds % 1000000000 };
-        long count = syscall(SYS_epoll_pwait2, poller->epoll, events, capacity, &timeout, NULL, 0);
+    int count = call_pwait2(poller->epoll, events, capacity, nanoseconds);
 
-        if (count >= 0 || (errno != ENOSYS && errno != EPERM))
-            return (int)count;
-        poller->milliseconds_only = true;
-    }
-#endif
+    if (count >= 0 || (errno != ENOSYS && errno != EPERM))
+        return count;
+    poller->milliseconds_only = true;
     return epoll_wait(poller->epoll, events, capacity, to_milliseconds(nanoseconds));
 }
 
@@ -180,6 +197,8 @@ int poller_wait(struct poller *poller, struct poller_event *ready, int capacity,
         capacity = EVENTS_TRANSLATED;
     if (nanoseconds <= 0)
         count = epoll_wait(poller->epoll, events, capacity, (int)(nanoseconds >> 63));
+    else if (poller->milliseconds_only)
+        count = epoll_wait(poller->epoll, events, capacity, to_milliseconds(nanoseconds));
     else
         count = wait_nanoseconds(poller, events, capacity, nanoseconds);
     if (count <= 0)

@@ -468,6 +468,7 @@ static void do_all_wrong(struct httpscene *scene, struct httprequest *request)
     assert_true(httprequest_head_sent(request));
     assert_int_equal(httprequest_write_head(request, 404, NULL, NULL, "b", 1, NULL, NULL), -EALREADY);
     assert_int_equal(httprequest_reply(request, 404, NULL, "b", 1), -EALREADY);
+    assert_int_equal(httprequest_reply(request, 200, NULL, "b", 1), -EALREADY);
     errno = 0;
     assert_null(httprequest_detach(request));
     assert_int_equal(errno, EALREADY);
@@ -528,7 +529,7 @@ static void check_size(struct httpscene *scene, struct httpscene_client *client)
 
 static void heads_and_bodies_may_have_any_size(void **state)
 {
-    static const size_t bodies[] = { 0, 1, 9, 10, 4095, 4096, 4097, 65535, 65536, 65537, 300000 };
+    static const size_t bodies[] = { 0, 1, 9, 10, 99, 100, 4095, 4096, 4097, 65535, 65536, 65537, 300000 };
     struct httpscene scene;
     struct httpscene_client *client = begin_unix(&scene, NULL);
 

@@ -39,6 +39,11 @@ static bool in_token(uint8_t byte)
     return is_letter_or_digit(byte) || (byte != 0 && strchr("!#$%&'*+-.^_`|~", byte) != NULL);
 }
 
+static bool in_host(uint8_t byte)
+{
+    return is_letter_or_digit(byte) || (byte != 0 && strchr("-._~!$&'()*+;=", byte) != NULL);
+}
+
 static bool in_target(uint8_t byte)
 {
     return byte > 0x20 && byte < 0x7f && byte != '#';
@@ -59,10 +64,9 @@ static void knows_what_a_byte_may_be_part_of(void **state)
     for (int i = 0; i < 256; i++) {
         uint8_t byte = (uint8_t)i;
         bool is_hex = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F');
-        bool in_host = is_letter_or_digit(byte) || (byte != 0 && strchr("-._~!$&'()*+;=", byte) != NULL);
         assert_int_equal(http1bytes_is_a(byte, HTTP1BYTES_TOKEN), in_token(byte));
         assert_int_equal(http1bytes_is_a(byte, HTTP1BYTES_TARGET), in_target(byte));
-        assert_int_equal(http1bytes_is_a(byte, HTTP1BYTES_HOST), in_host);
+        assert_int_equal(http1bytes_is_a(byte, HTTP1BYTES_HOST), in_host(byte));
         assert_int_equal(http1bytes_is_a(byte, HTTP1BYTES_HEX), is_hex);
         assert_int_equal(http1bytes_is_a(byte, HTTP1BYTES_DIGIT), byte >= '0' && byte <= '9');
         assert_int_equal(http1bytes_is_a(byte, HTTP1BYTES_BLANK), byte == ' ' || byte == '\t');
@@ -73,21 +77,26 @@ static void knows_what_a_byte_may_be_part_of(void **state)
 typedef size_t skip_fn(const uint8_t *bytes, size_t at, size_t end);
 
 /* In bytes that all belong, one is another, and the last one is a CR. */
+static void assert_skips_in(uint8_t *bytes, size_t length, skip_fn *pass, bool (*belongs)(uint8_t byte), uint8_t filler)
+{
+    memset(bytes, filler, length);
+    bytes[length - 1] = '\r';
+    for (size_t place = 0; place + 1 < length; place++) {
+        for (int byte = 0; byte < 256; byte++) {
+            bytes[place] = (uint8_t)byte;
+            assert_int_equal(pass(bytes, 0, length), belongs((uint8_t)byte) ? length - 1 : place);
+        }
+        bytes[place] = filler;
+    }
+    for (size_t at = 0; at < length; at++)
+        assert_int_equal(pass(bytes, at, length), length - 1);
+}
+
 static void assert_skips(skip_fn *pass, bool (*belongs)(uint8_t byte), uint8_t filler)
 {
     for (size_t length = 1; length <= LENGTH; length++) {
-        uint8_t *bytes = end_of_page() - length;
-        memset(bytes, filler, length);
-        bytes[length - 1] = '\r';
-        for (size_t place = 0; place + 1 < length; place++) {
-            for (int byte = 0; byte < 256; byte++) {
-                bytes[place] = (uint8_t)byte;
-                assert_int_equal(pass(bytes, 0, length), belongs((uint8_t)byte) ? length - 1 : place);
-            }
-            bytes[place] = filler;
-        }
-        for (size_t at = 0; at < length; at++)
-            assert_int_equal(pass(bytes, at, length), length - 1);
+        assert_skips_in(end_of_page() - length, length, pass, belongs, filler);
+        assert_skips_in(begin_of_page(), length, pass, belongs, filler);
     }
 }
 
@@ -97,6 +106,9 @@ static void skips_to_the_first_byte_that_does_not_belong(void **state)
     assert_skips(http1bytes_skip_token, in_token, '-');
     assert_skips(http1bytes_skip_token, in_token, 'Z');
     assert_skips(http1bytes_skip_token, in_token, '7');
+    assert_skips(http1bytes_skip_host, in_host, 'a');
+    assert_skips(http1bytes_skip_host, in_host, '9');
+    assert_skips(http1bytes_skip_host, in_host, '.');
     assert_skips(http1bytes_skip_target, in_target, '/');
     assert_skips(http1bytes_skip_text, in_text, ' ');
     assert_skips(http1bytes_skip_text, in_text, '\t');

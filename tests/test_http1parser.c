@@ -633,8 +633,32 @@ static void refuses_doubtful_hosts(void **state)
         assert_value_result("GET / HTTP/1.1\r\nHost: ", invalid[i], "\r\n\r\n", -400);
         assert_value_result("GET / HTTP/1.0\r\nHost: ", invalid[i], "\r\n\r\n", -400);
     }
-    for (size_t i = 0; i < COUNT(valid); i++)
+    for (size_t i = 0; i < COUNT(valid); i++) {
+        assert_value_result("GET / HTTP/1.1\r\nHost: ", valid[i], "\r\n\r\n", 0);
         assert_value_result("GET / HTTP/1.1\r\nX: y\r\nHost: ", valid[i], "\r\n\r\n", 0);
+    }
+}
+
+/* Whatever its line looks like, and wherever it is. */
+static void finds_the_host(void **state)
+{
+    static const struct text rows[] = {
+        TEXT("GET / HTTP/1.1\r\nHost: a-1.example:65535\r\n\r\n"),
+        TEXT("GET / HTTP/1.1\r\nHost: a-1.example:65535\r\nX: y\r\n\r\n"),
+        TEXT("GET / HTTP/1.1\r\nX: y\r\nHost: a-1.example:65535\r\n\r\n"),
+        TEXT("GET / HTTP/1.1\r\nhost:a-1.example:65535 \t\r\n\r\n"),
+        TEXT("GET / HTTP/1.1\r\nHost:\ta-1.example:65535\r\n\r\n"),
+    };
+    static struct outcome outcome;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        parse_every_way(rows[i], NULL, &outcome);
+        assert_int_equal(outcome.result, rows[i].length);
+        assert_int_equal(outcome.request.host.length, strlen("a-1.example:65535"));
+        assert_memory_equal(rows[i].bytes + outcome.request.host.offset, "a-1.example:65535",
+                            strlen("a-1.example:65535"));
+        assert_int_equal(outcome.request.header_count, memchr(rows[i].bytes, 'X', rows[i].length) != NULL ? 2 : 1);
+    }
 }
 
 static void wants_exactly_one_host_that_is_the_targets(void **state)
@@ -923,6 +947,8 @@ static void limits_header_lines(void **state)
     assert_limit(padded(GET "X: ", 17, "\r\n\r\n"), &twenty, 1);
     assert_limit(padded(GET "X: ", 18, "\r\n\r\n"), &twenty, -431);
     assert_limit(padded(GET "X: ", 300, "\r\n\r\n"), &twenty, -431);
+    assert_limit(padded("GET / HTTP/1.1\r\nHost: ", 14, "\r\n\r\n"), &twenty, 1);
+    assert_limit(padded("GET / HTTP/1.1\r\nHost: ", 15, "\r\n\r\n"), &twenty, -431);
     /* The line's length counts, however far away the forbidden byte is. */
     assert_limit(padded(GET "X: ", 17, "\n\r\n\r\n"), &twenty, -400);
     assert_limit(padded(GET "X: ", 18, "\n\r\n\r\n"), &twenty, -431);
@@ -989,6 +1015,9 @@ static void limits_the_number_of_headers(void **state)
     struct http1parser_scan scan = { 0 };
     struct text text = head_with(3);
 
+    assert_int_equal(http1parser_parse_request(text.bytes, text.length, NULL, &scan, &request), -431);
+    request.header_capacity = 0;
+    text = head_with(1);
     assert_int_equal(http1parser_parse_request(text.bytes, text.length, NULL, &scan, &request), -431);
     assert_limit(head_with(99), NULL, 1);
     assert_limit(head_with(100), NULL, 1);
@@ -1119,6 +1148,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(refuses_anything_but_crlf_as_the_end_of_a_line),
     cmocka_unit_test(refuses_malformed_content_lengths),
     cmocka_unit_test(refuses_doubtful_hosts),
+    cmocka_unit_test(finds_the_host),
     cmocka_unit_test(wants_exactly_one_host_that_is_the_targets),
     cmocka_unit_test(refuses_versions_other_than_1_0_and_1_1),
     cmocka_unit_test(refuses_malformed_request_lines),

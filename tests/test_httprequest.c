@@ -47,15 +47,18 @@ static void look_at_targets(struct httpscene *scene, struct httprequest *request
 {
     switch (scene->requests) {
     case 1:
+        assert_false(httprequest_path_is(request, "/ HTTP/1.1"));
         assert_texts(request, "GET", "/", "/", NULL);
         break;
     case 2:
         assert_texts(request, "BREW", "/a/b%20c?x=1&y=%41?z", "/a/b%20c", "x=1&y=%41?z");
+        assert_false(httprequest_path_is(request, "/a/b%20c?x=1&y=%41?z"));
         break;
     case 3:
         assert_texts(request, "GET", "//double?", "//double", "");
         assert_false(httprequest_path_is(request, "//doubl"));
         assert_false(httprequest_path_is(request, "//double?"));
+        assert_false(httprequest_path_is(request, "//double?x"));
         break;
     case 4:
         assert_texts(request, "GET", "http://a/there?q", "/there", "q");
