@@ -1,7 +1,7 @@
 /* One request and its response over one connection: what a client makes of RFC 9112 6 and 9.
  *
- * Which consumer the stream has says what is awaited: a head · a body · nothing (paused, or lines have to be told
- * first). Long bodies of known length are received where they belong. */
+ * Which consumer the stream has says what is awaited: a head · a body (httpdownload.c) · nothing (paused, or lines have
+ * to be told first). */
 #include <errno.h>
 #include <string.h>
 
@@ -13,11 +13,6 @@
 
 #define MAX_INTERIMS 10
 #define MOST_DRAINED 65536u /* bytes of a redirect's body: beyond, a new connection is cheaper */
-#define AHEAD        65536u /* memory for bytes that are announced, more than for those that have come */
-#define LEAST_IN_ONE 16384u /* bytes that are missing of a body for it to be received in place */
-#define FIRST_BODY   1024u
-
-static size_t consume_response_body(struct iostream *stream, int error, const char *data, size_t length, void *arg);
 
 /* The end of an exchange. */
 
@@ -37,10 +32,17 @@ static bool may_have_more(const struct httppool_connection *connection, const ch
            end == loopmember_scratch(connection->client->loop) + LOOPMEMBER_SCRATCH;
 }
 
-/* The response is whole. is_alone: no byte came behind it. end: where its last bytes end; NULL: not known. */
-static void end_exchange(struct httppool_connection *connection, struct httpfetch *fetch, bool is_alone,
-                         const char *end)
+static void fail_cut_off(struct httpfetch *fetch)
 {
+    httpfetch_fail(fetch, -EPROTO, "the body, in gzip, is not whole");
+}
+
+void http1exchange_end(struct httppool_connection *connection, struct httpfetch *fetch, bool is_alone, const char *end)
+{
+    if (httpdownload_is_cut_off(fetch)) {
+        fail_cut_off(fetch);
+        return;
+    }
     if (may_be_kept(connection, fetch, is_alone))
         httppool_release(connection, may_have_more(connection, end));
     else
@@ -59,6 +61,8 @@ static void hand_over(struct httppool_connection *connection, struct httpfetch *
 {
     iostream_set_consumer(connection->stream, NULL, NULL);
     iostream_set_close_callback(connection->stream, NULL, NULL);
+    connection->stream->reads_on = false;
+    iostream_set_nodelay(connection->stream, true);
     fetch->upgraded = connection->stream;
     leave_connection(connection, fetch);
     httppool_detach(connection);
@@ -88,13 +92,13 @@ void http1exchange_lost(struct httppool_connection *connection, int error)
 
     if (loopmember_check(connection->client->loop) < 0)
         error = -ECANCELED;
-    if (fetch->is_paused && fetch->lines_told < fetch->lines.length) {
+    if (fetch->is_paused && (fetch->lines_told < fetch->lines.length || fetch->download.has_more)) {
         fetch->is_lost = true;
         fetch->lost_error = error;
         leave_connection(connection, fetch);
         httppool_drop(connection);
     } else if (ends_with_connection(fetch, error)) {
-        end_exchange(connection, fetch, false, NULL);
+        http1exchange_end(connection, fetch, false, NULL);
     } else if (may_retry(connection, fetch, error)) {
         httpfetch_retry(fetch);
     } else if (error == -ESHUTDOWN) {
@@ -104,192 +108,13 @@ void http1exchange_lost(struct httppool_connection *connection, int error)
     }
 }
 
-/* The body. */
-
-/* False: no memory. Capacity grows with what has come, whatever is announced; one byte is for a NUL. */
-static bool make_room_for_body(struct httpfetch *fetch, size_t length)
-{
-    struct httpfetch_room *body = &fetch->body_in;
-    size_t least = body->length + length + 1;
-
-    if (least <= body->capacity)
-        return true;
-    size_t size = body->length < AHEAD ? body->length + AHEAD : body->length * 2;
-    if (fetch->parsed.framing == HTTP1RESPONSE_LENGTH && size > fetch->parsed.content_length)
-        size = (size_t)fetch->parsed.content_length + 1;
-    else if (fetch->parsed.framing != HTTP1RESPONSE_LENGTH && body->length < AHEAD)
-        size = body->length + FIRST_BODY;
-    return httpfetch_make_room(body, size > least ? size : least);
-}
-
-static void collect(struct httpfetch *fetch, const char *data, size_t length)
-{
-    if (!make_room_for_body(fetch, length)) {
-        httpfetch_fail(fetch, -ENOMEM, NULL);
-        return;
-    }
-    memcpy(fetch->body_in.bytes + fetch->body_in.length, data, length);
-    fetch->body_in.length += length;
-}
-
-/* A piece of the body. A content coding would be undone here. */
-static void take_response_piece(struct httpfetch *fetch, const char *data, size_t length)
-{
-    fetch->received += length;
-    if (fetch->is_redirect) {
-        if (fetch->received > MOST_DRAINED)
-            end_exchange(fetch->connection, fetch, false, NULL);
-    } else if (fetch->received > fetch->max_body) {
-        httpfetch_fail(fetch, -EMSGSIZE, "the body is over max_body");
-    } else if (fetch->on_data != NULL) {
-        fetch->on_data(data, length, fetch->callback_arg);
-    } else {
-        collect(fetch, data, length);
-    }
-}
-
-static int error_of_chunks(int status)
-{
-    return status == 413 || status == 431 ? -EMSGSIZE : status == 503 ? -ENOMEM : -EPROTO;
-}
-
-/* Decodes up to the end of a piece. 0: more bytes are needed. */
-static size_t take_response_chunks(struct httpfetch *fetch, const char *data, size_t length, bool *done)
-{
-    struct httpchunked_limits limits = { .body = fetch->is_redirect ? UINT64_MAX : fetch->max_body };
-    struct httpchunked_piece piece;
-    ssize_t count = httpchunked_decode(&fetch->chunked, &limits, data, length, &piece, &fetch->trailers);
-
-    if (count < 0) {
-        httpfetch_fail(fetch, error_of_chunks((int)-count), piece.reason);
-        return length;
-    }
-    *done = piece.done;
-    if (piece.length > 0)
-        take_response_piece(fetch, piece.data, piece.length);
-    return (size_t)count;
-}
-
-/* Also what goes on until the end. */
-static size_t take_response_by_length(struct httpfetch *fetch, const char *data, size_t length, bool *done)
-{
-    bool has_end = fetch->parsed.framing == HTTP1RESPONSE_LENGTH;
-    uint64_t missing = has_end ? fetch->parsed.content_length - fetch->received : UINT64_MAX;
-    size_t count = length < missing ? length : (size_t)missing;
-
-    *done = count == missing;
-    if (count > 0)
-        take_response_piece(fetch, data, count);
-    return count;
-}
+/* The head. */
 
 /* What is still the exchange of this connection: what the program did meanwhile may have ended it. */
 static bool is_current(const struct httppool_connection *connection, const struct httpfetch *fetch)
 {
     return connection->fetch == fetch;
 }
-
-static void receive_in_place(struct httppool_connection *connection, struct httpfetch *fetch);
-
-static void received_in_place(struct iostream *stream, int error, const char *data, size_t length, void *arg)
-{
-    struct httppool_connection *connection = arg;
-    struct httpfetch *fetch = connection->fetch;
-
-    if (fetch == NULL)
-        return;
-    fetch->progress = httpfetch_now(fetch);
-    fetch->body_in.length += length;
-    fetch->received += length;
-    if (error < 0)
-        http1exchange_lost(connection, error);
-    else if (fetch->received == fetch->parsed.content_length)
-        end_exchange(connection, fetch, true, NULL);
-    else if (!fetch->is_paused)
-        receive_in_place(connection, fetch);
-}
-
-static void receive_in_place(struct httppool_connection *connection, struct httpfetch *fetch)
-{
-    uint64_t missing = fetch->parsed.content_length - fetch->received;
-
-    if (!make_room_for_body(fetch, 1)) {
-        httpfetch_fail(fetch, -ENOMEM, NULL);
-        return;
-    }
-    struct httpfetch_room *body = &fetch->body_in;
-    size_t size = body->capacity - body->length - 1;
-    int error = iostream_read_into_partial(connection->stream, body->bytes + body->length,
-                                           size < missing ? size : (size_t)missing, received_in_place, connection);
-    if (error < 0)
-        http1exchange_lost(connection, error);
-}
-
-/* Goes on to wait for what is missing. */
-static void await_body(struct httppool_connection *connection, struct httpfetch *fetch)
-{
-    struct iostream *stream = connection->stream;
-    bool in_place = fetch->parsed.framing == HTTP1RESPONSE_LENGTH && fetch->on_data == NULL && !fetch->is_redirect &&
-                    fetch->parsed.content_length - fetch->received >= LEAST_IN_ONE;
-
-    if (in_place) {
-        iostream_set_consumer(stream, NULL, NULL);
-        receive_in_place(connection, fetch);
-        return;
-    }
-    if (stream->consumer == consume_response_body)
-        return;
-    int error = iostream_set_consumer(stream, consume_response_body, connection);
-    if (error < 0)
-        http1exchange_lost(connection, error);
-}
-
-/* Takes what there is. Answers how much that was. */
-static size_t go_on_with_body(struct httppool_connection *connection, struct httpfetch *fetch, const char *data,
-                              size_t length)
-{
-    size_t taken = 0;
-    bool done = false;
-
-    while (!done && is_current(connection, fetch) && !fetch->is_paused) {
-        size_t some;
-        if (fetch->parsed.framing == HTTP1RESPONSE_CHUNKED)
-            some = take_response_chunks(fetch, data + taken, length - taken, &done);
-        else
-            some = take_response_by_length(fetch, data + taken, length - taken, &done);
-        taken += some;
-        if (some == 0)
-            break;
-    }
-    if (!is_current(connection, fetch))
-        return length;
-    if (done)
-        end_exchange(connection, fetch, taken == length, data + length);
-    else if (!fetch->is_paused)
-        await_body(connection, fetch);
-    return taken;
-}
-
-static size_t consume_response_body(struct iostream *stream, int error, const char *data, size_t length, void *arg)
-{
-    struct httppool_connection *connection = arg;
-    struct httpfetch *fetch = connection->fetch;
-
-    if (fetch == NULL)
-        return length;
-    if (error < 0 && length == 0) {
-        http1exchange_lost(connection, error);
-        return 0;
-    }
-    if (error == 0)
-        fetch->progress = httpfetch_now(fetch);
-    size_t taken = go_on_with_body(connection, fetch, data, length);
-    if (error < 0 && connection->fetch == fetch && !fetch->is_paused)
-        http1exchange_lost(connection, error);
-    return taken;
-}
-
-/* The head. */
 
 /* Tells the lines that have not been told. False: the fetch is paused, or over. */
 static bool tell_lines(struct httpfetch *fetch)
@@ -351,6 +176,13 @@ static bool is_to_be_followed(const struct httpfetch *fetch)
            httpheaders_get(&fetch->response_headers, "Location") != NULL;
 }
 
+/* RFC 9112 6.1, 6.2: 204 has no body, and does not say that it has. */
+static bool contradicts_itself(const struct httpfetch *fetch)
+{
+    return fetch->parsed.status == 204 &&
+           (fetch->parsed.content_length > 0 || httpheaders_get(&fetch->response_headers, "Transfer-Encoding") != NULL);
+}
+
 /* Of which the end is not worth waiting for. */
 static bool has_long_body(const struct httpfetch *fetch)
 {
@@ -360,11 +192,12 @@ static bool has_long_body(const struct httpfetch *fetch)
 
 static void begin_body(struct httpfetch *fetch)
 {
+    if (fetch->upload.waits_for_100)
+        httpupload_stop(fetch); /* a final answer: the body is not wanted */
     fetch->phase = HTTPCLIENT_BODY;
     fetch->answered = httpfetch_now(fetch);
-    fetch->received = 0;
     fetch->body_in.length = 0;
-    memset(&fetch->chunked, 0, sizeof fetch->chunked);
+    memset(&fetch->download, 0, sizeof fetch->download);
     if (fetch->sent == 0)
         fetch->sent = fetch->connected;
 }
@@ -376,22 +209,27 @@ static size_t take_response_head(struct httppool_connection *connection, struct 
     int error = keep_headers(fetch, data);
 
     begin_body(fetch);
-    if (error < 0) {
-        httpfetch_fail(fetch, error, NULL);
+    if (error == 0 && contradicts_itself(fetch)) {
+        fetch->phase = HTTPCLIENT_HEAD;
+        httpfetch_fail(fetch, -EPROTO, "204 (No Content), but it has a body");
         return length;
     }
-    fetch->is_redirect = is_to_be_followed(fetch);
-    if (fetch->is_redirect && fetch->redirects >= fetch->max_redirects)
+    fetch->is_redirect = error == 0 && is_to_be_followed(fetch);
+    if (error == 0)
+        error = httpdownload_begin(fetch);
+    if (error < 0)
+        httpfetch_fail(fetch, error, NULL);
+    else if (fetch->is_redirect && fetch->redirects >= fetch->max_redirects)
         httpfetch_fail(fetch, -ELOOP, "too many redirects");
     else if (fetch->is_redirect && has_long_body(fetch))
-        end_exchange(connection, fetch, false, NULL);
+        http1exchange_end(connection, fetch, false, NULL);
     else if (fetch->parsed.framing == HTTP1RESPONSE_LENGTH && fetch->parsed.content_length > fetch->max_body &&
              !fetch->is_redirect)
         httpfetch_fail(fetch, -EMSGSIZE, "the body is over max_body");
     else if (keep_lines(fetch, data, size) && tell_lines(fetch)) {
         if (fetch->parsed.framing != HTTP1RESPONSE_NO_BODY)
-            return size + go_on_with_body(connection, fetch, data + size, length - size);
-        end_exchange(connection, fetch, length == size, data + length);
+            return size + httpdownload_go_on(connection, fetch, data + size, length - size);
+        http1exchange_end(connection, fetch, length == size, data + length);
     }
     return is_current(connection, fetch) ? size : length;
 }
@@ -409,7 +247,8 @@ static void take_interim(struct httpfetch *fetch)
 
 static enum http1response_to asked_with(const struct httpfetch *fetch)
 {
-    return strcmp(fetch->method, "HEAD") == 0 ? HTTP1RESPONSE_TO_HEAD : HTTP1RESPONSE_TO_OTHER;
+    return fetch->method[0] == 'H' && strcmp(fetch->method, "HEAD") == 0 ? HTTP1RESPONSE_TO_HEAD
+                                                                         : HTTP1RESPONSE_TO_OTHER;
 }
 
 static void take_upgrade(struct httppool_connection *connection, struct httpfetch *fetch, const char *data)
@@ -497,13 +336,22 @@ void http1exchange_resume(struct httpfetch *fetch)
     looptask_add(fetch->client->loop, &fetch->resume_task);
 }
 
-/* The connection went while lines waited, which have been told now. */
-static void end_without_connection(struct httpfetch *fetch)
+/* The connection went while something had to wait, which is told now. */
+static void go_on_without_connection(struct httpfetch *fetch)
 {
-    if (fetch->parsed.framing == HTTP1RESPONSE_NO_BODY || ends_with_connection(fetch, fetch->lost_error))
-        httpfetch_finish(fetch);
-    else
+    if (fetch->parsed.framing != HTTP1RESPONSE_NO_BODY)
+        (void)httpdownload_take(fetch, "", 0);
+    if (fetch->is_over)
+        return;
+    bool is_done = fetch->parsed.framing == HTTP1RESPONSE_NO_BODY || httpdownload_is_done(fetch);
+    if (!is_done && fetch->is_paused)
+        return;
+    if (!is_done && !ends_with_connection(fetch, fetch->lost_error))
         httpfetch_fail(fetch, fetch->lost_error, NULL);
+    else if (httpdownload_is_cut_off(fetch))
+        fail_cut_off(fetch);
+    else
+        httpfetch_finish(fetch);
 }
 
 static void go_on_with_head(struct httppool_connection *connection)
@@ -528,9 +376,9 @@ void http1exchange_go_on(struct looptask *task)
     else if (!tell_lines(fetch))
         return;
     else if (connection == NULL)
-        end_without_connection(fetch);
+        go_on_without_connection(fetch);
     else if (fetch->parsed.framing == HTTP1RESPONSE_NO_BODY)
-        end_exchange(connection, fetch, connection->stream->input == NULL, NULL);
+        http1exchange_end(connection, fetch, connection->stream->input == NULL, NULL);
     else
-        await_body(connection, fetch);
+        httpdownload_go_on(connection, fetch, "", 0);
 }

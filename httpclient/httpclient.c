@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "httpclient/httpfetch.h"
+#include "httpserver/httpinflate.h"
 #include "ioloop/ioalloc.h"
 
 #define MAX_CLIENTS    64
@@ -119,6 +120,7 @@ static void free_client(struct httpclient *client)
         client->spares = fetch->next_spare;
         httpfetch_free(fetch);
     }
+    httpinflate_free(client->spare_inflate);
     ioalloc_free(client->slots);
     ioalloc_free(client->defaults);
     ioalloc_free((void *)client->options.mappings);

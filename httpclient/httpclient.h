@@ -96,7 +96,7 @@ struct httpclient_request {
     const char *auth_username, *auth_password; /* Basic (RFC 7617); what the url has wins */
     const char *user_agent;                    /* "ioloop" */
     int64_t if_modified_since;                 /* seconds since 1970 */
-    bool decompress_response;                  /* asks for gzip, and undoes it */
+    bool decompress_response; /* asks for gzip, and undoes it; headers have X-Consumed-Content-Encoding then */
 
     bool no_follow_redirects;
     int max_redirects; /* 5; below 0: none, any redirect is an error then */
@@ -112,7 +112,7 @@ struct httpclient_request {
     httpclient_data_fn *streaming_callback; /* gets the body, which is not collected then */
     void *callback_arg;                     /* of these two; they see the last response only, not those that redirect */
 
-    uint64_t max_body;   /* of a response: 16 MiB; when it is streamed: no limit */
+    uint64_t max_body;   /* of a response, as it comes and inflated: 16 MiB; when it is streamed: no limit */
     uint32_t max_header; /* of its head: 64 KiB */
 
     const char *network_interface; /* an address of ours to connect from */

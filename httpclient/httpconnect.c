@@ -79,7 +79,9 @@ static bool has_spoken(const struct iostream *stream)
 {
     char byte;
 
-    return !stream->is_custom && (stream->input != NULL || recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
+    if (stream->is_custom || stream->input != NULL)
+        return stream->input != NULL && !stream->is_custom;
+    return !stream->began_silent && recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void httpconnect_ready(struct httppool_connection *connection)
@@ -108,6 +110,7 @@ static void go_on_connected(struct httppool_connection *connection)
 static void take_stream(struct httppool_connection *connection, struct iostream *stream)
 {
     connection->stream = stream;
+    stream->reads_on = true; /* an answer may have come before the server stopped listening */
     connection->fetch->phase = HTTPCLIENT_CONNECT;
     iostream_set_close_callback(stream, connection_ended, connection);
 }
@@ -180,6 +183,7 @@ static int connect_tcp(struct httppool_connection *connection, struct httpfetch 
         .timeout = seconds_left(fetch),
         .filter = is_allowed,
         .filter_arg = connection,
+        .nagle = !key->is_secure && !key->is_tunnel,
     };
 
     if (mapping != NULL) {

@@ -64,6 +64,7 @@ static void free_fetch_request(struct httpfetch *fetch)
 void httpfetch_clear(struct httpfetch *fetch)
 {
     free_fetch_request(fetch);
+    httpdownload_release_inflate(fetch);
     memset(fetch, 0, offsetof(struct httpfetch, client));
     fetch->timer_at = HTTPFETCH_NEVER;
     httpheaders_clear(&fetch->headers);
@@ -90,12 +91,15 @@ void httpfetch_take(struct httpfetch *fetch)
     fetch->is_taken = true;
     httpupload_release_body(fetch->body);
     fetch->body = NULL;
+    httpdownload_release_inflate(fetch);
 }
 
 void httpfetch_free(struct httpfetch *fetch)
 {
-    if (!fetch->is_taken)
+    if (!fetch->is_taken) {
         leave_loop(fetch);
+        httpdownload_release_inflate(fetch);
+    }
     free_fetch_request(fetch);
     httpheaders_free(&fetch->headers);
     httpheaders_free(&fetch->response_headers);
@@ -379,6 +383,10 @@ static void forget_request_body(struct httpfetch *fetch)
 /* Takes over what the redirect says. The method may be the one that was there. */
 static int apply_redirect(struct httpfetch *fetch, const struct httpredirect *redirect)
 {
+    if (fetch->producer != NULL && !redirect->drops_body && fetch->upload.is_called) {
+        ioalloc_free(redirect->url);
+        return -ENOTSUP;
+    }
     ioalloc_free(fetch->redirected);
     fetch->redirected = redirect->url;
     fetch->method = redirect->method;
@@ -389,8 +397,6 @@ static int apply_redirect(struct httpfetch *fetch, const struct httpredirect *re
         ioalloc_free(fetch->authorization);
         fetch->authorization = NULL;
     }
-    if (fetch->producer != NULL && fetch->upload.is_called)
-        return -ENOTSUP;
     return httpfetch_set_url(fetch, fetch->redirected, strlen(fetch->redirected));
 }
 

@@ -1,9 +1,9 @@
 /* Internal: httpfetch.h, one fetch: what was asked for, how far it is, and what comes of it.
  *
  * A fetch goes hop by hop. Each hop asks the pool for a connection (httppool.c), which may have to be made
- * (httpconnect.c, httptunnel.c), and exchanges a request for a response (http1exchange.c, httpupload.c). Whatever goes
- * wrong comes to httpfetch_fail, whoever finds it out, and the program is told from a task: so nothing that a callback
- * does can end a fetch under somebody's feet. Only success is told at once.
+ * (httpconnect.c, httptunnel.c), and exchanges a request for a response (http1exchange.c, httpupload.c,
+ * httpdownload.c). Whatever goes wrong comes to httpfetch_fail, whoever finds it out, and the program is told from a
+ * task: so nothing that a callback does can end a fetch under somebody's feet. Only success is told at once.
  *
  * Lifetime: from httpclient_fetch to the return of on_response; then its memory is used again. */
 #ifndef HTTPCLIENT_HTTPFETCH_H
@@ -41,6 +41,7 @@ struct httpclient {
     size_t fetch_count;
     struct httpfetch *spares;
     unsigned spare_count;
+    struct httpinflate *spare_inflate; /* NULL: none */
     bool closing;
     struct http1parser_header headers[HTTP1PARSER_MAX_HEADERS]; /* while a head is parsed */
 };
@@ -70,6 +71,17 @@ struct httpclient_upload {
     bool is_finished; /* all is written */
     bool wrote;       /* since the producer was called */
     bool is_draining; /* what is written has to be sent first */
+};
+
+struct httpinflate;
+
+struct httpfetch_download {
+    struct httpchunked chunked;
+    struct httpinflate *inflate; /* NULL: bytes are handed over as they come */
+    uint64_t received, inflated; /* bytes as they came, and handed over */
+    bool has_more;               /* in the inflater: it has to be asked again */
+    bool is_whole;               /* its framing has come to its end */
+    bool is_enough;              /* of a redirect: the rest is not waited for */
 };
 
 struct httpfetch {
@@ -102,6 +114,7 @@ struct httpfetch {
     bool expects_100 : 1;
     bool upgrades : 1;
     bool wants_tunnel : 1;
+    bool decompresses : 1;
     bool closes : 1; /* the request says Connection: close */
 
     /* Where it is. */
@@ -114,7 +127,7 @@ struct httpfetch {
     bool has_received : 1; /* a byte of the response */
     bool is_unsent : 1;    /* the kernel has taken no byte of the request */
     bool has_head : 1;     /* of the last response */
-    bool is_lost : 1;      /* the connection went while lines had to wait */
+    bool is_lost : 1;      /* the connection went while lines, or a part of the body, had to wait */
     enum httpclient_phase phase;
     struct httppool_origin *origin;
     struct httppool_connection *connection;
@@ -134,9 +147,8 @@ struct httpfetch {
     /* The response. */
     struct http1parser_scan scan;
     struct http1response parsed;
-    struct httpchunked chunked;
+    struct httpfetch_download download;
     unsigned interims;
-    uint64_t received; /* of the body */
     size_t lines_told; /* bytes of lines */
     char detail[64];
     struct httpclient_response response;
@@ -225,8 +237,29 @@ void http1exchange_pause(struct httpfetch *fetch);
 void http1exchange_resume(struct httpfetch *fetch);
 void http1exchange_go_on(struct looptask *task);
 
+/* The response is whole. is_alone: no byte came behind it. end: where its last bytes end; NULL: not known. */
+void http1exchange_end(struct httppool_connection *connection, struct httpfetch *fetch, bool is_alone, const char *end);
+
 /* The stream of a fetch has ended. */
 void http1exchange_lost(struct httppool_connection *connection, int error);
+
+/* httpdownload.c */
+
+/* Behind the head: is there a content coding to undo? */
+int httpdownload_begin(struct httpfetch *fetch) IOAPI_MUST_USE;
+
+/* Takes what there is of the body, up to its end, and waits for what is missing. Answers how many bytes were taken; all
+ * of them when the fetch is over. */
+size_t httpdownload_go_on(struct httppool_connection *connection, struct httpfetch *fetch, const char *data,
+                          size_t length);
+
+/* Without waiting. Then: all has been told · what came, in gzip, ends too early. */
+size_t httpdownload_take(struct httpfetch *fetch, const char *data, size_t length);
+bool httpdownload_is_done(const struct httpfetch *fetch);
+bool httpdownload_is_cut_off(const struct httpfetch *fetch);
+
+/* What it inflated with is not needed any more. */
+void httpdownload_release_inflate(struct httpfetch *fetch);
 
 /* httpupload.c */
 

@@ -360,6 +360,7 @@ static void set_request_flags(struct httpfetch *fetch, const struct httpclient_r
     fetch->raises = request->raise_error;
     fetch->expects_100 = request->expect_100_continue && (request->body != NULL || request->body_producer != NULL);
     fetch->upgrades = fetch->on_upgrade != NULL;
+    fetch->decompresses = request->decompress_response;
 }
 
 /* The body comes last: when the fetch is refused it is still the program's. */
@@ -445,6 +446,7 @@ int httpfetch_format_head(struct httpfetch *fetch)
         .if_modified_since = fetch->if_modified_since,
         .close = fetch->client->options.keep_time < 0 && !fetch->upgrades,
         .expect_continue = fetch->expects_100,
+        .accept_gzip = fetch->decompresses,
         .upgrade = fetch->upgrades,
     };
 

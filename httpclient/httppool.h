@@ -99,6 +99,7 @@ struct httppool_connection {
     int64_t released;         /* since when it is kept */
     uint64_t connecting;      /* tcpclient's id */
     uint64_t uses;            /* fetches */
+    bool has_nodelay;         /* Nagle's algorithm is off */
     bool is_kept;
     bool may_have_more; /* bytes that nobody has seen */
     bool is_dropped;    /* it counts no more, and ends */

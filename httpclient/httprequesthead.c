@@ -306,7 +306,7 @@ bool httprequesthead_wants_body(const char *method)
 {
     static const char *const with_body[] = { "POST", "PUT", "PATCH", NULL };
 
-    return is_method_among(method, with_body);
+    return method[0] == 'P' && is_method_among(method, with_body);
 }
 
 bool httprequesthead_is_idempotent(const char *method)

@@ -98,6 +98,7 @@ void httptunnel_begin(struct httppool_connection *connection)
     int error = iostream_set_consumer(connection->stream, consume_answer_of_proxy, connection);
 
     fetch->scan = (struct http1parser_scan){ 0 };
+    connection->stream->began_silent = false; /* behind the tunnel somebody else may speak first */
     if (error == 0)
         error = ask_proxy(connection, fetch);
     if (error < 0)

@@ -53,10 +53,11 @@ static struct httpfetch *fetch_of_upload(struct httpclient_upload *upload)
     return HTTPPOOL_OWNER(upload, struct httpfetch, upload);
 }
 
-/* A stream that could not take bytes is no use. Whoever owns it learns why from its end. */
+/* A stream that could not take bytes is no use, but to read an answer that may be there. Whoever owns it learns why
+ * from its end. */
 static void fail_sending(struct iostream *stream, int error)
 {
-    if (!iostream_closed(stream))
+    if (!iostream_closed(stream) && !stream->cannot_send)
         iostreamlayer_fail(stream, error);
 }
 
@@ -69,19 +70,38 @@ static int write_long_body(struct iostream *stream, struct httpfetch_body *body)
     return error;
 }
 
-/* The head, and the body where it may go at once. */
+/* The head, and a body that may go at once; nothing waits before them. Nothing can be the answer to a request of which
+ * no byte was sent. */
+static int write_beginning(struct iostream *stream, struct httpfetch *fetch, const struct httpfetch_body *body)
+{
+    struct iovec both[2] = { { fetch->head.bytes, fetch->head.length }, { NULL, 0 } };
+
+    if (body != NULL && body->length <= SHORT_BODY)
+        both[1] = (struct iovec){ body->data, body->length };
+    int error = both[1].iov_len > 0 ? iostream_writev(stream, both, 2, NULL, NULL)
+                                    : iostream_write(stream, fetch->head.bytes, fetch->head.length, NULL, NULL);
+    fetch->is_unsent = error == -EPIPE || error == -ECONNRESET;
+    if (fetch->is_unsent)
+        iostreamlayer_fail(stream, error);
+    return error;
+}
+
 static int write_request(struct iostream *stream, struct httpfetch *fetch, bool with_body)
 {
     struct httpfetch_body *body = with_body ? fetch->body : NULL;
+    int error = write_beginning(stream, fetch, body);
 
-    if (body == NULL || body->length == 0)
-        return iostream_write(stream, fetch->head.bytes, fetch->head.length, NULL, NULL);
-    if (body->length <= SHORT_BODY) {
-        struct iovec both[2] = { { fetch->head.bytes, fetch->head.length }, { body->data, body->length } };
-        return iostream_writev(stream, both, 2, NULL, NULL);
-    }
-    int error = iostream_write(stream, fetch->head.bytes, fetch->head.length, NULL, NULL);
-    return error < 0 ? error : write_long_body(stream, body);
+    return error == 0 && body != NULL && body->length > SHORT_BODY ? write_long_body(stream, body) : error;
+}
+
+/* A request that goes by and by: no part of it is to wait until the one before is acknowledged. */
+static void send_without_delay(struct httppool_connection *connection, struct httpfetch *fetch)
+{
+    bool is_one_write =
+        fetch->producer == NULL && !fetch->expects_100 && (fetch->body == NULL || fetch->body->length <= SHORT_BODY);
+
+    if (!is_one_write && !connection->has_nodelay)
+        connection->has_nodelay = iostream_set_nodelay(connection->stream, true) == 0;
 }
 
 static void begin_producing(struct httpfetch *fetch)
@@ -112,18 +132,18 @@ static int wait_for_100(struct httpfetch *fetch)
 void httpupload_send(struct httppool_connection *connection, struct httpfetch *fetch)
 {
     struct iostream *stream = connection->stream;
-    bool is_first = iostream_pending(stream) == 0;
 
     memset(&fetch->upload, 0, sizeof fetch->upload);
+    send_without_delay(connection, fetch);
     int error = fetch->expects_100 ? wait_for_100(fetch) : 0;
     if (error == 0)
         error = write_request(stream, fetch, !fetch->expects_100);
-    fetch->is_unsent = is_first && (error == -EPIPE || error == -ECONNRESET);
     if (error < 0) {
         fail_sending(stream, error);
         return;
     }
-    fetch->sent = iostream_pending(stream) == 0 ? fetch->connected : 0;
+    fetch->upload.pending = iostream_pending(stream);
+    fetch->sent = fetch->upload.pending == 0 ? fetch->connected : 0;
     fetch->upload.is_finished = fetch->producer == NULL && !fetch->expects_100;
     if (fetch->producer != NULL && !fetch->expects_100)
         begin_producing(fetch);
@@ -158,7 +178,14 @@ void httpupload_stop(struct httpfetch *fetch)
 
 bool httpupload_is_sent(const struct httpfetch *fetch)
 {
-    return fetch->upload.is_finished && fetch->connection != NULL && iostream_pending(fetch->connection->stream) == 0;
+    if (!fetch->upload.is_finished || fetch->connection == NULL)
+        return false;
+    struct iostream *stream = fetch->connection->stream;
+    if (stream->cannot_send)
+        return false;
+    bool is_lost =
+        iostream_closed(stream) || (stream->end != 0 && stream->end != -ESHUTDOWN); /* what was pending, too */
+    return (is_lost ? fetch->upload.pending : iostream_pending(stream)) == 0;
 }
 
 bool httpupload_waits_for_program(const struct httpfetch *fetch)

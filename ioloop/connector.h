@@ -20,7 +20,7 @@ struct connector;
 
 struct connector_functions {
     /* Starts an attempt, which ends with connector_tell, later; unless it is abandoned. A negative errno value: it has
-     * failed already. May call connector_stop. */
+     * failed already. May call connector_stop, and connector_tell when it has succeeded already. */
     int (*attempt)(struct connector *connector, int side, const struct resolver_address *address);
     void (*abandon)(struct connector *connector, int side);
 

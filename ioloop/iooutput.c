@@ -157,6 +157,7 @@ int iooutput_gather(const struct iooutput *output, struct iovec *vector, int cap
 void iooutput_sent(struct iooutput *output, uint64_t count)
 {
     output->pending -= count;
+    output->gone += (uint32_t)count;
     for (struct iooutput_segment *segment = output->first; segment != NULL && count > 0; segment = segment->next) {
         uint64_t part = count < segment->left ? count : segment->left;
 

@@ -30,6 +30,7 @@ struct iooutput {
     struct iooutput_segment *done, **last_done; /* sent; callbacks and owned data wait for the loop */
     uint64_t pending;
     uint64_t in_files; /* of these: they take no memory */
+    uint32_t gone;     /* how many were sent, modulo 2^32: for who asks whether any are */
 };
 
 struct iooutput *iooutput_new(void);

@@ -195,7 +195,7 @@ void iostreamlayer_update_interest(struct iostream *stream)
     else {
         if (iostreamlayer_wants_input(stream) || (stream->end == 0 && (stream->interest & IOLOOP_READ) != 0))
             events |= IOLOOP_READ;
-        if (stream->output != NULL && stream->output->pending > 0 &&
+        if (stream->output != NULL && stream->output->pending > 0 && !stream->cannot_send &&
             (stream->extras == NULL || stream->extras->corks == 0))
             events |= IOLOOP_WRITE;
         if (iostreamlayer_waits_for_shutdown(stream))
@@ -218,7 +218,8 @@ void iostreamlayer_begin_read(struct iostream *stream, iostream_consumer_fn *con
         deadline_touch(&stream->extras->read_deadline, deadline_now(stream->loop));
     if (stream->is_feeding)
         return;
-    if (stream->input != NULL || takes_nothing || stream->end != 0 || iostreamlayer_may_hide_bytes(stream))
+    if (stream->input != NULL || takes_nothing || stream->end != 0 || stream->cannot_send ||
+        iostreamlayer_may_hide_bytes(stream))
         looptask_add(stream->loop, &stream->task);
     else
         iostreamlayer_update_interest(stream);

@@ -105,8 +105,11 @@ static void end_input(struct iostream *stream, int error)
     if (!is_quiet(error))
         iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "read error on descriptor %d: %s", stream->fd,
                     ioloop_strerror(error));
-    stream->end = error;
-    settle_end(stream);
+    stream->end = stream->cannot_send && error == -ESHUTDOWN ? -ECONNRESET : error;
+    if (stream->is_fresh && stream->input != NULL)
+        looptask_add(stream->loop, &stream->task); /* who has just begun to read sees what is unread first */
+    else
+        settle_end(stream);
 }
 
 /* Shows what is in the stream's own buffer. */
@@ -304,7 +307,7 @@ static void go_on_with_connect(struct iostream *stream)
         connected(stream);
 }
 
-static inline bool is_usual(const struct iostream *stream)
+static inline bool is_usual_stream(const struct iostream *stream)
 {
     return stream->consumer != NULL && stream->input == NULL && stream->extras == NULL && stream->end == 0 &&
            stream->interest == IOLOOP_READ && !stream->is_connecting && !stream->is_handshaking && !stream->is_custom &&
@@ -393,7 +396,7 @@ void iostreamlayer_handle_events(int fd, unsigned events, void *arg)
     struct iostream *stream = arg;
     struct loopfront *front = loopmember_front(stream->loop);
 
-    if (events != IOLOOP_READ || !is_usual(stream) || front->scratch == NULL) {
+    if (events != IOLOOP_READ || !is_usual_stream(stream) || front->scratch == NULL) {
         handle_other_events(stream, events);
         return;
     }
@@ -415,6 +418,20 @@ void iostreamlayer_handle_events(int fd, unsigned events, void *arg)
         receive_and_send(stream, 0);
 }
 
+/* The peer takes no more bytes, so it sends no more either: what is there is the last. */
+static void receive_last(struct iostream *stream)
+{
+    char byte;
+
+    receive(stream);
+    if (stream->is_closed || stream->end != 0 || stream->consumer == NULL)
+        return;
+    if (recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0)
+        end_input(stream, -ECONNRESET);
+    else
+        looptask_add(stream->loop, &stream->task);
+}
+
 /* What was put off to this iteration. */
 void iostreamlayer_run(struct looptask *task)
 {
@@ -433,7 +450,9 @@ void iostreamlayer_run(struct looptask *task)
         feed_unread(stream);
     if (!stream->is_closed && iostreamlayer_may_hide_bytes(stream) && !stream->is_handshaking && !stream->is_connecting)
         receive(stream);
-    if (!stream->is_closed && stream->end != 0)
+    if (!stream->is_closed && stream->cannot_send && stream->end == 0)
+        receive_last(stream);
+    else if (!stream->is_closed && stream->end != 0)
         settle_end(stream);
     if (stream->is_closed)
         iostreamlayer_finish(stream);

@@ -54,6 +54,9 @@ struct iostream {
     unsigned takes_nothing : 1; /* the consumer is done without a byte */
     unsigned is_read_op : 1;    /* the consumer is one of iostreamread.c */
     unsigned is_write_only : 1; /* the writing end of a pipe */
+    unsigned reads_on : 1;      /* when the peer takes no more bytes, too: why, it may have said before */
+    unsigned cannot_send : 1;   /* and reads on */
+    unsigned began_silent : 1;  /* when it was connected no byte had come */
     unsigned interest : 4;      /* what the loop watches for */
     iostream_consumer_fn *consumer;
     void *consumer_arg;

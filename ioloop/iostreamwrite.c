@@ -65,8 +65,14 @@ static bool would_block(ssize_t result)
     return result == -EAGAIN || result == -EWOULDBLOCK || result == -EINTR;
 }
 
+/* The output stays as it is, and ends with the stream. */
 static void fail_writing(struct iostream *stream, int error)
 {
+    if (stream->reads_on && !stream->is_custom && (error == -EPIPE || error == -ECONNRESET)) {
+        stream->cannot_send = true;
+        looptask_add(stream->loop, &stream->task);
+        return;
+    }
     if (error != -EPIPE && error != -ECONNRESET && error != -ECONNABORTED && error != -ETIMEDOUT)
         iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "write error on descriptor %d: %s", stream->fd,
                     ioloop_strerror(error));
@@ -75,7 +81,7 @@ static void fail_writing(struct iostream *stream, int error)
 
 static bool may_send(const struct iostream *stream)
 {
-    return !stream->is_connecting && !stream->is_connected && !stream->is_handshaking;
+    return !stream->is_connecting && !stream->is_connected && !stream->is_handshaking && !stream->cannot_send;
 }
 
 static bool is_corked_by_program(const struct iostream *stream)
@@ -305,7 +311,7 @@ static void note_high_water(struct iostream *stream)
 }
 
 /* A segment with no bytes behind what has been written so far: its callback comes when that is through. */
-static int add_callback(struct iostream *stream, iostream_write_fn *callback, void *arg)
+static int add_write_callback(struct iostream *stream, iostream_write_fn *callback, void *arg)
 {
     struct iooutput_segment *segment = iooutput_new_segment(0);
 
@@ -323,7 +329,7 @@ static int put_in_cork(struct iostream *stream, struct loopcork *cork, const str
                        iostream_write_fn *callback, void *arg)
 {
     if (callback != NULL) {
-        int error = add_callback(stream, callback, arg);
+        int error = add_write_callback(stream, callback, arg);
         if (error < 0)
             return error;
     }
@@ -397,7 +403,7 @@ static int write_now(struct iostream *stream, struct loopcork *cork, const struc
             return fail_write(stream, error);
         iostreamlayer_update_interest(stream);
     } else if (callback != NULL) {
-        int error = add_callback(stream, callback, arg);
+        int error = add_write_callback(stream, callback, arg);
         if (error < 0)
             return fail_write(stream, error);
         iooutput_sent(stream->output, 0);

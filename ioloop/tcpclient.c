@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,6 +35,8 @@ struct connecting {
     int winner; /* connected, on its way to the program; -1: none */
     int error;
     bool ended;
+    bool is_starting; /* whoever starts it tells how it ended */
+    bool is_silent;   /* the winner: nothing had come */
     tcpclient_connect_fn *callback;
     void *arg;
 };
@@ -44,7 +47,8 @@ static void end_with(struct connecting *connecting, int error)
 {
     connecting->error = error;
     connecting->ended = true;
-    looptask_add(connecting->loop, &connecting->task);
+    if (!connecting->is_starting)
+        looptask_add(connecting->loop, &connecting->task);
 }
 
 static struct iostream *make_stream(struct connecting *connecting)
@@ -56,7 +60,9 @@ static struct iostream *make_stream(struct connecting *connecting)
         return NULL;
     connecting->winner = -1;
     iostreamlayer_read_now(stream); /* nobody reads yet: from here on it is a stream like any other */
-    iostream_set_nodelay(stream, true);
+    stream->began_silent = connecting->is_silent;
+    if (!connecting->options.nagle)
+        iostream_set_nodelay(stream, true);
     return stream;
 }
 
@@ -158,26 +164,65 @@ static void on_writable(int fd, unsigned events, void *arg)
     connector_tell(&connecting->connector, side, error);
 }
 
-/* EINTR: it goes on in the kernel. What is connected already is found out in the same way. */
-static int start_connect(struct connecting *connecting, int fd, const struct resolver_address *address)
+static int wait_for_connection(struct connecting *connecting, int fd)
 {
     int error = loopmember_claim_fd(connecting->loop, fd, on_writable, connecting);
 
     if (error < 0)
         return error;
-    if (connect(fd, (const struct sockaddr *)&address->address, address->length) < 0 && errno != EINPROGRESS &&
-        errno != EINTR)
-        error = -errno;
-    if (error == 0)
-        error = ioloop_update_handler(connecting->loop, fd, IOLOOP_WRITE);
+    error = ioloop_update_handler(connecting->loop, fd, IOLOOP_WRITE);
     if (error < 0)
         ioloop_remove_handler(connecting->loop, fd);
     return error;
 }
 
+static in_port_t port_of(const struct sockaddr_storage *address)
+{
+    return address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
+                                          : ((const struct sockaddr_in *)address)->sin_port;
+}
+
+/* Only who has the port of the other side may be the other side. */
+static bool may_be_itself(int fd, const struct resolver_address *address)
+{
+    struct sockaddr_storage own;
+    socklen_t length = sizeof own;
+
+    return getsockname(fd, (struct sockaddr *)&own, &length) < 0 || port_of(&own) == port_of(&address->address);
+}
+
+/* Is there nothing to wait for? Within one machine that is so, though connect does not say it. Whatever is not as it
+ * should be is left to on_writable. */
+static bool is_connected_now(struct connecting *connecting, int fd, const struct resolver_address *address)
+{
+    struct pollfd state = { .fd = fd, .events = POLLIN | POLLOUT };
+
+    if (poll(&state, 1, 0) != 1 || (state.revents & (POLLOUT | POLLERR | POLLHUP)) != POLLOUT)
+        return false;
+    connecting->is_silent = (state.revents & POLLIN) == 0;
+    return !may_be_itself(fd, address);
+}
+
 static struct connecting *connecting_of(struct connector *connector)
 {
     return (struct connecting *)((char *)connector - offsetof(struct connecting, connector));
+}
+
+/* EINTR: it goes on in the kernel. */
+static int start_connect(struct connector *connector, int side, int fd, const struct resolver_address *address)
+{
+    struct connecting *connecting = connecting_of(connector);
+
+    if (connect(fd, (const struct sockaddr *)&address->address, address->length) < 0 && errno != EINPROGRESS &&
+        errno != EINTR)
+        return -errno;
+    if (!is_connected_now(connecting, fd, address)) {
+        connecting->is_silent = false;
+        return wait_for_connection(connecting, fd);
+    }
+    connecting->fds[side] = fd;
+    connector_tell(connector, side, 0);
+    return 0;
 }
 
 static bool is_refused(const struct connecting *connecting, const struct resolver_address *address)
@@ -207,10 +252,10 @@ static int start_attempt(struct connector *connector, int side, const struct res
         connector_stop(connector, error);
         return 0;
     }
-    error = start_connect(connecting, fd, address);
+    error = start_connect(connector, side, fd, address);
     if (error < 0)
         close(fd);
-    else
+    else if (!connector->over)
         connecting->fds[side] = fd;
     return error;
 }
@@ -242,6 +287,18 @@ static const struct connector_functions attempts_by_socket = { start_attempt, ab
 
 /* The beginning. */
 
+/* What is connected at once is told at once: the resolver calls from the loop, and has nothing on its stack either. */
+static void start_attempts(struct connecting *connecting)
+{
+    connecting->is_starting = true;
+    connector_start(&connecting->connector, connecting->options.eyeballs_delay, connecting->deadline);
+    connecting->is_starting = false;
+    if (connecting->ended && connecting->error == 0)
+        tell_ended(&connecting->task);
+    else if (connecting->ended)
+        looptask_add(connecting->loop, &connecting->task);
+}
+
 static void on_resolved(int error, const struct resolver_address *addresses, size_t count, void *arg)
 {
     struct connecting *connecting = arg;
@@ -252,7 +309,7 @@ static void on_resolved(int error, const struct resolver_address *addresses, siz
     if (error < 0)
         end_with(connecting, error);
     else
-        connector_start(&connecting->connector, connecting->options.eyeballs_delay, connecting->deadline);
+        start_attempts(connecting);
 }
 
 /* With a source address only destinations of its family can be reached. */

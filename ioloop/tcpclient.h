@@ -33,6 +33,7 @@ struct tcpclient_options {
     double eyeballs_delay;       /* 0: 0.3 s */
     tcpclient_filter_fn *filter; /* asked before each address is tried; false: it is not, which fails with -EACCES */
     void *filter_arg;
+    bool nagle; /* for who writes but once: iostream_set_nodelay is not called */
     struct iostream_options stream;
 };
 

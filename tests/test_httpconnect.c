@@ -5,6 +5,7 @@
 
 #include "httpclient/httpclient.h"
 #include "ioloop/netutil.h"
+#include "tests/support/faults.h"
 #include "tests/support/fetchscene.h"
 #include "tests/support/testing.h"
 
@@ -131,6 +132,32 @@ static void a_unix_socket_that_is_not_there_is_an_error(void **state)
     }
 }
 
+/* Within the machine: there is no name to find, and nothing to wait for. */
+static void a_new_connection_costs_no_call_that_could_be_saved(void **state)
+{
+    static const struct {
+        const char *call;
+        int most;
+    } calls[] = { { "socket", 1 },  { "connect", 1 },    { "poll", 1 },       { "send", 1 },
+                  { "recv", 1 },    { "epoll_ctl", 2 },  { "close", 1 },      { "getsockopt", 0 },
+                  { "sendmsg", 0 }, { "setsockopt", 0 }, { "getaddrinfo", 0 } };
+    int counts[sizeof calls / sizeof *calls];
+    struct fetchscene scene;
+
+    fetchscene_open(&scene, NULL);
+    faults_count_reset();
+    struct fetchscene_fetch *fetch = fetchscene_get(&scene, "/");
+    fetchscene_serve(&scene, NULL, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello");
+    fetchscene_expect(&scene, fetch, 200, "hello");
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        counts[i] = faults_count(calls[i].call);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        if (counts[i] > calls[i].most)
+            fail_msg("%s: %d times", calls[i].call, counts[i]);
+    }
+    fetchscene_close(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_address_that_the_filter_refuses_is_not_connected_to),
     cmocka_unit_test(the_filter_is_asked_for_each_hop),
@@ -138,6 +165,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_mapping_with_a_port_counts_more_than_one_without),
     cmocka_unit_test(a_mapping_is_not_for_hosts_behind_a_proxy),
     cmocka_unit_test(a_unix_socket_that_is_not_there_is_an_error),
+    cmocka_unit_test(a_new_connection_costs_no_call_that_could_be_saved),
 };
 
 TESTING_MAIN(tests)

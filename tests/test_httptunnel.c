@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "httpclient/httpclient.h"
+#include "tests/support/faults.h"
 #include "tests/support/fetchscene.h"
 #include "tests/support/testing.h"
 
@@ -121,11 +122,36 @@ static void a_proxy_that_says_nothing_runs_into_connect_timeout(void **state)
     fetchscene_close(&scene);
 }
 
+/* What is there before the request has gone through the tunnel is not its answer. */
+static void a_server_behind_a_tunnel_that_speaks_first_is_not_believed(void **state)
+{
+    static const char opens[] = "HTTP/1.1 200 OK\r\n\r\n";
+    struct fetchscene scene;
+    struct fetchscene_request request;
+
+    fetchscene_open(&scene, NULL);
+    for (int at_once = 0; at_once < 2; at_once++) {
+        struct fetchscene_fetch *fetch = fetch_through(&scene, "http://example.test/1", NULL);
+        struct fetchscene_peer *proxy = fetchscene_accept(&scene);
+        fetchscene_take_head(&scene, proxy, &request);
+        fetchscene_put_bytes(&scene, proxy, opens, sizeof opens - 1);
+        fetchscene_put(&scene, proxy, FIVE);
+        faults_short_io(at_once ? 0 : sizeof opens - 1);
+        fetchscene_wait(&scene, fetch);
+        faults_short_io(0);
+        assert_int_equal(fetch->error, -EPROTO);
+        fetchscene_expect_pool(&scene, 0, 0, 0);
+        fetchscene_hang_up(proxy);
+    }
+    fetchscene_close(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_the_proxy_is_told_is_not_what_the_server_is_told),
     cmocka_unit_test(a_tunnel_is_used_again_for_the_same_server_and_for_no_other),
     cmocka_unit_test(what_is_no_tunnel_is_an_error_of_connecting),
     cmocka_unit_test(a_proxy_that_says_nothing_runs_into_connect_timeout),
+    cmocka_unit_test(a_server_behind_a_tunnel_that_speaks_first_is_not_believed),
 };
 
 TESTING_MAIN(tests)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "httpclient/httpclient.h"
+#include "tests/support/faults.h"
 #include "tests/support/fetchscene.h"
 #include "tests/support/testing.h"
 
@@ -153,11 +154,56 @@ static void an_early_answer_ends_the_upload(void **state)
     fetchscene_close(&scene);
 }
 
+/* Nagle's algorithm would have small parts of it wait for the server. It is switched off once a connection, and not for
+ * requests that are one write. */
+static void only_a_request_that_goes_in_parts_switches_the_delay_off(void **state)
+{
+    static char many[100000];
+    const struct {
+        struct httpclient_request request;
+        int calls;
+    } rows[] = {
+        { { .url = "/" }, 0 },
+        { { .url = "/", .method = "POST", .body = "hello", .body_length = 5 }, 0 },
+        { { .url = "/", .method = "PUT", .body_producer = produce }, 1 },
+        { { .url = "/", .method = "POST", .body = many, .body_length = sizeof many }, 1 },
+        { { .url = "/", .method = "POST", .body = "hello", .body_length = 5, .expect_100_continue = true }, 1 },
+    };
+    struct fetchscene_request request;
+    struct fetchscene scene;
+
+    fetchscene_open(&scene, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fetchscene_peer *peer = NULL;
+
+        for (int again = 0; again < 2; again++) {
+            program = (struct program){ .steps = "wf" };
+            faults_count_reset();
+            struct fetchscene_fetch *fetch = fetchscene_fetch(&scene, rows[i].request);
+            peer = peer != NULL ? peer : fetchscene_accept(&scene);
+            if (rows[i].request.expect_100_continue) {
+                fetchscene_take_head(&scene, peer, &request);
+                fetchscene_put(&scene, peer, "HTTP/1.1 100 Continue\r\n\r\n");
+                fetchscene_expect_text(&scene, peer, "hello");
+            } else {
+                fetchscene_take_request(&scene, peer, &request);
+            }
+            fetchscene_put(&scene, peer, FIVE);
+            fetchscene_expect(&scene, fetch, 200, "hello");
+            assert_int_equal(faults_count("setsockopt"), again ? 0 : rows[i].calls);
+        }
+        fetchscene_hang_up(peer);
+        fetchscene_settle(&scene);
+    }
+    fetchscene_close(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_body_that_is_not_as_long_as_was_said_is_not_sent_as_if_it_were),
     cmocka_unit_test(a_producer_that_writes_nothing_is_not_called_before_resume),
     cmocka_unit_test(a_producer_is_not_called_while_the_server_takes_nothing),
     cmocka_unit_test(an_early_answer_ends_the_upload),
+    cmocka_unit_test(only_a_request_that_goes_in_parts_switches_the_delay_off),
 };
 
 TESTING_MAIN(tests)

@@ -79,6 +79,35 @@ static void tells_a_consumer_once_how_it_ended_and_what_is_left(void **state)
     streampair_close(&pair);
 }
 
+/* The peer's end comes in the iteration in which a reader begins. */
+static void hang_up_and_read(void *arg)
+{
+    struct streampair *pair = ((void **)arg)[0];
+
+    streampair_hang_up(pair);
+    accepted(iostream_set_consumer(pair->stream, take, ((void **)arg)[1]));
+}
+
+static void shows_a_new_consumer_what_is_unread_before_the_end(void **state)
+{
+    struct streampair pair;
+    struct taker first = { .take = 1, .stop = true }, second = { .take = 1 };
+    void *both[2] = { &pair, &second };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_set_consumer(pair.stream, take, &first));
+    streampair_put(&pair, "abc");
+    streampair_spin(&pair, 5);
+    assert_outcome(first.shown, 0, "abc");
+    accepted(ioloop_add_callback(pair.loop, hang_up_and_read, both));
+    streampair_run(&pair, &pair.closed);
+    assert_string_equal(second.shown.data, "bcc");
+    assert_int_equal(second.shown.calls, 3);
+    assert_int_equal(second.shown.error, -ESHUTDOWN);
+    assert_int_equal(second.errors, 1);
+    streampair_close(&pair);
+}
+
 static void shows_the_next_consumer_what_the_first_left(void **state)
 {
     struct streampair pair;
@@ -567,6 +596,7 @@ static const struct CMUnitTest at_all_sizes[] = {
 static const struct CMUnitTest once[] = {
     cmocka_unit_test(shows_a_consumer_all_that_is_unread),
     cmocka_unit_test(tells_a_consumer_once_how_it_ended_and_what_is_left),
+    cmocka_unit_test(shows_a_new_consumer_what_is_unread_before_the_end),
     cmocka_unit_test(shows_the_next_consumer_what_the_first_left),
     cmocka_unit_test(keeps_what_a_consumer_left_that_stopped),
     cmocka_unit_test(does_not_show_a_byte_again_that_was_taken),

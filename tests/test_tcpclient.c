@@ -572,10 +572,12 @@ static void cancels_while_connecting(void **state)
     end_client(&client);
 }
 
-/* Runs iteration by iteration up to the point where the connection stands and nobody was told. */
+/* Runs iteration by iteration up to the point where the connection stands and nobody was told. At first the kernel says
+ * that there is something to wait for. */
 static void run_until_connected(struct client *client)
 {
     faults_count_reset();
+    faults_system_call("poll", EINTR, 1);
     for (int i = 0; faults_count("getsockopt") == 0; i++) {
         assert_true(i < 1000);
         testing_spin(client->loop, 1);
@@ -592,6 +594,40 @@ static void cancels_what_is_connected_and_not_told_yet(void **state)
     run_until_connected(&client);
     cancel_and_wait(&client);
     end_client(&client);
+}
+
+/* The name is an address, and the kernel connects within the machine before connect returns. */
+static void does_not_wait_for_what_is_connected_at_once(void **state)
+{
+    static const char *const addresses[] = { "127.0.0.1", "::1" };
+    struct client client;
+
+    for (int i = 0; i < 2; i++) {
+        begin_with_server(&client, addresses[i]);
+        faults_count_reset();
+        start_connect(&client, addresses[i], NULL);
+        testing_run_until(client.loop, &client.called);
+        assert_int_equal(client.error, 0);
+        assert_int_equal(faults_count("epoll_ctl"), 0); /* the stream will be watched, and nothing else was */
+        assert_int_equal(faults_count("getsockopt"), 0);
+        end_client(&client);
+    }
+}
+
+static void leaves_nagles_algorithm_on_when_it_is_told_to(void **state)
+{
+    struct client client;
+
+    for (int nagle = 0; nagle < 2; nagle++) {
+        int value = -1;
+        socklen_t size = sizeof value;
+
+        begin_with_server(&client, "127.0.0.1");
+        assert_int_equal(connect_to(&client, "127.0.0.1", &(struct tcpclient_options){ .nagle = nagle == 1 }), 0);
+        assert_int_equal(getsockopt(iostream_fd(client.stream), IPPROTO_TCP, TCP_NODELAY, &value, &size), 0);
+        assert_true((value != 0) == (nagle == 0));
+        end_client(&client);
+    }
 }
 
 static void cancels_only_what_it_is_told_to(void **state)
@@ -872,6 +908,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(cancels_while_the_name_is_looked_up),
     cmocka_unit_test(cancels_while_connecting),
     cmocka_unit_test(cancels_what_is_connected_and_not_told_yet),
+    cmocka_unit_test(does_not_wait_for_what_is_connected_at_once),
+    cmocka_unit_test(leaves_nagles_algorithm_on_when_it_is_told_to),
     cmocka_unit_test(cancels_only_what_it_is_told_to),
     cmocka_unit_test(may_be_cancelled_in_its_own_callback),
     cmocka_unit_test(ends_with_the_loop_at_each_stage),

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@
 #include "httpclient/httpclient.h"
 #include "httpserver/http1response.h"
 #include "httpserver/httpchunked.h"
+#include "httpserver/httpdeflate.h"
+#include "httpserver/httpinflate.h"
 #include "ioloop/ioalloc.h"
 #include "ioloop/iolog.h"
 #include "ioloop/ioloop.h"
@@ -67,6 +70,8 @@ static void say_nothing(enum iolog_channel channel, enum iolog_level level, cons
 
 /* The oracle. */
 
+static struct httpinflate *inflate;
+
 /* The body of the response at the beginning of the bytes, in the place; -1: that is not a whole one. ends: the
  * connection ended behind them. */
 static long read_body(const struct http1response *head, const char *bytes, size_t length, bool ends, char *place)
@@ -101,12 +106,45 @@ static long read_body(const struct http1response *head, const char *bytes, size_
     return (long)total;
 }
 
+/* Undoes gzip where the client does so. Answers the length; -1: it is not whole. */
+static long inflate_body(const struct http1response *head, const char *bytes, char *place, long length)
+{
+    static char inflated[MOST_SENT];
+    struct httpinflate_piece piece;
+    int codings = 0;
+    bool is_gzip = false;
+    long at = 0, total = 0, taken;
+
+    for (uint32_t i = 0; i < head->header_count; i++) {
+        const struct http1parser_header *header = &head->headers[i];
+        if (header->name.length != 16 || strncasecmp(bytes + header->name.offset, "Content-Encoding", 16) != 0)
+            continue;
+        codings++;
+        is_gzip = (header->value.length == 4 && strncasecmp(bytes + header->value.offset, "gzip", 4) == 0) ||
+                  (header->value.length == 6 && strncasecmp(bytes + header->value.offset, "x-gzip", 6) == 0);
+    }
+    if (codings != 1 || !is_gzip || length <= 0 || head->status == 206)
+        return length;
+    httpinflate_reset(inflate);
+    do {
+        taken = httpinflate_decode(inflate, place + at, (size_t)(length - at), &piece);
+        if (taken < 0 || total + (long)piece.length > MOST_SENT)
+            break;
+        memcpy(inflated + total, piece.data, piece.length);
+        total += (long)piece.length;
+        at += taken;
+    } while (taken > 0 || piece.length > 0);
+    bool is_whole = taken == 0 && httpinflate_done(inflate);
+    memcpy(place, inflated, (size_t)total);
+    return is_whole ? total : -1;
+}
+
 static bool has_been_sent(const struct httpclient_response *response, const char *body, size_t length)
 {
     static char place[MOST_SENT];
     struct http1parser_header headers[HTTP1PARSER_MAX_HEADERS];
     struct http1response head = { .headers = headers, .header_capacity = HTTP1PARSER_MAX_HEADERS };
-    const char *bytes = sent + asked_at;
+    const char *bytes = sent + asked_at, *head_bytes;
     size_t left = sent_length - asked_at;
 
     do {
@@ -116,10 +154,13 @@ static bool has_been_sent(const struct httpclient_response *response, const char
                                 memcmp(asked, "HEAD", 4) == 0 ? HTTP1RESPONSE_TO_HEAD : HTTP1RESPONSE_TO_OTHER, &head);
         if (size <= 0)
             return false;
+        head_bytes = bytes;
         bytes += size;
         left -= (size_t)size;
     } while (head.status < 200);
     long whole = read_body(&head, bytes, left, true, place);
+    if ((how[0] & 64) != 0)
+        whole = inflate_body(&head, head_bytes, place, whole);
     return whole == (long)length && memcmp(place, body, length) == 0 && response->code == head.status;
 }
 
@@ -190,6 +231,7 @@ static void fetch_next(void)
         .callback_arg = &answers[fetch_count],
         .no_follow_redirects = (how[0] & 16) != 0,
         .raise_error = (how[0] & 32) != 0,
+        .decompress_response = (how[0] & 64) != 0,
         .max_body = how[2] < 128 ? 0 : how[2],
         .max_redirects = 2,
     };
@@ -262,6 +304,34 @@ static void put(const char *bytes, size_t length)
         sent_length += length;
 }
 
+/* The last words: "hello" and 60,000 "x", in gzip. */
+static char packed[2][512];
+static size_t packed_length[2];
+
+static void pack(int which, const char *bytes, size_t length)
+{
+    struct httpdeflate *deflate = httpdeflate_new(HTTPDEFLATE_GZIP, 6, 15);
+    struct httpdeflate_piece piece;
+    size_t at = 0;
+
+    do {
+        at += httpdeflate_encode(deflate, bytes + at, length - at, HTTPDEFLATE_FINISH, &piece);
+        require(packed_length[which] + piece.length <= sizeof packed[which]);
+        memcpy(packed[which] + packed_length[which], piece.data, piece.length);
+        packed_length[which] += piece.length;
+    } while (piece.more);
+    httpdeflate_free(deflate);
+}
+
+static void pack_words(void)
+{
+    static char many[60000];
+
+    memset(many, 'x', sizeof many);
+    pack(0, "hello", 5);
+    pack(1, many, sizeof many);
+}
+
 static const char *const words[] = {
     "HTTP/1.1 200 OK\r\n",
     "HTTP/1.0 200 OK\r\n",
@@ -291,8 +361,21 @@ static const char *const words[] = {
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
     "HTTP/1.1 103 Hints\r\nLink: a\r\n\r\n",
     "X: y\r\n",
+    "Content-Encoding: gzip\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n",
+    NULL,
+    NULL,
 };
 enum { WORDS = sizeof words / sizeof *words };
+
+/* Answers its length. */
+static size_t find_word(uint8_t byte, const char **word)
+{
+    int at = byte % WORDS, behind = at - (WORDS - 2);
+
+    *word = behind < 0 ? words[at] : packed[behind];
+    return behind < 0 ? strlen(words[at]) : packed_length[behind];
+}
 
 static void follow_script(const uint8_t *data, size_t size)
 {
@@ -300,8 +383,8 @@ static void follow_script(const uint8_t *data, size_t size)
     size_t length = 0;
 
     for (size_t i = 0; i < size; i++) {
-        const char *word = data[i] >= 0x80 ? words[data[i] % WORDS] : NULL;
-        size_t more = word != NULL ? strlen(word) : 1;
+        const char *word = NULL;
+        size_t more = data[i] >= 0x80 ? find_word(data[i], &word) : 1;
         if (length + more > sizeof piece || data[i] < 8) {
             put(piece, length);
             length = 0;
@@ -347,6 +430,9 @@ static void begin_once(void)
     if (loop != NULL)
         return;
     iolog_set_function(say_nothing, NULL);
+    pack_words();
+    inflate = httpinflate_new(HTTPINFLATE_GZIP, 15);
+    require(inflate != NULL);
     loop = ioloop_new(&(struct ioloop_options){ .clock = read_clock });
     address.sun_family = AF_UNIX;
     int length = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "fuzz_httpclient.%d", (int)getpid());

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <netdb.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -44,6 +45,7 @@ enum call {
     CALL_pipe2,
     CALL_sendfile,
     CALL_shutdown,
+    CALL_poll,
     CALL_pthread_create,
     CALL_getaddrinfo,
     CALL_open,
@@ -61,23 +63,11 @@ enum call {
 };
 
 static const char *const names[CALLS] = {
-    "recv",           "send",
-    "sendmsg",        "read",
-    "write",          "writev",
-    "accept4",        "socket",
-    "bind",           "listen",
-    "connect",        "setsockopt",
-    "getsockopt",     "epoll_create1",
-    "epoll_ctl",      "epoll_wait",
-    "eventfd",        "fcntl",
-    "close",          "pipe2",
-    "sendfile",       "shutdown",
-    "pthread_create", "getaddrinfo",
-    "open",           "openat",
-    "openat2",        "fstat",
-    "pread",          "socketpair",
-    "fork",           "kill",
-    "pidfd_open",     "pidfd_send_signal",
+    "recv",        "send",       "sendmsg",        "read",        "write",      "writev",     "accept4",
+    "socket",      "bind",       "listen",         "connect",     "setsockopt", "getsockopt", "epoll_create1",
+    "epoll_ctl",   "epoll_wait", "eventfd",        "fcntl",       "close",      "pipe2",      "sendfile",
+    "shutdown",    "poll",       "pthread_create", "getaddrinfo", "open",       "openat",     "openat2",
+    "fstat",       "pread",      "socketpair",     "fork",        "kill",       "pidfd_open", "pidfd_send_signal",
     "close_range",
 };
 
@@ -188,6 +178,7 @@ WRAP(int, eventfd, (unsigned initial, int flags), (initial, flags))
 WRAP(int, pipe2, (int fds[2], int flags), (fds, flags))
 WRAP(ssize_t, sendfile, (int out, int in, off_t *offset, size_t count), (out, in, offset, limited(count)))
 WRAP(int, shutdown, (int fd, int how), (fd, how))
+WRAP(int, poll, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))
 WRAP(int, fstat, (int fd, struct stat *status), (fd, status))
 WRAP(ssize_t, pread, (int fd, void *data, size_t size, off_t offset), (fd, data, limited(size), offset))
 
