@@ -92,7 +92,7 @@ void http1exchange_lost(struct httppool_connection *connection, int error)
 
     if (loopmember_check(connection->client->loop) < 0)
         error = -ECANCELED;
-    if (fetch->is_paused && (fetch->lines_told < fetch->lines.length || fetch->download.has_more)) {
+    if (fetch->lines_told < fetch->lines.length || fetch->download.has_more) {
         fetch->is_lost = true;
         fetch->lost_error = error;
         leave_connection(connection, fetch);
@@ -369,7 +369,8 @@ void http1exchange_go_on(struct looptask *task)
     struct httppool_connection *connection = fetch->connection;
 
     if (fetch->is_over || fetch->is_paused || fetch->phase < HTTPCLIENT_SEND ||
-        (connection == NULL && !fetch->is_lost) || (connection != NULL && connection->stream->is_read_op))
+        (connection == NULL && !fetch->is_lost) ||
+        (connection != NULL && (connection->stream->is_read_op || iostream_closed(connection->stream))))
         return;
     if (fetch->phase != HTTPCLIENT_BODY)
         go_on_with_head(connection);

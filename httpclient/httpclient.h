@@ -15,9 +15,9 @@
  *     or the resolver says; -EPROTO the server's answer is not HTTP, or contradicts itself; -EMSGSIZE it is larger than
  *     a limit; -ESHUTDOWN the connection ended before it did; -ELOOP too many redirects; -ENOMSG its status is not
  *     2xx, with raise_error; -ECANCELED; -EPROTONOSUPPORT a scheme that is not there: https without options.tls;
- *     -ENOTSUP a redirect wants the body again, which cannot be had. Of the call, 0 with errno: EINVAL a url, method
- *     or header that cannot be sent; EPROTONOSUPPORT; EAGAIN max_queue fetches wait; EBADF; ENOMEM.
- * Threads: the loop's. Units: seconds, bytes. Times: 0 is the default, below 0 is never. */
+ *     -ENOTSUP a redirect wants the body again, which cannot be had; -EACCES connect_filter refuses all addresses. Of
+ * the call, 0 with errno: EINVAL a url, method or header that cannot be sent; EPROTONOSUPPORT; EAGAIN max_queue fetches
+ * wait; EBADF; ENOMEM. Threads: the loop's. Units: seconds, bytes. Times: 0 is the default, below 0 is never. */
 #ifndef HTTPCLIENT_HTTPCLIENT_H
 #define HTTPCLIENT_HTTPCLIENT_H
 
@@ -62,9 +62,10 @@ struct httpclient_mapping {
 
 /* 0 is the default in every field. Texts and tables are copied, unless lent is said. */
 struct httpclient_options {
-    const struct httpclient_request *defaults; /* for what a request leaves 0; copied, but for what that lends */
+    const struct httpclient_request *defaults; /* for what a request leaves 0, which so cannot be turned off again;
+                                                  copied, but for what that lends; has no body */
     size_t max_clients;    /* connections in all, those that are kept included: 64; more fetches wait, in order */
-    size_t max_per_origin; /* 6 */
+    size_t max_per_origin; /* 6; who waits longer than queue_timeout fails */
     size_t max_queue;      /* of fetches that wait: 100,000 */
     double keep_time;      /* a connection that is not used is closed then: 15 s; below 0: none is kept */
     uint64_t max_uses;     /* of one connection: no limit but the server's */
@@ -98,6 +99,8 @@ struct httpclient_request {
     int64_t if_modified_since;                 /* seconds since 1970 */
     bool decompress_response; /* asks for gzip, and undoes it; headers have X-Consumed-Content-Encoding then */
 
+    /* To another origin Authorization, Cookie, Proxy-Authorization, user and password do not go along; other headers
+     * do. */
     bool no_follow_redirects;
     int max_redirects; /* 5; below 0: none, any redirect is an error then */
     bool raise_error;  /* a status that is not 2xx is an error, too */
@@ -109,15 +112,16 @@ struct httpclient_request {
     double queue_timeout;   /* the lesser of connect_timeout and request_timeout */
 
     httpclient_line_fn *header_callback;    /* status line, header lines, empty line, with their CRLF */
-    httpclient_data_fn *streaming_callback; /* gets the body, which is not collected then */
+    httpclient_data_fn *streaming_callback; /* gets the body, which is not collected then; what may take long wants
+                                               another request_timeout, in which pauses count */
     void *callback_arg;                     /* of these two; they see the last response only, not those that redirect */
 
     uint64_t max_body;   /* of a response, as it comes and inflated: 16 MiB; when it is streamed: no limit */
-    uint32_t max_header; /* of its head: 64 KiB */
+    uint32_t max_header; /* of its head: 64 KiB; a line of it may have 8 KiB, and there may be 100 */
 
     const char *network_interface; /* an address of ours to connect from */
     int family;                    /* AF_UNSPEC, AF_INET, AF_INET6 */
-    const char *unix_path;         /* the socket to connect to, whatever host the url names */
+    const char *unix_path;         /* the socket to connect to, whatever host the url, or a redirect, names */
 
     const char *proxy_host; /* http goes to it with the whole URL, https through a tunnel (CONNECT) */
     int proxy_port;
@@ -169,8 +173,8 @@ void httpclient_close(struct httpclient *client);
 uint64_t httpclient_fetch(struct httpclient *client, const struct httpclient_request *request,
                           httpclient_response_fn *on_response, void *arg);
 
-/* A future whose value is a struct httpclient_response *, the future's. Its error is the response's. Cancelling it
- * cancels the fetch. NULL with errno. */
+/* A future whose value is a struct httpclient_response *, the future's, not to be taken from it. Its error is the
+ * response's. Cancelling it cancels the fetch. NULL with errno. */
 struct iofuture *httpclient_fetch_future(struct httpclient *client, const struct httpclient_request *request);
 
 /* on_response comes with -ECANCELED. What is done already, or 0, is fine. */
@@ -188,7 +192,10 @@ char *httpclient_take_body(struct httpclient_response *response, size_t *length)
 uint64_t httpclient_response_id(const struct httpclient_response *response);
 
 /* Bodies by and by. The producer is called when the connection can take more, until it has called finish or fail. One
- * that writes nothing is not called again before resume. The upload is there until on_response returns. */
+ * that writes nothing is not called again before resume, and idle_timeout does not count until then. Data is sent or
+ * copied; write may be called at any time, but an error (-EBADF: nothing more is wanted; -ENOBUFS: 16 MiB wait) ends
+ * the body. The upload is there until on_response returns: what may name it later, a timeout, is to be removed in
+ * there. */
 int httpclient_upload_write(struct httpclient_upload *upload, const void *data, size_t length);
 void httpclient_upload_finish(struct httpclient_upload *upload);
 void httpclient_upload_fail(struct httpclient_upload *upload, int error);

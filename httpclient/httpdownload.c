@@ -172,7 +172,10 @@ static int error_of_chunks(int status)
 /* Decodes up to the end of a piece. 0: more bytes are needed. */
 static size_t take_response_chunks(struct httpfetch *fetch, const char *data, size_t length)
 {
-    struct httpchunked_limits limits = { .body = fetch->is_redirect ? UINT64_MAX : fetch->max_body };
+    struct httpchunked_limits limits = {
+        .body = fetch->is_redirect ? UINT64_MAX : fetch->max_body,
+        .any_framing = fetch->on_data != NULL && !fetch->is_redirect,
+    };
     struct httpchunked before = fetch->download.chunked;
     struct httpchunked_piece piece;
     ssize_t count = httpchunked_decode(&fetch->download.chunked, &limits, data, length, &piece, &fetch->trailers);

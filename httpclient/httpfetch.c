@@ -410,6 +410,8 @@ static int follow_redirect(struct httpfetch *fetch)
         error = apply_redirect(fetch, &redirect);
     if (error < 0)
         return error == -EINVAL ? -EPROTO : error;
+    if (fetch->is_over) /* the program was given its body back, and has cancelled */
+        return 0;
     fetch->redirects++;
     fetch->is_fresh = false;
     fetch->response.code = 0;

@@ -33,7 +33,13 @@ static uint64_t hash_key(const struct httppool *pool, const struct httppool_key 
         char c = key->host.text[i];
         lower[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
     }
-    return hash_host(pool->secret ^ (uint64_t)key->port, lower, length);
+    uint64_t hash = hash_host(pool->secret ^ (uint64_t)key->port, lower, length);
+    const char *const options[] = { key->network_interface, key->unix_path, key->proxy_host, key->proxy_username,
+                                    key->proxy_password };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (options[i] != NULL)
+            hash = hash_host(hash + i, options[i], strlen(options[i]));
+    return hash;
 }
 
 static bool is_same_host(const struct httpurl_part *a, const struct httpurl_part *lower)

@@ -97,7 +97,7 @@ static int begin_chunk(struct chunk_reader *reader)
     struct httpchunked *chunked = &reader->chunked;
 
     chunked->overhead += chunked->line + 2;
-    if (chunked->overhead > HTTPCHUNKED_FREE_OVERHEAD + chunked->body / 4)
+    if (chunked->overhead > HTTPCHUNKED_FREE_OVERHEAD + chunked->body / 4 && !reader->limits.any_framing)
         return refuse_chunk(reader, 413, "too much framing for so small a body");
     if (chunked->left > reader->limits.body || chunked->body > reader->limits.body - chunked->left)
         return refuse_chunk(reader, 413, "body too large");

@@ -36,6 +36,7 @@ struct httpchunked_limits {
     uint32_t line;          /* bytes of a chunk's first line without its CRLF; over it 413, as for too much framing */
     uint32_t trailers;      /* bytes of the trailer section, the empty line included; over it 431 */
     uint32_t trailer_lines; /* over it 431 */
+    bool any_framing;       /* however much there is of it: of streams that go on for ever, a little at a time */
 };
 
 /* How far a body has come. Zeroed before its first byte. */
