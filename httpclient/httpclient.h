@@ -15,9 +15,10 @@
  *     or the resolver says; -EPROTO the server's answer is not HTTP, or contradicts itself; -EMSGSIZE it is larger than
  *     a limit; -ESHUTDOWN the connection ended before it did; -ELOOP too many redirects; -ENOMSG its status is not
  *     2xx, with raise_error; -ECANCELED; -EPROTONOSUPPORT a scheme that is not there: https without options.tls;
- *     -ENOTSUP a redirect wants the body again, which cannot be had; -EACCES connect_filter refuses all addresses. Of
- * the call, 0 with errno: EINVAL a url, method or header that cannot be sent; EPROTONOSUPPORT; EAGAIN max_queue fetches
- * wait; EBADF; ENOMEM. Threads: the loop's. Units: seconds, bytes. Times: 0 is the default, below 0 is never. */
+ *     -ENOTSUP a redirect wants the body again, which cannot be had; -EACCES connect_filter refuses all addresses.
+ *     Of the call, 0 with errno: EINVAL a url, method or header that cannot be sent; EPROTONOSUPPORT; EAGAIN max_queue
+ *     fetches wait; EBADF; ENOMEM.
+ * Threads: the loop's. Units: seconds, bytes. Times: 0 is the default, below 0 is never. */
 #ifndef HTTPCLIENT_HTTPCLIENT_H
 #define HTTPCLIENT_HTTPCLIENT_H
 
