@@ -324,6 +324,38 @@ static void a_client_survives_each_system_call_that_fails(void **state)
     }
 }
 
+static void note_piece(struct websocket *socket, const void *data, size_t length, bool is_binary, bool is_last)
+{
+    webscene_note("piece");
+}
+
+static void pause_without_memory(struct websocket *socket, const void *data, size_t length)
+{
+    websocket_pause(socket);
+    faults_allocation(1, true);
+}
+
+/* What was begun cannot be remembered then: that is the end of it, also for a program that resumes. */
+static void a_socket_that_fails_while_it_is_paused_hands_over_nothing_more(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .on_piece = note_piece, .on_ping = pause_without_memory });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    wsframes_add(&scene.frames, 1, "abc", 3);
+    socketscene_put(&scene, client, SOCKETSCENE_PING, "");
+    faults_end();
+    socketscene_expect(&scene, client, SOCKETSCENE_PONG, "");
+    socketscene_expect_close(&scene, client, 1011, "no memory");
+    websocket_resume(scene.socket);
+    socketscene_put(&scene, client, WSFRAMES_FINAL, "def");
+    socketscene_put(&scene, client, SOCKETSCENE_TEXT, "ghi");
+    httpscene_hang_up(client);
+    httpscene_settle(&scene.web.http);
+    webscene_expect_notes("open piece close:1006::another ");
+    socketscene_close(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_server_survives_each_allocation_that_fails),
     cmocka_unit_test(a_server_survives_when_there_is_no_memory_any_more),
@@ -332,6 +364,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_frame_comes_without_a_handshake),
     cmocka_unit_test(a_client_survives_each_allocation_that_fails),
     cmocka_unit_test(a_client_survives_each_system_call_that_fails),
+    cmocka_unit_test(a_socket_that_fails_while_it_is_paused_hands_over_nothing_more),
 };
 
 TESTING_MAIN(tests)

@@ -12,6 +12,7 @@
 #include "tests/support/socketscene.h"
 #include "tests/support/socketserver.h"
 #include "tests/support/testing.h"
+#include "websocket/websocketconnection.h"
 
 static const struct websocket_handler notes = { .on_message = socketscene_note_message,
                                                 .on_ping = socketscene_note_ping,
@@ -103,6 +104,7 @@ static void headers_origin_and_authentication_go_along(void **state)
     assert_int_equal(httpheaders_add(&headers, "Upgrade", "other"), 0);
     assert_int_equal(httpheaders_add(&headers, "Sec-WebSocket-Key", "mine"), 0);
     assert_int_equal(httpheaders_add(&headers, "Sec-WebSocket-Extensions", "x"), 0);
+    assert_int_equal(httpheaders_add(&headers, "Sec-WebSocket-Protocol", "x"), 0);
     socketserver_connect(&server, NULL, &notes,
                          &(struct websocket_options){ .origin = "http://example.org",
                                                       .request = &(struct httpclient_request){
@@ -124,6 +126,7 @@ static void headers_origin_and_authentication_go_along(void **state)
     assert_int_equal(count_lines(server.request, "\r\nUpgrade: "), 1);
     assert_int_equal(count_lines(server.request, "\r\nSec-WebSocket-Key: "), 1);
     assert_int_equal(count_lines(server.request, "Extensions"), 0);
+    assert_int_equal(count_lines(server.request, "Sec-WebSocket-Protocol"), 0);
     assert_int_equal(count_lines(server.request, "ignored"), 0);
     socketserver_settle(&server);
     socketserver_close(&server);
@@ -255,6 +258,40 @@ static void the_status_of_the_answer_is_told(void **state)
     socketserver_close(&server);
 }
 
+static void ask_everything(struct websocket *socket, int code, const char *reason)
+{
+    assert_string_equal(websocket_remote_ip(socket), "");
+    assert_non_null(websocket_loop(socket));
+    assert_int_equal(websocket_status(socket), 403);
+    assert_int_equal(websocket_close(socket, 1000, NULL), 0);
+    websocket_abort(socket);
+    websocket_pause(socket);
+    websocket_resume(socket);
+    assert_true(websocket_closing(socket));
+    assert_false(websocket_compresses(socket));
+    assert_null(websocket_subprotocol(socket));
+    assert_int_equal(websocket_pending(socket), 0);
+    assert_int_equal(websocket_set_nodelay(socket, true), -EBADF);
+    assert_int_equal(websocket_write_text(socket, "a"), -EBADF);
+    websocket_unsubscribe(socket, "a");
+    assert_int_equal(websocket_subscribe(socket, "a"), -EBADF);
+    assert_string_equal(websocket_remote_ip(socket), "");
+    assert_non_null(websocket_loop(socket));
+}
+
+static void every_call_is_legal_in_on_close_of_a_handshake_that_failed(void **state)
+{
+    struct socketserver server;
+
+    socketserver_open(&server);
+    socketserver_connect(&server, NULL, &(struct websocket_handler){ .on_close = ask_everything }, NULL);
+    socketserver_wait(&server);
+    socketserver_answer(&server, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+    socketserver_settle(&server);
+    webscene_expect_notes("close:1006::ENOMSG ");
+    socketserver_close(&server);
+}
+
 static void redirects_are_followed_if_that_is_wanted(void **state)
 {
     struct socketserver server;
@@ -360,6 +397,22 @@ static void a_loop_that_closes_ends_a_handshake(void **state)
 }
 
 /* An open socket. */
+
+static void nothing_is_left_of_the_handshake(void **state)
+{
+    struct socketserver server;
+
+    begin_open(&server, &notes);
+    socketserver_settle(&server);
+    assert_non_null(server.socket);
+    assert_null(server.socket->rare);
+    socketserver_put(&server, 1, "in ");
+    socketserver_put(&server, WSFRAMES_FINAL, "parts");
+    socketserver_settle(&server);
+    assert_null(server.socket->rare); /* nor of a message */
+    socketserver_close(&server);
+    webscene_expect_notes("open text:in parts close:1006::ESHUTDOWN ");
+}
 
 /* websocket_test:test_message_sizes, of a client, without compression */
 static void messages_go_both_ways_in_all_lengths(void **state)
@@ -619,12 +672,14 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_cannot_be_asked_is_refused_at_once),
     cmocka_unit_test(another_answer_than_101_is_an_error),
     cmocka_unit_test(the_status_of_the_answer_is_told),
+    cmocka_unit_test(every_call_is_legal_in_on_close_of_a_handshake_that_failed),
     cmocka_unit_test(redirects_are_followed_if_that_is_wanted),
     cmocka_unit_test(a_server_that_is_not_there_is_told_of),
     cmocka_unit_test(a_handshake_has_its_time),
     cmocka_unit_test(a_server_that_leaves_before_it_answers_is_told_of),
     cmocka_unit_test(a_handshake_can_be_given_up),
     cmocka_unit_test(a_loop_that_closes_ends_a_handshake),
+    cmocka_unit_test(nothing_is_left_of_the_handshake),
     cmocka_unit_test(messages_go_both_ways_in_all_lengths),
     cmocka_unit_test(each_frame_has_a_mask_of_its_own),
 #ifdef __linux__

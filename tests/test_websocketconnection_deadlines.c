@@ -83,6 +83,57 @@ static void who_does_not_answer_is_left(void **state)
     socketscene_close(&scene);
 }
 
+/* What is written meanwhile is no sign of it. */
+static void a_peer_that_takes_nothing_is_left_though_more_is_written(void **state)
+{
+    static char filler[1 << 20];
+
+    for (int closes = 0; closes < 2; closes++) {
+        struct socketscene scene;
+
+        socketscene_open(&scene,
+                         &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = 2, .close_timeout = 2 });
+        socketscene_connect(&scene, "");
+        while (websocket_pending(scene.socket) < 4 << 20)
+            assert_int_equal(websocket_write(scene.socket, filler, sizeof filler, true), 0);
+        for (int i = 0; i < 40 && scene.closed == 0; i++) {
+            if (closes && i == 0)
+                assert_int_equal(websocket_close(scene.socket, 1000, NULL), 0);
+            else if (!closes)
+                assert_int_equal(websocket_write(scene.socket, "a", 1, true), 0);
+            pass_slowly(&scene, 0.25);
+        }
+        assert_int_equal(scene.closed, 1);
+        webscene_expect_notes("open close:1006::ETIMEDOUT ");
+        socketscene_close(&scene);
+    }
+}
+
+/* The pong would not be read. */
+static void who_is_paused_is_not_left_for_a_ping_before(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 8, .ping_timeout = 3 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    pass_slowly(&scene, 9);
+    socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
+    websocket_pause(scene.socket);
+    socketscene_put(&scene, client, SOCKETSCENE_PONG, "");
+    pass_slowly(&scene, 30);
+    assert_int_equal(scene.closed, 0);
+    expect_quiet(&scene, client, 0);
+    websocket_resume(scene.socket);
+    httpscene_settle(&scene.web.http);
+    pass_slowly(&scene, 7.5);
+    expect_quiet(&scene, client, 0);
+    pass_slowly(&scene, 3);
+    socketscene_expect(&scene, client, SOCKETSCENE_PING, ""); /* and now it is heard again */
+    pass_slowly(&scene, 4);
+    webscene_expect_notes("open close:1006::ETIMEDOUT ");
+    socketscene_close(&scene);
+}
+
 static void any_byte_is_an_answer(void **state)
 {
     struct socketscene scene;
@@ -152,7 +203,7 @@ static void a_peer_that_does_not_close_is_not_waited_for_for_ever(void **state)
         httpscene_pass(&scene.web.http, seconds - 0.1);
         assert_int_equal(scene.closed, 0);
         httpscene_pass(&scene.web.http, LATE + 0.1);
-        webscene_expect_notes("open close:1006::ETIMEDOUT ");
+        webscene_expect_notes("open text:I stay close:1006::ETIMEDOUT ");
         httpscene_expect_end(&scene.web.http, client); /* one close frame was enough */
         socketscene_close(&scene);
     }
@@ -265,6 +316,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_silent_peer_is_asked_whether_it_is_there),
     cmocka_unit_test(who_says_something_is_not_asked),
     cmocka_unit_test(who_does_not_answer_is_left),
+    cmocka_unit_test(who_is_paused_is_not_left_for_a_ping_before),
+    cmocka_unit_test(a_peer_that_takes_nothing_is_left_though_more_is_written),
     cmocka_unit_test(any_byte_is_an_answer),
     cmocka_unit_test(pings_can_be_turned_off),
     cmocka_unit_test(who_is_held_back_is_not_asked),

@@ -46,6 +46,39 @@ static void a_block_grows_with_what_has_come(void **state)
     ioloop_close(loop, false);
 }
 
+/* Also where pieces are a little smaller than the room for them. */
+static void a_block_that_grows_to_what_is_expected_ends_there(void **state)
+{
+    enum { SIZE = 1 << 20 };
+    struct ioloop *loop = ioloop_new(NULL);
+    struct websocketloop_block *block = NULL;
+
+    for (size_t length = 65522; length < SIZE; length += 65536)
+        block = websocketloop_grow(loop, block, length - 65522, length, SIZE);
+    block = websocketloop_grow(loop, block, SIZE - 14, SIZE, SIZE);
+    assert_int_equal(block->capacity, SIZE);
+    websocketloop_give(loop, block);
+    ioloop_close(loop, false);
+}
+
+/* Of a message in many fragments no more than the present one is expected. */
+static void a_block_that_grows_by_little_is_moved_seldom(void **state)
+{
+    struct ioloop *loop = ioloop_new(NULL);
+    struct websocketloop_block *block = NULL;
+    size_t moved = 0, capacity = 0;
+
+    for (size_t length = 100; length <= 1000000; length += 100) {
+        block = websocketloop_grow(loop, block, length - 100, length, length);
+        moved += block->capacity != capacity ? length : 0;
+        capacity = block->capacity;
+        assert_true(capacity <= 2 * length);
+    }
+    assert_true(moved < 6000000);
+    websocketloop_give(loop, block);
+    ioloop_close(loop, false);
+}
+
 static void large_blocks_are_kept_up_to_8_MiB(void **state)
 {
     enum { COUNT = 12, SIZE = 1 << 20 };
@@ -69,6 +102,32 @@ static void large_blocks_are_kept_up_to_8_MiB(void **state)
     blocks[0] = websocketloop_grow(loop, NULL, 0, 100, 100); /* a small one is not taken from them */
     assert_int_equal(blocks[0]->capacity, 100);
     websocketloop_give(loop, blocks[0]);
+    ioloop_close(loop, false);
+}
+
+/* Those of messages that grew by and by are too small for the next, however many there are. */
+static void smaller_blocks_make_way_for_larger_ones(void **state)
+{
+    enum { SIZE = 1 << 20 };
+    struct websocketloop_block *blocks[64];
+    struct ioloop *loop = ioloop_new(NULL);
+
+    for (int i = 0; i < 64; i++)
+        assert_non_null(blocks[i] = websocketloop_grow(loop, NULL, 0, SIZE / 8, SIZE / 8));
+    for (int i = 0; i < 64; i++)
+        websocketloop_give(loop, blocks[i]);
+    assert_int_equal(websocketloop_find(loop)->kept_bytes, 8 * SIZE);
+    blocks[0] = websocketloop_grow(loop, NULL, 0, SIZE, SIZE);
+    websocketloop_give(loop, blocks[0]);
+    assert_int_equal(websocketloop_find(loop)->kept_bytes, 8 * SIZE);
+    blocks[1] = websocketloop_grow(loop, NULL, 0, 40000, 40000);
+    assert_int_equal(blocks[1]->capacity, SIZE / 8); /* the smallest that will do */
+    assert_ptr_equal(websocketloop_grow(loop, NULL, 0, 200000, 200000), blocks[0]);
+    websocketloop_give(loop, blocks[0]);
+    websocketloop_give(loop, blocks[1]);
+    struct websocketloop_block *block = websocketloop_grow(loop, NULL, 0, 8 * SIZE + 1, 8 * SIZE + 1);
+    websocketloop_give(loop, block); /* is not kept, and nothing makes way for it */
+    assert_int_equal(websocketloop_find(loop)->kept_bytes, 8 * SIZE);
     ioloop_close(loop, false);
 }
 
@@ -96,7 +155,10 @@ static void without_memory_a_block_stays_as_it_is(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(it_is_made_when_needed_and_goes_with_the_loop),
     cmocka_unit_test(a_block_grows_with_what_has_come),
+    cmocka_unit_test(a_block_that_grows_to_what_is_expected_ends_there),
+    cmocka_unit_test(a_block_that_grows_by_little_is_moved_seldom),
     cmocka_unit_test(large_blocks_are_kept_up_to_8_MiB),
+    cmocka_unit_test(smaller_blocks_make_way_for_larger_ones),
     cmocka_unit_test(without_memory_a_block_stays_as_it_is),
 };
 

@@ -194,14 +194,18 @@ static void it_may_be_sent_from_inside_a_callback(void **state)
 
 static void what_does_not_fit_follows_the_policy(void **state)
 {
+    static char large[400000];
     struct socketscene scene;
 
     for (int drops = 0; drops < 2; drops++) {
         socketscene_open(&scene,
-                         &(struct websocket_handler){ .max_unsent = 9, .policy = (enum websocket_policy)drops });
+                         &(struct websocket_handler){ .max_unsent = 500000, .policy = (enum websocket_policy)drops });
         socketscene_connect(&scene, "");
-        struct websocket_message *message = websocket_message_new("12345678", 8, true);
-        assert_int_equal(websocket_send(scene.socket, message), -ENOBUFS);
+        struct websocket_message *message = websocket_message_new(large, sizeof large, true);
+        int error = 0;
+        for (int i = 0; i < 100 && error == 0; i++)
+            error = websocket_send(scene.socket, message);
+        assert_int_equal(error, -ENOBUFS);
         assert_int_equal(websocket_closing(scene.socket), !drops);
         websocket_message_release(message);
         message = websocket_message_new("1234567", 7, true);
@@ -209,6 +213,22 @@ static void what_does_not_fit_follows_the_policy(void **state)
         websocket_message_release(message);
         socketscene_close(&scene);
     }
+}
+
+static void what_is_longer_than_may_ever_wait_is_refused(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .max_unsent = 9 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    struct websocket_message *message = websocket_message_new("12345678", 8, true);
+    assert_int_equal(websocket_send(scene.socket, message), -EMSGSIZE);
+    websocket_message_release(message);
+    message = websocket_message_new("1234567", 7, true);
+    assert_int_equal(websocket_send(scene.socket, message), 0);
+    websocket_message_release(message);
+    socketscene_expect(&scene, client, SOCKETSCENE_BINARY, "1234567");
+    socketscene_close(&scene);
 }
 
 /* A thousand sockets, one of which does not read: it holds up none of the others, and is left when it has too much. */
@@ -299,6 +319,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(nothing_overtakes_what_waits),
     cmocka_unit_test(it_may_be_sent_from_inside_a_callback),
     cmocka_unit_test(what_does_not_fit_follows_the_policy),
+    cmocka_unit_test(what_is_longer_than_may_ever_wait_is_refused),
     cmocka_unit_test(a_thousand_get_it_while_one_does_not_read),
 };
 

@@ -309,6 +309,83 @@ static void reads_many_frames_in_one_piece(void **state)
     wsframes_free(&sent);
 }
 
+/* Any number of the bytes of a piece, in any fragment, masked or not. */
+static void what_was_not_taken_comes_again(void **state)
+{
+    for (int masked = 0; masked < 2; masked++) {
+        const struct websocketreader_limits *limits = masked ? &of_server : &of_client;
+        struct wsframes sent = { .is_masked = masked };
+        char got[64];
+
+        for (size_t back = 0; back <= 11; back++) {
+            struct websocketreader reader = { 0 };
+            struct websocketreader_piece piece;
+            size_t used = 0, length = 0;
+            bool is_last = false;
+
+            sent.length = 0;
+            wsframes_add(&sent, BINARY, "some bytes, ", 12);
+            wsframes_add(&sent, FINAL | MORE, "and others", 10);
+            for (int i = 0; !is_last; i++) {
+                ssize_t taken = websocketreader_next(&reader, limits, sent.bytes + used, sent.length - used, &piece);
+                size_t count = i % 2 == 0 && back <= piece.length ? back : 0;
+                assert_true(taken > 0 && piece.is_binary);
+                assert_int_equal(piece.is_first, length == 0 && i == 0);
+                is_last = piece.is_last && count == 0;
+                websocketreader_give_back(&reader, &piece, count);
+                used += (size_t)taken - count;
+                memcpy(got + length, piece.data, piece.length - count);
+                length += piece.length - count;
+            }
+            assert_int_equal(length, 22);
+            assert_memory_equal(got, "some bytes, and others", 22);
+            assert_int_equal(used, sent.length);
+            assert_int_equal(reader.opcode, 0);
+        }
+        wsframes_free(&sent);
+    }
+}
+
+static void a_short_message_has_a_way_of_its_own(void **state)
+{
+    static const struct {
+        int first;
+        const char *payload;
+        size_t most;
+        bool is_taken;
+    } rows[] = {
+        { FINAL | TEXT, "hello", 125, true },
+        { FINAL | BINARY, "", 125, true },
+        { FINAL | BINARY, "\xff", 125, true },
+        { FINAL | TEXT, "\xc3\xa9", 125, true },
+        { FINAL | TEXT, "hello", 5, true },
+        { FINAL | TEXT, "hello", 4, false },
+        { TEXT, "hello", 125, false },
+        { FINAL | MORE, "hello", 125, false },
+        { FINAL | PING, "hello", 125, false },
+        { FINAL | CLOSE, "", 125, false },
+        { FINAL | COMPRESSED | TEXT, "a", 5, false },
+    };
+
+    for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+        bool is_client = i % 2;
+        struct wsframes sent = { .is_masked = !is_client };
+        struct websocketreader_piece piece;
+
+        wsframes_add(&sent, rows[i / 2].first, rows[i / 2].payload, strlen(rows[i / 2].payload));
+        for (size_t length = 0; length < sent.length; length++)
+            assert_int_equal(websocketreader_short(is_client, rows[i / 2].most, sent.bytes, length, &piece), 0);
+        ssize_t taken = websocketreader_short(is_client, rows[i / 2].most, sent.bytes, sent.length, &piece);
+        assert_int_equal(taken, rows[i / 2].is_taken ? sent.length : 0);
+        if (taken > 0) {
+            assert_int_equal(piece.length, strlen(rows[i / 2].payload));
+            assert_memory_equal(piece.data, rows[i / 2].payload, piece.length);
+            assert_int_equal(piece.is_binary, (rows[i / 2].first & 15) == BINARY);
+        }
+        wsframes_free(&sent);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(reads_messages_and_control_frames),
     cmocka_unit_test(tells_compressed_messages_from_others),
@@ -320,5 +397,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(hands_over_pieces_at_once),
     cmocka_unit_test(waits_for_whole_control_frames),
     cmocka_unit_test(reads_many_frames_in_one_piece),
+    cmocka_unit_test(what_was_not_taken_comes_again),
+    cmocka_unit_test(a_short_message_has_a_way_of_its_own),
 };
 TESTING_MAIN(tests)

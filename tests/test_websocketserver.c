@@ -209,6 +209,31 @@ static void only_pages_of_the_same_host_are_let_in(void **state)
     socketscene_close(&scene);
 }
 
+/* Who has come over plain http can be anybody. */
+static void a_page_of_http_is_not_one_of_https(void **state)
+{
+    static const struct {
+        const char *headers;
+        int status;
+    } rows[] = {
+        { "X-Scheme: https\r\nOrigin: https://example.org\r\n", 101 },
+        { "X-Scheme: https\r\nOrigin: WSS://example.org\r\n", 101 },
+        { "X-Scheme: https\r\nOrigin: http://example.org\r\n", 403 },
+        { "X-Scheme: https\r\nOrigin: ws://example.org\r\n", 403 },
+        { "X-Scheme: https\r\nOrigin: w\r\n", 403 },
+        { "X-Scheme: https\r\n", 101 },
+        { "X-Scheme: http\r\nOrigin: http://example.org\r\n", 101 },
+        { "X-Scheme: http\r\nOrigin: https://example.org\r\n", 101 },
+    };
+    struct socketscene scene;
+
+    socketscene_open_with(&scene, &(struct websocket_handler){ .on_message = socketscene_echo },
+                          &(struct web_settings){ .server.xheaders = true });
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        expect_origin(&scene, rows[i].headers, rows[i].status);
+    socketscene_close(&scene);
+}
+
 static bool check_evil(struct web_request *request, const char *origin)
 {
     webscene_note("asked");
@@ -553,16 +578,17 @@ static void a_socket_may_be_closed_in_open(void **state)
     socketscene_open(&scene, &(struct websocket_handler){ .open = close_in_open });
     struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_expect_close(&scene, client, 4000, "not you");
-    socketscene_put(&scene, client, SOCKETSCENE_TEXT, "not handed over");
+    socketscene_put(&scene, client, SOCKETSCENE_TEXT, "handed over");
     socketscene_put_close(&scene, client, 4000, "");
     httpscene_expect_end(&scene.web.http, client);
     httpscene_hang_up(client);
     httpscene_settle(&scene.web.http);
-    webscene_expect_notes("open close:4000::0 ");
+    webscene_expect_notes("open text:handed over close:4000::0 ");
     socketscene_close(&scene);
 }
 
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_page_of_http_is_not_one_of_https),
     cmocka_unit_test(messages_are_echoed_and_the_end_is_told),
     cmocka_unit_test(what_is_no_handshake_is_refused),
     cmocka_unit_test(a_request_of_http_1_0_is_no_handshake),

@@ -82,6 +82,27 @@ static void a_server_that_closes_does_not_wait_for_longer_than_it_may(void **sta
     socketscene_close(&scene);
 }
 
+static bool close_and_allow(struct web_request *request, const char *origin)
+{
+    web_application_close(socketscene_current->web.app);
+    return true;
+}
+
+static void a_server_that_is_closed_meanwhile_dismisses_the_new_socket(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .check_origin = close_and_allow });
+    struct httpscene_client *client = socketscene_connect(&scene, "Origin: http://example.org\r\n");
+    socketscene_expect_close(&scene, client, 1001, "");
+    socketscene_put_close(&scene, client, 1001, "");
+    httpscene_hang_up(client);
+    httpscene_settle(&scene.web.http);
+    webscene_expect_notes("open close:1001::0 ");
+    assert_int_equal(scene.web.closed, 1);
+    socketscene_close(&scene);
+}
+
 static void no_socket_begins_on_a_server_that_closes(void **state)
 {
     struct socketscene scene;
@@ -160,6 +181,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(sockets_are_connections_of_the_server),
     cmocka_unit_test(a_server_that_closes_says_so_to_its_sockets_and_waits),
     cmocka_unit_test(a_server_that_closes_does_not_wait_for_longer_than_it_may),
+    cmocka_unit_test(a_server_that_is_closed_meanwhile_dismisses_the_new_socket),
     cmocka_unit_test(no_socket_begins_on_a_server_that_closes),
     cmocka_unit_test(a_loop_that_closes_ends_its_sockets),
     cmocka_unit_test(a_handshake_is_logged_as_switching_protocols),

@@ -78,6 +78,21 @@ static void who_closes_leaves_its_topics(void **state)
     socketscene_close(&scene);
 }
 
+static void a_name_has_255_bytes_at_most(void **state)
+{
+    struct socketscene scene;
+    char name[257];
+
+    memset(name, 'a', 256);
+    name[256] = '\0';
+    socketscene_open(&scene, &plain);
+    socketscene_connect(&scene, "");
+    assert_int_equal(websocket_subscribe(scene.socket, name), -EINVAL);
+    assert_int_equal(websocket_subscribe(scene.socket, name + 1), 0);
+    assert_int_equal(websocket_subscribers(scene.web.http.loop, name + 1), 1);
+    socketscene_close(&scene);
+}
+
 static void a_socket_may_have_64_topics(void **state)
 {
     struct socketscene scene;
@@ -186,6 +201,7 @@ static void in_on_close_a_socket_has_left(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_published_goes_to_those_who_have_subscribed),
     cmocka_unit_test(who_closes_leaves_its_topics),
+    cmocka_unit_test(a_name_has_255_bytes_at_most),
     cmocka_unit_test(a_socket_may_have_64_topics),
     cmocka_unit_test(names_are_compared_whole),
     cmocka_unit_test(a_socket_without_topics_keeps_no_memory_of_them),

@@ -47,7 +47,8 @@ static inline bool cork_frame(struct websocket *socket, enum websocketframe_opco
         place[2] = (char)(length >> 8);
         place[3] = (char)length;
     }
-    memcpy(place + head, data, length);
+    if (length > 0)
+        memcpy(place + head, data, length);
     iostreamlayer_put_in_cork(socket->stream, head + length);
     return true;
 }
@@ -62,7 +63,7 @@ int websocket_write(struct websocket *socket, const void *data, size_t length, b
         return -EINVAL;
     if (socket->is_plain && length <= WEBSOCKETCONNECTION_CORKED && cork_frame(socket, opcode, data, length))
         return 0;
-    return websocketmessage_send_frame(socket, opcode, data, length);
+    return websocketmessage_send(socket, opcode, data, length);
 }
 
 int websocket_write_text(struct websocket *socket, const char *text)
@@ -126,8 +127,7 @@ void websocket_pause(struct websocket *socket)
     if (socket->is_paused || (socket->stream != NULL && !socket->is_open))
         return;
     socket->is_paused = true;
-    if (socket->is_ready)
-        iostream_set_consumer(socket->stream, NULL, NULL);
+    websocketconnection_hold(socket);
 }
 
 void websocket_resume(struct websocket *socket)
@@ -153,7 +153,7 @@ const char *websocket_subprotocol(const struct websocket *socket)
 
 bool websocket_compresses(const struct websocket *socket)
 {
-    return false;
+    return socket->compresses;
 }
 
 static void find_peer_ip(const struct websocket *socket, char place[INET6_ADDRSTRLEN])

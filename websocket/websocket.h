@@ -11,10 +11,10 @@
  *     handler, and between them, every call is legal until then.
  * Order: prepare, check_origin, select_subprotocol, open; then messages one at a time, pings and pongs; on_close.
  * Errors: of a call that sends: -EBADF the connection is closing, closed, or not open yet; -ENOBUFS it would be more
- *     than max_unsent (the policy says what becomes of it); -EINVAL; -ENOMEM; of a client also what the kernel says
- * when it has no random bytes to mask with. They have sent nothing, but for -ENOMEM and what the kernel says of a
- * broken connection, which then ends. Threads: the loop's. Units: seconds, bytes. Times: 0 is the default, below 0 is
- * never. */
+ *     than max_unsent (the policy says what becomes of it); -EMSGSIZE it is that by itself; -EINVAL; -ENOMEM; of a
+ * client also what the kernel says when it has no random bytes to mask with. They have sent nothing, but for -ENOMEM
+ * and what the kernel says of a broken connection, which then ends. Threads: the loop's. Units: seconds, bytes. Times:
+ * 0 is the default, below 0 is never. */
 #ifndef WEBSOCKET_WEBSOCKET_H
 #define WEBSOCKET_WEBSOCKET_H
 
@@ -73,16 +73,19 @@ struct websocket_handler {
     websocket_origin_fn *check_origin;       /* false: 403. NULL: only from pages of this host; not asked without one */
     websocket_select_fn *select_subprotocol; /* one of the names, or NULL; asked once, also with none offered */
     websocket_open_fn *open;
-    websocket_message_fn *on_message; /* data is lent, and has a NUL behind it */
-    websocket_piece_fn *on_piece;     /* instead of on_message: messages as they come in, and not collected */
+    websocket_message_fn *on_message; /* data is lent, and has a NUL behind it. Comes also when the socket is closing */
+    websocket_piece_fn *on_piece;     /* instead of on_message: messages as they come in, and not collected; the last
+                                         piece may be empty. A text is UTF-8, but a piece may end within a character */
     websocket_control_fn *on_ping;    /* has been answered already */
     websocket_control_fn *on_pong;
-    websocket_drain_fn *on_drain;  /* pending bytes have fallen to a quarter of high_water, after they were over it */
+    websocket_drain_fn *on_drain;  /* pending bytes have fallen to a quarter of high_water, after they were over it: who
+                                      stops sending when websocket_pending is over it goes on here */
     websocket_closed_fn *on_close; /* what the peer said; WEBSOCKET_NO_CODE it said no code, WEBSOCKET_ABNORMAL no
                                       close frame came; reason "" */
     void *arg;                     /* websocket_handler_arg */
 
-    uint64_t max_message;   /* 1 MiB; beyond, 1009. With on_piece too */
+    uint64_t max_message; /* 1 MiB; beyond, 1009. With on_piece too. How long one may take is not limited: what has come
+                             of it is held as long as its peer gives signs of life */
     uint32_t max_fragments; /* of a message: the greater of 1,024 and max_message / 256 */
     uint64_t high_water;    /* of bytes that are not sent: 256 KiB; counts with on_drain */
     uint64_t max_unsent;    /* of frames, as bytes: 16 MiB less 1 KiB */
@@ -91,9 +94,12 @@ struct websocket_handler {
     double ping_timeout;  /* for one behind the ping, or for it to take some of what waits: 20 s; then it is closed */
     double close_timeout; /* for the peer's part of closing, or for that: 5 s */
 
-    bool compress;         /* permessage-deflate (RFC 7692), if the other side can */
-    int compress_window;   /* log2 of it, both ways: 9 to 15; 15 */
-    bool compress_anew;    /* no context is kept between messages: less memory */
+    bool compress;         /* permessage-deflate (RFC 7692), if the other side can. What comes is inflated up to
+                              max_message; 1007 if it is not deflated. A connection that has sent and received so
+                              holds 290 KiB, */
+    int compress_window;   /* with a window of less, less: log2 of it, both ways: 9 to 15; 15 */
+    bool compress_anew;    /* no context is kept between messages: they hold nothing. What compresses secrets
+                              together with what a peer has chosen tells of them by its length */
     size_t compress_least; /* shorter messages go as they are: 64 bytes */
 };
 
@@ -113,9 +119,11 @@ int websocket_write_text(struct websocket *socket, const char *text);
 /* -EINVAL: more than 125 bytes. */
 int websocket_ping(struct websocket *socket, const void *data, size_t length);
 
-/* Begins the closing handshake behind what was written; any number of times. code 0: none is sent, or 1000 if there is
- * a reason (NULL: none; at most 123 bytes of UTF-8). -EINVAL: a code that may not be sent, or a reason that is too long
- * or no UTF-8; then it is closed without them. */
+/* Begins the closing handshake behind what was written; any number of times. Messages that the peer sends before its
+ * own close frame are still handed over, also where they were held back: for who is not to be heard any more there is
+ * websocket_abort, and on_message can ask websocket_closing. code 0: none is sent, or 1000 if there is a reason (NULL:
+ * none; at most 123 bytes of UTF-8). -EINVAL: a code that may not be sent, or a reason that is too long or no UTF-8;
+ * then it is closed without them. */
 int websocket_close(struct websocket *socket, int code, const char *reason);
 
 /* Without a handshake, at once. */
@@ -135,16 +143,17 @@ const char *websocket_remote_ip(const struct websocket *socket); /* "" when it i
 int websocket_set_nodelay(struct websocket *socket, bool on);    /* it is on */
 struct ioloop *websocket_loop(const struct websocket *socket);
 
-/* To many: framed once, and held by each connection until it is sent. */
+/* To many: framed once, compressed once for those that compress, and held by each connection until it is sent. Of one
+ * thread. */
 
 /* One reference, the caller's. NULL with errno: EINVAL no UTF-8, ENOMEM. To release NULL is fine. */
 struct websocket_message *websocket_message_new(const void *data, size_t length, bool is_binary);
 void websocket_message_release(struct websocket_message *message);
 int websocket_send(struct websocket *socket, struct websocket_message *message);
 
-/* Topics: names on a loop, for its sockets; one that closes leaves them. subscribe: 0 also when it is there already;
- * -ENOBUFS over 64 topics of one socket; publish: how many it was sent to, or an error; except: not to this one, or
- * NULL. */
+/* Topics: names on a loop, for its sockets; one that has closed has left them, before on_close. subscribe: 0 also when
+ * it is there already; -ENOBUFS over 64 topics of one socket; -EINVAL a name over 255 bytes; subscribers:
+ * also those that are closing; publish: how many it was sent to, or an error; except: not to this one, or NULL. */
 int websocket_subscribe(struct websocket *socket, const char *topic);
 void websocket_unsubscribe(struct websocket *socket, const char *topic);
 size_t websocket_subscribers(struct ioloop *loop, const char *topic);
@@ -165,7 +174,9 @@ struct websocket_options {
 };
 
 /* ws or wss (or http, https). The socket is the library's, as above: open, or on_close with WEBSOCKET_ABNORMAL, when
- * websocket_error says why. NULL with errno: EINVAL a url or header that cannot be sent. */
+ * websocket_error says why. All but the handler is copied. Also from on_close, to connect again: better later, by
+ * ioloop_call_later. NULL with errno: EINVAL a url or header that cannot be sent, EPROTONOSUPPORT wss
+ * without TLS, EBADF the loop closes, ENOMEM. */
 struct websocket *websocket_connect(struct ioloop *loop, const char *url, const struct websocket_handler *handler,
                                     const struct websocket_options *options);
 

@@ -7,6 +7,7 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/iolog.h"
 #include "websocket/websocketconnection.h"
+#include "websocket/websocketdeflate.h"
 #include "websocket/websockethandshake.h"
 
 #define DEFAULT_HANDSHAKE 10
@@ -66,8 +67,20 @@ static int offer_names(struct websocketclient *client, const char *const *subpro
     return error;
 }
 
-static int make_handshake_headers(struct websocketclient *client, const struct websocket_options *options,
-                                  struct httpheaders *headers)
+static int offer_deflate(const struct websocket_handler *handler, struct httpheaders *headers)
+{
+    struct websocketdeflate_terms wanted;
+    char place[WEBSOCKETDEFLATE_LONGEST];
+
+    if (!handler->compress)
+        return 0;
+    websocketconnection_want_deflate(handler, &wanted);
+    websocketdeflate_format_offer(&wanted, place);
+    return httpheaders_set(headers, "Sec-WebSocket-Extensions", place);
+}
+
+static int make_handshake_headers(struct websocketclient *client, const struct websocket_handler *handler,
+                                  const struct websocket_options *options, struct httpheaders *headers)
 {
     const struct httpheaders *given = options->request != NULL ? options->request->headers : NULL;
     int error = given != NULL ? httpheaders_copy(headers, given) : 0;
@@ -82,6 +95,10 @@ static int make_handshake_headers(struct websocketclient *client, const struct w
         error = httpheaders_set(headers, "Sec-WebSocket-Version", "13");
     if (error == 0)
         httpheaders_remove(headers, "Sec-WebSocket-Extensions");
+    if (error == 0)
+        httpheaders_remove(headers, "Sec-WebSocket-Protocol");
+    if (error == 0)
+        error = offer_deflate(handler, headers);
     if (error == 0 && options->origin != NULL)
         error = httpheaders_set(headers, "Origin", options->origin);
     return error == 0 ? offer_names(client, options->subprotocols, headers) : error;
@@ -99,8 +116,21 @@ static char *join_answer_headers(const struct httpheaders *headers, const char *
     return text;
 }
 
-static int check_handshake_answer(const struct websocketclient *client, const struct httpclient_response *response)
+/* text: Sec-WebSocket-Extensions of the answer; taken apart. */
+static int accept_deflate(struct websocket *socket, char *text)
 {
+    struct websocketdeflate_terms wanted, agreed;
+
+    if (!socket->handler->compress)
+        return 0;
+    websocketconnection_want_deflate(socket->handler, &wanted);
+    int found = websocketdeflate_check_answer(text, &wanted, &agreed);
+    return found > 0 ? websocketconnection_agree_deflate(socket, &agreed) : found;
+}
+
+static int check_handshake_answer(struct websocket *socket, const struct httpclient_response *response)
+{
+    const struct websocketclient *client = socket->rare->client;
     static const char *const names[] = { "Connection", "Upgrade", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol",
                                          "Sec-WebSocket-Extensions" };
     char *values[sizeof names / sizeof *names];
@@ -112,7 +142,11 @@ static int check_handshake_answer(const struct websocketclient *client, const st
     const struct websockethandshake_answer answer = { response->code, values[0], values[1],
                                                       values[2],      values[3], values[4] };
     if (error == 0)
-        error = websockethandshake_check_answer(&answer, client->key, client->offered, false, &why);
+        error = websockethandshake_check_answer(&answer, client->key, client->offered, socket->handler->compress, &why);
+    if (error == 0) {
+        why = "it agrees on a compression that was not offered";
+        error = accept_deflate(socket, values[4]);
+    }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         ioalloc_free(values[i]);
     if (error < 0)
@@ -136,7 +170,7 @@ static int accept_answer(struct websocket *socket, const struct httpclient_respo
     if (error == 0 && stream == NULL)
         error = -ENOMSG;
     if (error == 0)
-        error = check_handshake_answer(socket->rare->client, response);
+        error = check_handshake_answer(socket, response);
     if (error == 0)
         error = keep_chosen(socket, response);
     if (error == 0)
@@ -206,7 +240,7 @@ static int begin_handshake(struct websocket *socket, const char *url, const stru
     client->http = options->client != NULL ? options->client : httpclient_current(loop);
     error = client->http == NULL ? -errno : make_key(loop, client->key);
     if (error == 0)
-        error = make_handshake_headers(client, options, &headers);
+        error = make_handshake_headers(client, socket->handler, options, &headers);
     if (error == 0)
         client->fetch = ask_for_upgrade(socket, url, options, &headers);
     if (error == 0 && client->fetch == 0)

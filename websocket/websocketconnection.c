@@ -5,10 +5,15 @@
 
 #include "ioloop/ioalloc.h"
 #include "ioloop/iolog.h"
+#include "websocket/websocketdeflate.h"
 #include "websocket/websockettopics.h"
 
 #define DEFAULT_MESSAGE    (1u << 20)
 #define DEFAULT_HIGH_WATER (256u << 10)
+#define LEAST_WINDOW       9 /* other than 8, which not every encoder can do */
+#define MOST_WINDOW        15
+#define LEAST_INFLATED     512u                  /* room for a message that was compressed, at first */
+#define MOST_KEPT_INFLATED 4096u                 /* a block that stays with its socket for the next one */
 #define PLAIN_LIMIT        (2 * LOOPMEMBER_CORK) /* a limit of unsent bytes that no cork can reach */
 
 _Thread_local struct websocketconnection_text websocketconnection_text;
@@ -42,6 +47,7 @@ static void free_rare(struct websocket *socket)
 
     if (rare->block != NULL)
         websocketloop_give(websocketconnection_loop(socket), rare->block);
+    websocketdeflate_free(rare->deflate);
     ioalloc_free(rare->subprotocol);
     ioalloc_free(rare->reason);
     ioalloc_free(rare->remote_ip);
@@ -54,8 +60,9 @@ void websocketconnection_drop_rare(struct websocket *socket)
 {
     const struct websocketconnection_rare *rare = socket->rare;
 
-    if (rare != NULL && !rare->is_reading && rare->block == NULL && rare->topics == NULL && rare->client == NULL &&
-        rare->subprotocol == NULL && rare->reason == NULL && rare->remote_ip == NULL && rare->pong == NULL)
+    if (rare != NULL && socket->stream != NULL && !rare->is_reading && !rare->is_inflating && rare->block == NULL &&
+        rare->deflate == NULL && rare->topics == NULL && rare->client == NULL && rare->subprotocol == NULL &&
+        rare->reason == NULL && rare->remote_ip == NULL && rare->pong == NULL)
         free_rare(socket);
 }
 
@@ -97,6 +104,43 @@ void websocketconnection_break(struct websocket *socket, int error)
     iostream_close(socket->stream);
 }
 
+/* Compression. */
+
+void websocketconnection_want_deflate(const struct websocket_handler *handler, struct websocketdeflate_terms *wanted)
+{
+    int window = handler->compress_window;
+
+    if (window == 0 || window > MOST_WINDOW)
+        window = MOST_WINDOW;
+    else if (window < LEAST_WINDOW)
+        window = LEAST_WINDOW;
+    *wanted = (struct websocketdeflate_terms){ .server_window = window,
+                                               .client_window = window,
+                                               .server_anew = handler->compress_anew,
+                                               .client_anew = handler->compress_anew };
+}
+
+/* Without memory for that it has its own. */
+static void share_coders(const struct websocket *socket, struct websocketdeflate *deflate)
+{
+    struct websocketloop *shared = websocketloop_of(websocketconnection_loop(socket));
+
+    if (shared != NULL)
+        websocketdeflate_share(deflate, &shared->deflate);
+}
+
+int websocketconnection_agree_deflate(struct websocket *socket, const struct websocketdeflate_terms *agreed)
+{
+    struct websocketconnection_rare *rare = websocketconnection_rare(socket);
+
+    if (rare == NULL || (rare->deflate = websocketdeflate_new(agreed, socket->is_client, 0)) == NULL)
+        return -ENOMEM;
+    share_coders(socket, rare->deflate);
+    socket->compresses = true;
+    socket->is_plain = false;
+    return 0;
+}
+
 /* Deadlines. */
 
 static void deadline_reached(struct deadline *deadline);
@@ -118,16 +162,16 @@ static void set_socket_deadline(struct websocket *socket, enum websocketconnecti
         websocketconnection_break(socket, -ENOMEM);
 }
 
-/* Has the peer taken something of what waits, since this was last asked? Of the number of bytes that wait a few bits of
- * its hash are remembered. That others are written meanwhile looks the same; of these there is a limit. */
+/* Has the peer taken something of what waits, since this was last asked? Of the number of bytes that it has taken a few
+ * bits of its hash are remembered. */
 static bool is_getting_through(struct websocket *socket)
 {
     iostreamlayer_send_output(socket->stream); /* the kernel has room for a byte long before it says so */
-    uint64_t pending = socket->stream->output != NULL ? socket->stream->output->pending : 0;
-    uint16_t mark = (uint16_t)(pending * UINT64_C(0x9e3779b97f4a7c15) >> 48);
-    bool is_same = mark == socket->unsent;
+    uint64_t gone = socket->stream->output != NULL ? socket->stream->output->gone + UINT64_C(1) : 0;
+    uint16_t mark = (uint16_t)(gone * UINT64_C(0x9e3779b97f4a7c15) >> 48);
+    bool is_same = mark == socket->taken;
 
-    socket->unsent = mark;
+    socket->taken = mark;
     return !is_same;
 }
 
@@ -343,6 +387,24 @@ static inline void hand_over_message(struct websocket *socket, char *data, size_
     data[length] = behind;
 }
 
+static inline bool reads_frames(const struct iostream *stream)
+{
+    return stream->consumer == consume_frames && !stream->is_closed;
+}
+
+static bool has_ended(const struct iostream *stream)
+{
+    return stream->is_closed || stream->consumer == drop_frames;
+}
+
+static void refuse_frames(struct websocket *socket, int code, const char *problem)
+{
+    int error = code == WEBSOCKET_TOO_BIG ? -EMSGSIZE : code == WEBSOCKET_INTERNAL ? -ENOMEM : -EPROTO;
+
+    websocketconnection_fail(socket, code, error, problem);
+}
+
+/* A small one stays where the next message will need one. */
 static void hand_over_block(struct websocket *socket, bool is_binary)
 {
     struct websocketloop_block *block = socket->rare->block;
@@ -352,35 +414,123 @@ static void hand_over_block(struct websocket *socket, bool is_binary)
     socket->rare->block = NULL;
     socket->rare->length = 0;
     hand_over_message(socket, block->bytes, length, is_binary);
-    websocketloop_give(loop, block);
+    if (socket->compresses && block->capacity <= MOST_KEPT_INFLATED)
+        socket->rare->block = block;
+    else
+        websocketloop_give(loop, block);
+    websocketconnection_drop_rare(socket);
 }
 
-static void __attribute__((noinline)) collect_piece(struct websocket *socket, const struct websocketreader_piece *piece)
+/* More of a message, of which perhaps so many bytes are still to come. */
+static bool collect_bytes(struct websocket *socket, const char *data, size_t length, uint64_t coming)
 {
     struct websocketconnection_rare *rare = websocketconnection_rare(socket);
     struct websocketloop_block *block = NULL;
 
-    if (rare != NULL && piece->coming <= SIZE_MAX / 4) {
-        size_t needed = rare->length + piece->length;
-        block =
-            websocketloop_grow(socket->stream->loop, rare->block, rare->length, needed, needed + (size_t)piece->coming);
+    if (rare != NULL && coming <= SIZE_MAX / 4) {
+        size_t needed = rare->length + length;
+        block = websocketloop_grow(socket->stream->loop, rare->block, rare->length, needed, needed + (size_t)coming);
     }
     if (block == NULL) {
-        websocketconnection_fail(socket, WEBSOCKET_INTERNAL, -ENOMEM, "no memory");
-        return;
+        refuse_frames(socket, WEBSOCKET_INTERNAL, "no memory");
+        return false;
     }
     rare->block = block;
-    memcpy(block->bytes + rare->length, piece->data, piece->length);
-    rare->length += piece->length;
-    if (piece->is_last)
+    if (length > 0)
+        memcpy(block->bytes + rare->length, data, length);
+    rare->length += length;
+    return true;
+}
+
+static void __attribute__((noinline)) collect_piece(struct websocket *socket, const struct websocketreader_piece *piece)
+{
+    if (collect_bytes(socket, piece->data, piece->length, piece->coming) && piece->is_last)
         hand_over_block(socket, piece->is_binary);
 }
 
-/* What comes behind our close frame is of no use to anybody. */
+/* Messages that are compressed. */
+
+static bool is_text_so_far(struct websocketutf8 *utf8, const struct websocketdeflate_piece *part, bool is_last)
+{
+    if (!websocketutf8_check(utf8, part->data, part->length) || (is_last && !websocketutf8_is_whole(utf8)))
+        return false;
+    return true;
+}
+
+/* How long a message will be is not known: it gets as much room again as it has. */
+static void take_inflated(struct websocket *socket, const struct websocketdeflate_piece *part, bool is_binary,
+                          bool is_last)
+{
+    struct websocketconnection_rare *rare = socket->rare;
+
+    if (!is_binary && !is_text_so_far(&rare->inflated, part, is_last)) {
+        refuse_frames(socket, WEBSOCKET_INVALID, "a text that is not UTF-8");
+    } else if (socket->handler->on_piece != NULL) {
+        if (part->length > 0 || is_last)
+            socket->handler->on_piece(socket, part->data, part->length, is_binary, is_last);
+    } else if (collect_bytes(socket, part->data, part->length, rare->length + part->length + LEAST_INFLATED)) {
+        if (is_last)
+            hand_over_block(socket, is_binary);
+    }
+}
+
+static const char *problem_of_inflating(int code)
+{
+    return code == WEBSOCKET_TOO_BIG    ? "a message over the limit"
+           : code == WEBSOCKET_INTERNAL ? "no memory"
+                                        : "a message that is not deflated";
+}
+
+/* Answers how many bytes were not taken, as the program has paused in between; what had been inflated already waits in
+ * the window. */
+static size_t inflate_bytes(struct websocket *socket, uint64_t most, const char *data, size_t length, bool is_binary,
+                            bool is_last)
+{
+    struct websocketdeflate_piece part;
+
+    do {
+        ssize_t taken = websocketdeflate_decompress(socket->rare->deflate, data, length, is_last, most, &part);
+        if (taken < 0) {
+            refuse_frames(socket, (int)-taken, problem_of_inflating((int)-taken));
+            return 0;
+        }
+        data += taken;
+        length -= (size_t)taken;
+        take_inflated(socket, &part, is_binary, is_last && !part.more);
+    } while (part.more && reads_frames(socket->stream));
+    if (!part.more || has_ended(socket->stream))
+        return 0;
+    if (length == 0) {
+        socket->rare->is_inflating = true;
+        socket->rare->inflates_binary = is_binary;
+        socket->rare->inflates_last = is_last;
+    }
+    return length;
+}
+
+static size_t __attribute__((noinline))
+inflate_message_piece(struct websocket *socket, uint64_t most, struct websocketreader *reader,
+                      const struct websocketreader_piece *piece)
+{
+    size_t left = inflate_bytes(socket, most, piece->data, piece->length, piece->is_binary, piece->is_last);
+
+    websocketreader_give_back(reader, piece, left);
+    return left;
+}
+
+/* What waited in the window while the program had paused. */
+static void __attribute__((noinline)) go_on_inflating(struct websocket *socket, uint64_t most)
+{
+    struct websocketconnection_rare *rare = socket->rare;
+
+    rare->is_inflating = false;
+    socket->stream->takes_nothing = false;
+    inflate_bytes(socket, most, "", 0, rare->inflates_binary, rare->inflates_last);
+}
+
+/* Also behind our close frame: until that of the peer has come, what it says is said to the program (RFC 6455 1.4). */
 static inline void take_message_piece(struct websocket *socket, const struct websocketreader_piece *piece)
 {
-    if (!socket->is_open)
-        return;
     if (socket->handler->on_piece != NULL)
         socket->handler->on_piece(socket, piece->data, piece->length, piece->is_binary, piece->is_last);
     else if (piece->is_first && piece->is_last)
@@ -405,7 +555,7 @@ static void __attribute__((noinline)) keep_reader(struct websocket *socket, cons
 {
     struct websocketconnection_rare *rare;
 
-    if (socket->stream->consumer == drop_frames || iostream_closed(socket->stream))
+    if (has_ended(socket->stream))
         return;
     if (reader->opcode == 0) {
         socket->rare->is_reading = false;
@@ -419,11 +569,6 @@ static void __attribute__((noinline)) keep_reader(struct websocket *socket, cons
     }
     rare->reader = *reader;
     rare->is_reading = true;
-}
-
-static void refuse_frames(struct websocket *socket, int code, const char *problem)
-{
-    websocketconnection_fail(socket, code, code == WEBSOCKET_TOO_BIG ? -EMSGSIZE : -EPROTO, problem);
 }
 
 static void __attribute__((noinline)) end_silence(struct websocket *socket)
@@ -440,34 +585,30 @@ static inline void hear_peer(struct websocket *socket)
         end_silence(socket);
 }
 
-static inline bool reads_frames(const struct iostream *stream)
+/* Anything that may come. Answers how many bytes were taken. */
+static size_t __attribute__((noinline))
+consume_any_frames(struct websocket *socket, uint64_t most, const char *data, size_t length)
 {
-    return stream->consumer == consume_frames && !stream->is_closed;
-}
-
-static size_t consume_frames(struct iostream *stream, int error, const char *data, size_t length, void *arg)
-{
-    struct websocket *socket = arg;
     struct websocketreader fresh = { 0 };
     struct websocketreader *reader = socket->rare != NULL && socket->rare->is_reading ? &socket->rare->reader : &fresh;
-    struct websocketreader_limits limits;
+    const struct websocketreader_limits limits = { .message = most,
+                                                   .fragments = socket->handler->max_fragments,
+                                                   .is_client = socket->is_client,
+                                                   .may_compress = socket->compresses };
     struct websocketreader_piece piece;
     size_t used = 0;
     ssize_t taken = 0;
 
-    if (error < 0)
-        return length; /* the close callback tells */
-    hear_peer(socket);
-    limits.message = socket->handler->max_message != 0 ? socket->handler->max_message : DEFAULT_MESSAGE;
-    limits.fragments = socket->handler->max_fragments;
-    limits.is_client = socket->is_client;
-    limits.may_compress = false;
-    while (used < length && reads_frames(stream)) {
+    if (socket->rare != NULL && socket->rare->is_inflating)
+        go_on_inflating(socket, most);
+    while (used < length && reads_frames(socket->stream)) {
         taken = websocketreader_next(reader, &limits, (char *)data + used, length - used, &piece);
         if (taken <= 0)
             break;
         used += (size_t)taken;
-        if (piece.what == WEBSOCKETREADER_MESSAGE)
+        if (piece.is_compressed)
+            used -= inflate_message_piece(socket, most, reader, &piece);
+        else if (piece.what == WEBSOCKETREADER_MESSAGE)
             take_message_piece(socket, &piece);
         else
             take_control_frame(socket, &piece);
@@ -481,10 +622,55 @@ static size_t consume_frames(struct iostream *stream, int error, const char *dat
     return used;
 }
 
+/* Short messages first, as many as there are: they leave nothing to remember. */
+static size_t consume_frames(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    struct websocket *socket = arg;
+    const struct websocket_handler *handler = socket->handler;
+    uint64_t most = handler->max_message != 0 ? handler->max_message : DEFAULT_MESSAGE;
+    struct websocketreader_piece piece;
+    size_t used = 0;
+    ssize_t taken;
+
+    if (error < 0)
+        return length; /* the close callback tells */
+    hear_peer(socket);
+    if (handler->on_piece != NULL || (socket->rare != NULL && (socket->rare->is_reading || socket->rare->is_inflating)))
+        return consume_any_frames(socket, most, data, length);
+    do {
+        taken = websocketreader_short(socket->is_client, most, (char *)data + used, length - used, &piece);
+        if (taken <= 0)
+            break;
+        used += (size_t)taken;
+        hand_over_message(socket, piece.data, piece.length, piece.is_binary);
+    } while (used < length && reads_frames(stream));
+    if (taken < 0) {
+        refuse_frames(socket, (int)-taken, piece.problem);
+        return length;
+    }
+    return taken > 0 ? used : used + consume_any_frames(socket, most, data + used, length - used);
+}
+
 void websocketconnection_read(struct websocket *socket)
 {
-    if (socket->is_ready && !socket->is_paused)
-        (void)!iostream_set_consumer(socket->stream, consume_frames, socket); /* it may have closed */
+    struct iostream *stream = socket->stream;
+
+    if (!socket->is_ready || socket->is_paused || has_ended(stream))
+        return;
+    if (socket->rare != NULL && socket->rare->is_inflating)
+        iostreamlayer_begin_read(stream, consume_frames, socket, true);
+    else
+        (void)!iostream_set_consumer(stream, consume_frames, socket); /* it may have come to its end */
+}
+
+/* Who does not hear the pong is not to wait for it. */
+void websocketconnection_hold(struct websocket *socket)
+{
+    if (!socket->is_ready)
+        return;
+    iostream_set_consumer(socket->stream, NULL, NULL);
+    if (socket->deadline_is == WEBSOCKETCONNECTION_PONG && !iostream_closed(socket->stream))
+        end_silence(socket);
 }
 
 /* Beginning. */
@@ -520,6 +706,7 @@ void websocketconnection_begin(struct websocket *socket, struct iostream *stream
 {
     socket->stream = stream;
     socket->is_open = true;
+    websocketconnection_drop_rare(socket);
     iostream_set_close_callback(stream, socket_ended, socket);
     set_socket_deadline(socket, WEBSOCKETCONNECTION_QUIET);
     if (socket->handler->open != NULL)

@@ -23,6 +23,8 @@
 #define WEBSOCKETCONNECTION_CORKED      4096u                 /* longer messages are not worth copying */
 
 struct websocketclient;
+struct websocketdeflate;
+struct websocketdeflate_terms;
 struct websockettopics_membership;
 
 /* What the deadline is for. */
@@ -41,7 +43,9 @@ struct websocketconnection_pong {
 struct websocketconnection_rare {
     struct websocketreader reader; /* of a message that has begun */
     struct websocketloop_block *block;
-    size_t length; /* of the message in the block */
+    size_t length;                    /* of the message in the block */
+    struct websocketdeflate *deflate; /* agreed on; NULL: nothing is compressed */
+    struct websocketutf8 inflated;    /* text of a compressed message so far */
     struct websockettopics_membership *topics;
     struct websocketclient *client; /* while its handshake goes on */
     struct ioloop *loop;            /* the same */
@@ -50,7 +54,9 @@ struct websocketconnection_rare {
     char *remote_ip;
     uint32_t topic_count;
     int status;
-    bool is_reading;                       /* reader is in use */
+    bool is_reading;   /* reader is in use */
+    bool is_inflating; /* it was paused while output waited in the window, and all bytes that there are were taken: */
+    bool inflates_binary, inflates_last;   /* of these */
     struct websocketconnection_pong *pong; /* that waits until what was written before it is sent */
 };
 
@@ -60,7 +66,7 @@ struct websocket {
     const struct websocket_handler *handler;
     void *arg;
     struct websocketconnection_rare *rare; /* NULL: it has none of that */
-    uint16_t unsent; /* of the bytes that waited when the deadline was last looked at: see is_getting_through */
+    uint16_t taken; /* by the peer, when the deadline was last looked at: see is_getting_through */
     int16_t error;
     unsigned peer_code : 16;
     unsigned deadline_is : 2;
@@ -71,6 +77,7 @@ struct websocket {
     unsigned is_open : 1;  /* messages may be sent: between the handshake and our close frame */
     unsigned is_ready : 1; /* open has returned: messages may be handed over */
     unsigned is_paused : 1;
+    unsigned compresses : 1; /* it has a rare->deflate */
     unsigned got_close : 1;
 };
 
@@ -100,6 +107,10 @@ void websocketconnection_drop_rare(struct websocket *socket);
 /* Without a call to the program. */
 void websocketconnection_free(struct websocket *socket);
 
+/* What the handler wants of compression; and that was agreed on. -ENOMEM. */
+void websocketconnection_want_deflate(const struct websocket_handler *handler, struct websocketdeflate_terms *wanted);
+int websocketconnection_agree_deflate(struct websocket *socket, const struct websocketdeflate_terms *agreed);
+
 /* What the stream has to know of the handler's limits. -ENOMEM. */
 int websocketconnection_prepare(struct websocket *socket, struct iostream *stream);
 
@@ -123,8 +134,9 @@ int websocketconnection_send_control(struct websocket *socket, enum websocketfra
 /* Sends the close frame and waits for that of the peer, as long as it may take. */
 void websocketconnection_send_close(struct websocket *socket, int code, const char *reason, size_t length);
 
-/* Reads frames, unless paused. */
+/* Reads frames, unless paused; and does so no longer. */
 void websocketconnection_read(struct websocket *socket);
+void websocketconnection_hold(struct websocket *socket);
 
 static inline struct ioloop *websocketconnection_loop(const struct websocket *socket)
 {

@@ -209,7 +209,8 @@ int websocketdeflate_check_answer(char *text, const struct websocketdeflate_term
 struct websocketdeflate {
     struct httpdeflate *deflate; /* NULL: nothing has been sent yet */
     struct httpinflate *inflate; /* the same, received */
-    uint64_t inflated;           /* bytes of the present message */
+    struct websocketdeflate_spare *spare;
+    uint64_t inflated; /* bytes of the present message */
     uint8_t level, send_window, receive_window;
     bool sends_anew, receives_anew;
 };
@@ -237,13 +238,82 @@ void websocketdeflate_free(struct websocketdeflate *deflate)
     ioalloc_free(deflate);
 }
 
+void websocketdeflate_share(struct websocketdeflate *deflate, struct websocketdeflate_spare *spare)
+{
+    deflate->spare = spare;
+}
+
+int websocketdeflate_send_window(const struct websocketdeflate *deflate)
+{
+    return deflate->send_window;
+}
+
+void websocketdeflate_free_spare(struct websocketdeflate_spare *spare)
+{
+    httpdeflate_free(spare->deflate);
+    httpinflate_free(spare->inflate);
+    *spare = (struct websocketdeflate_spare){ 0 };
+}
+
+/* Coders. NULL: no memory. */
+
+static struct httpdeflate *take_deflate(const struct websocketdeflate *deflate)
+{
+    struct websocketdeflate_spare *spare = deflate->spare;
+    struct httpdeflate *taken = NULL;
+
+    if (spare != NULL && spare->deflate_window == deflate->send_window) {
+        taken = spare->deflate;
+        spare->deflate = NULL;
+    }
+    return taken != NULL ? taken : httpdeflate_new(HTTPDEFLATE_RAW, deflate->level, deflate->send_window);
+}
+
+static struct httpinflate *take_inflate(const struct websocketdeflate *deflate)
+{
+    struct websocketdeflate_spare *spare = deflate->spare;
+    struct httpinflate *taken = NULL;
+
+    if (spare != NULL && spare->inflate_window == deflate->receive_window) {
+        taken = spare->inflate;
+        spare->inflate = NULL;
+    }
+    return taken != NULL ? taken : httpinflate_new(HTTPINFLATE_MESSAGES, deflate->receive_window);
+}
+
+static void forget_deflated(struct websocketdeflate *deflate)
+{
+    struct websocketdeflate_spare *spare = deflate->spare;
+
+    httpdeflate_reset(deflate->deflate);
+    if (spare == NULL || !deflate->sends_anew)
+        return;
+    httpdeflate_free(spare->deflate);
+    spare->deflate = deflate->deflate;
+    spare->deflate_window = deflate->send_window;
+    deflate->deflate = NULL;
+}
+
+static void forget_inflated(struct websocketdeflate *deflate)
+{
+    struct websocketdeflate_spare *spare = deflate->spare;
+
+    httpinflate_reset(deflate->inflate);
+    if (spare == NULL)
+        return;
+    httpinflate_free(spare->inflate);
+    spare->inflate = deflate->inflate;
+    spare->inflate_window = deflate->receive_window;
+    deflate->inflate = NULL;
+}
+
 /* The message is through. */
 static int end_inflated(struct websocketdeflate *deflate)
 {
     if (httpinflate_end_message(deflate->inflate) < 0)
         return -1007;
     if (deflate->receives_anew)
-        httpinflate_reset(deflate->inflate);
+        forget_inflated(deflate);
     deflate->inflated = 0;
     return 0;
 }
@@ -255,7 +325,7 @@ ssize_t websocketdeflate_decompress(struct websocketdeflate *deflate, const void
 
     *piece = (struct websocketdeflate_piece){ 0 };
     if (deflate->inflate == NULL)
-        deflate->inflate = httpinflate_new(HTTPINFLATE_MESSAGES, deflate->receive_window);
+        deflate->inflate = take_inflate(deflate);
     if (deflate->inflate == NULL)
         return -1011;
     ssize_t taken = httpinflate_decode(deflate->inflate, bytes, length, &part);
@@ -281,13 +351,19 @@ ssize_t websocketdeflate_compress(struct websocketdeflate *deflate, const void *
 
     *piece = (struct websocketdeflate_piece){ 0 };
     if (deflate->deflate == NULL)
-        deflate->deflate = httpdeflate_new(HTTPDEFLATE_RAW, deflate->level, deflate->send_window);
+        deflate->deflate = take_deflate(deflate);
     if (deflate->deflate == NULL)
         return -ENOMEM;
     size_t taken =
         httpdeflate_encode(deflate->deflate, bytes, length, is_last ? HTTPDEFLATE_MESSAGE : HTTPDEFLATE_MORE, &part);
     if (is_last && !part.more && deflate->sends_anew)
-        httpdeflate_reset(deflate->deflate);
+        forget_deflated(deflate);
     *piece = (struct websocketdeflate_piece){ part.data, part.length, part.more };
     return (ssize_t)taken;
+}
+
+void websocketdeflate_forget(struct websocketdeflate *deflate)
+{
+    if (deflate->deflate != NULL)
+        forget_deflated(deflate);
 }

@@ -37,6 +37,16 @@ void websocketdeflate_format_offer(const struct websocketdeflate_terms *wanted, 
 int websocketdeflate_check_answer(char *text, const struct websocketdeflate_terms *wanted,
                                   struct websocketdeflate_terms *agreed) IOAPI_MUST_USE;
 
+/* Coders that are not in use. Who begins each message anew needs them only while one is under way, and may share them.
+ * Zeroed at first. */
+struct websocketdeflate_spare {
+    struct httpdeflate *deflate; /* NULL: none */
+    struct httpinflate *inflate;
+    int deflate_window, inflate_window;
+};
+
+void websocketdeflate_free_spare(struct websocketdeflate_spare *spare);
+
 struct websocketdeflate_piece {
     const char *data; /* until the next call */
     size_t length;    /* may be 0 */
@@ -48,6 +58,13 @@ struct websocketdeflate_piece {
 struct websocketdeflate *websocketdeflate_new(const struct websocketdeflate_terms *agreed, bool is_client, int level);
 void websocketdeflate_free(struct websocketdeflate *deflate); /* NULL is fine */
 
+/* Coders come from there, and go there behind each message, in the directions that begin anew. All that share have one
+ * level. What was handed over last is then good until any of them is called. */
+void websocketdeflate_share(struct websocketdeflate *deflate, struct websocketdeflate_spare *spare);
+
+/* log2 of that of what it sends. */
+int websocketdeflate_send_window(const struct websocketdeflate *deflate);
+
 /* Payload of a message that is compressed, by and by; is_last: the message ends with these bytes. Answers how many were
  * taken, or the negative code for a close frame: -1007 it is not deflated, -1009 it is more than most bytes, -1011 no
  * memory. most is never overstepped by what is handed over. Then, and after a close, only websocketdeflate_free. */
@@ -58,5 +75,9 @@ ssize_t websocketdeflate_decompress(struct websocketdeflate *deflate, const void
  * nothing was taken. */
 ssize_t websocketdeflate_compress(struct websocketdeflate *deflate, const void *bytes, size_t length, bool is_last,
                                   struct websocketdeflate_piece *piece) IOAPI_MUST_USE;
+
+/* What was compressed last was not sent, or is not to be gone on with: the next message refers to nothing before it,
+ * which it need not (RFC 7692 7.1.1). */
+void websocketdeflate_forget(struct websocketdeflate *deflate);
 
 #endif

@@ -28,6 +28,7 @@ static void free_with_loop(struct loopmember *member)
         memset(shared->masks, 0, sizeof *shared->masks);
     ioalloc_free(shared->masks);
     websockettopics_free(shared->topics);
+    websocketdeflate_free_spare(&shared->deflate);
     ioalloc_free(shared);
 }
 
@@ -91,12 +92,17 @@ static struct websocketloop_block *resize_block(struct websocketloop_block *bloc
     return block;
 }
 
-static size_t grown_block(size_t used, size_t needed, size_t expected)
+/* A quarter more at least: fragments are expected one by one, and a byte is to be moved a constant number of times. But
+ * what is expected is not missed by so little that another quarter would have to follow. */
+static size_t grown_block(const struct websocketloop_block *block, size_t used, size_t needed, size_t expected)
 {
     size_t ahead = used < BLOCK_AHEAD / 2 ? BLOCK_AHEAD : 2 * used;
+    size_t least = block != NULL ? block->capacity + block->capacity / 4 : 0;
 
-    if (ahead > expected)
+    if (ahead > expected - expected / 4)
         ahead = expected;
+    if (ahead < least)
+        ahead = least;
     return needed > ahead ? needed : ahead;
 }
 
@@ -111,7 +117,7 @@ struct websocketloop_block *websocketloop_grow(struct ioloop *loop, struct webso
     if (shared != NULL && expected >= LEAST_KEPT_BLOCK)
         kept = take_kept_block(shared, expected);
     if (kept == NULL)
-        return resize_block(block, grown_block(used, needed, expected));
+        return resize_block(block, grown_block(block, used, needed, expected));
     if (block != NULL) {
         memcpy(kept->bytes, block->bytes, used);
         websocketloop_give(loop, block);
@@ -119,16 +125,35 @@ struct websocketloop_block *websocketloop_grow(struct ioloop *loop, struct webso
     return kept;
 }
 
-/* The shared part is made for this only where there is something to keep, and not if that needs memory. */
+/* Smaller ones make way: they would stay for ever where all that comes is too long for them. */
+static bool make_room_for_block(struct websocketloop *shared, size_t capacity)
+{
+    while (capacity > MOST_KEPT_BLOCKS - shared->kept_bytes) {
+        struct websocketloop_block *smallest = shared->kept;
+
+        if (smallest == NULL || smallest->capacity >= capacity)
+            return false;
+        shared->kept = smallest->next;
+        shared->kept_bytes -= smallest->capacity;
+        ioalloc_free(smallest);
+    }
+    return true;
+}
+
+/* In order, the smallest first. The shared part is made for this only where there is something to keep, and not if that
+ * needs memory. */
 void websocketloop_give(struct ioloop *loop, struct websocketloop_block *block)
 {
     struct websocketloop *shared = block->capacity >= LEAST_KEPT_BLOCK ? websocketloop_of(loop) : NULL;
 
-    if (shared == NULL || block->capacity > MOST_KEPT_BLOCKS - shared->kept_bytes) {
+    if (shared == NULL || block->capacity > MOST_KEPT_BLOCKS || !make_room_for_block(shared, block->capacity)) {
         ioalloc_free(block);
         return;
     }
-    block->next = shared->kept;
-    shared->kept = block;
+    struct websocketloop_block **link = &shared->kept;
+    while (*link != NULL && (*link)->capacity < block->capacity)
+        link = &(*link)->next;
+    block->next = *link;
+    *link = block;
     shared->kept_bytes += block->capacity;
 }

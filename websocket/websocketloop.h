@@ -8,6 +8,7 @@
 
 #include "ioloop/ioloop.h"
 #include "ioloop/loopmember.h"
+#include "websocket/websocketdeflate.h"
 
 struct websocketmask;
 struct websockettopics;
@@ -26,6 +27,7 @@ struct websocketloop {
     struct websockettopics *topics;   /* the same */
     struct websocketloop_block *kept; /* large ones, for the next messages */
     size_t kept_bytes;
+    struct websocketdeflate_spare deflate; /* of those that keep no context */
 };
 
 /* NULL: no memory, or the loop is closing. find: only if it is there. */

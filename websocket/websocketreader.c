@@ -108,6 +108,14 @@ static ssize_t take_payload(struct websocketreader *reader, char *bytes, size_t 
     return (ssize_t)taken;
 }
 
+/* Bytes that do not compress become more, and each flush of the encoder costs some. */
+static uint64_t most_payload(const struct websocketreader_limits *limits, bool is_compressed)
+{
+    uint64_t more = is_compressed ? limits->message / 8 + 1024 : 0;
+
+    return limits->message <= UINT64_MAX - more ? limits->message + more : UINT64_MAX;
+}
+
 static int begin_frame(struct websocketreader *reader, const struct websocketreader_limits *limits,
                        const struct websocketframe *frame, struct websocketreader_piece *piece)
 {
@@ -117,7 +125,8 @@ static int begin_frame(struct websocketreader *reader, const struct websocketrea
         reader->message = 0;
         reader->fragments = 0;
     }
-    if (frame->length > limits->message || reader->message > limits->message - frame->length)
+    uint64_t most = most_payload(limits, reader->is_compressed);
+    if (frame->length > most || reader->message > most - frame->length)
         return refuse_frame(piece, READER_TOO_BIG, "a message over the limit");
     if (++reader->fragments > most_fragments(limits))
         return refuse_frame(piece, READER_TOO_BIG, "too many fragments");
@@ -179,10 +188,9 @@ static const char *find_problem(const struct websocketreader *reader, const stru
     return problem;
 }
 
-/* Anything that may come. Not inlined, as otherwise short messages would save registers for it. */
-__attribute__((noinline)) static ssize_t take_any(struct websocketreader *reader,
-                                                  const struct websocketreader_limits *limits, char *bytes,
-                                                  size_t length, struct websocketreader_piece *piece)
+/* Anything that may come. */
+static ssize_t take_any(struct websocketreader *reader, const struct websocketreader_limits *limits, char *bytes,
+                        size_t length, struct websocketreader_piece *piece)
 {
     struct websocketframe frame;
 
@@ -209,19 +217,17 @@ __attribute__((noinline)) static ssize_t take_any(struct websocketreader *reader
     return taken < 0 ? taken : head + taken;
 }
 
-static ssize_t check_short_text(struct websocketreader_piece *piece, ssize_t taken)
+static __attribute__((noinline)) ssize_t check_short_text(struct websocketreader_piece *piece, ssize_t taken)
 {
     if (!websocketutf8_is_text(piece->data, piece->length))
         return refuse_frame(piece, READER_INVALID_TEXT, not_utf8);
     return taken;
 }
 
-/* Most of what comes, with a third of the instructions: a message of up to 125 bytes in one frame that is there whole,
- * while no message is begun. Answers 0 for all else, and has then done nothing. */
-static ssize_t take_short_message(const struct websocketreader_limits *limits, char *bytes, size_t length,
-                                  struct websocketreader_piece *piece)
+ssize_t websocketreader_short(bool is_client, uint64_t most, char *bytes, size_t length,
+                              struct websocketreader_piece *piece)
 {
-    size_t head = limits->is_client ? 2 : 6;
+    size_t head = is_client ? 2 : 6;
     uint32_t mask;
 
     if (length < head)
@@ -229,16 +235,14 @@ static ssize_t take_short_message(const struct websocketreader_limits *limits, c
     unsigned opcode = (uint8_t)bytes[0] ^ READER_FINAL;
     if (opcode != WEBSOCKETFRAME_TEXT && opcode != WEBSOCKETFRAME_BINARY)
         return 0;
-    size_t size = (uint8_t)bytes[1] ^ (limits->is_client ? 0u : READER_MASKED);
-    if (size > WEBSOCKETFRAME_MOST_CONTROL || size > length - head || size > limits->message)
+    size_t size = (uint8_t)bytes[1] ^ (is_client ? 0u : READER_MASKED);
+    if (size > WEBSOCKETFRAME_MOST_CONTROL || size > length - head || size > most)
         return 0;
     ssize_t taken = (ssize_t)(head + size);
-    piece->what = WEBSOCKETREADER_MESSAGE;
     piece->data = bytes + head;
     piece->length = size;
-    piece->is_first = piece->is_last = true;
     piece->is_binary = opcode == WEBSOCKETFRAME_BINARY;
-    if (!limits->is_client) {
+    if (!is_client) {
         memcpy(&mask, bytes + 2, 4);
         if (websocketframe_unmask_text(bytes + head, size, mask))
             return taken;
@@ -253,6 +257,25 @@ ssize_t websocketreader_next(struct websocketreader *reader, const struct websoc
 
     *piece = (struct websocketreader_piece){ 0 };
     if (reader->opcode == 0)
-        taken = take_short_message(limits, bytes, length, piece);
-    return taken != 0 ? taken : take_any(reader, limits, bytes, length, piece);
+        taken = websocketreader_short(limits->is_client, limits->message, bytes, length, piece);
+    if (taken == 0)
+        return take_any(reader, limits, bytes, length, piece);
+    if (taken > 0) {
+        piece->what = WEBSOCKETREADER_MESSAGE;
+        piece->is_first = piece->is_last = true;
+    }
+    return taken;
+}
+
+void websocketreader_give_back(struct websocketreader *reader, const struct websocketreader_piece *piece, size_t count)
+{
+    char *from = piece->data + piece->length - count;
+
+    if (count == 0)
+        return;
+    reader->mask = websocketframe_mask_at(reader->mask, (4 - count % 4) % 4);
+    websocketframe_mask(from, from, count, reader->mask, 0);
+    reader->left += count;
+    reader->opcode = piece->is_binary ? WEBSOCKETFRAME_BINARY : WEBSOCKETFRAME_TEXT;
+    reader->is_under_way = true;
 }

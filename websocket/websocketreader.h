@@ -20,7 +20,8 @@
 #include "websocket/websocketutf8.h"
 
 struct websocketreader_limits {
-    uint64_t message;   /* bytes of its payload over all fragments, as frames carry it (compressed, perhaps) */
+    uint64_t message; /* bytes of its payload over all fragments. Compressed, it may be an eighth and 1 KiB more: there
+                         it is for whoever inflates it to count */
     uint32_t fragments; /* of a message; 0: the greater of 1,024 and message / 256 */
     bool is_client;     /* frames have to be unmasked; else masked */
     bool may_compress;  /* RSV1 was negotiated */
@@ -65,5 +66,15 @@ struct websocketreader_piece {
  * for too many fragments); then of the piece only the problem is there. After a refusal nothing more is to be read. */
 ssize_t websocketreader_next(struct websocketreader *reader, const struct websocketreader_limits *limits, char *bytes,
                              size_t length, struct websocketreader_piece *piece);
+
+/* So many of the last bytes of a piece of a message were not taken: they are masked again, and are to come first the
+ * next time. */
+void websocketreader_give_back(struct websocketreader *reader, const struct websocketreader_piece *piece, size_t count);
+
+/* Most of what comes, with a third of the instructions: a message of up to 125 bytes in one frame that is there whole,
+ * while no message is begun. Answers as websocketreader_next, but sets only data, length and is_binary of the piece; 0:
+ * it is something else, and nothing was done. most: as limits->message. */
+ssize_t websocketreader_short(bool is_client, uint64_t most, char *bytes, size_t length,
+                              struct websocketreader_piece *piece);
 
 #endif

@@ -9,6 +9,7 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/iolog.h"
 #include "websocket/websocketconnection.h"
+#include "websocket/websocketdeflate.h"
 #include "websocket/websockethandshake.h"
 
 static const struct websocket_handler *handler_of(struct web_request *request)
@@ -93,6 +94,16 @@ static const char *check_handshake(struct web_request *request)
     return NULL;
 }
 
+/* A page that came over plain http can have been written by anybody on its way: to https it is another one. */
+static bool is_origin_secret(struct web_request *request, const char *origin)
+{
+    size_t length = strlen(origin);
+
+    return strcmp(httprequest_protocol(request->http), "https") != 0 ||
+           (length >= 6 && httpfield_is_same(origin, "https:", 6)) ||
+           (length >= 4 && httpfield_is_same(origin, "wss:", 4));
+}
+
 /* Browsers let any page connect to anywhere, cookies and all: so pages of others are refused here. */
 static bool check_origin(struct web_request *request)
 {
@@ -107,7 +118,8 @@ static bool check_origin(struct web_request *request)
     else if (handler->check_origin != NULL)
         allowed = handler->check_origin(request, origin);
     else
-        allowed = websockethandshake_is_same_origin(origin, httprequest_header(request->http, "Host"));
+        allowed = is_origin_secret(request, origin) &&
+                  websockethandshake_is_same_origin(origin, httprequest_header(request->http, "Host"));
     if (!allowed && !request->finished)
         refuse_upgrade(request, 403, "Cross origin websockets not allowed");
     return allowed && !request->finished;
@@ -142,6 +154,19 @@ static bool choose_subprotocol(struct web_request *request, const char **chosen)
         return !request->finished;
     web_send_error_because(request, 500, NULL, "a subprotocol was chosen that the client has not offered");
     return false;
+}
+
+/* 1: agreed on; 0: nothing is; -400: malformed. */
+static int choose_deflate(struct web_request *request, struct websocketdeflate_terms *agreed)
+{
+    struct websocketdeflate_terms wanted;
+    const char *list = handler_of(request)->compress ? join_headers(request, "Sec-WebSocket-Extensions") : NULL;
+    char *copy = list != NULL ? weblayer_new_text(request, strlen(list)) : NULL;
+
+    if (copy == NULL)
+        return request->failed != 0 ? -400 : 0;
+    websocketconnection_want_deflate(handler_of(request), &wanted);
+    return websocketdeflate_accept(strcpy(copy, list), &wanted, agreed);
 }
 
 /* The answer. */
@@ -194,8 +219,22 @@ static int put_headers_of(struct web_request *request, const struct httpheaders 
     return error;
 }
 
+/* What was chosen of what the client asks for; NULL: nothing. */
+struct handshake_choice {
+    const char *key, *subprotocol;
+    const struct websocketdeflate_terms *deflate;
+};
+
+static int put_extensions(struct web_request *request, const struct websocketdeflate_terms *deflate)
+{
+    char place[WEBSOCKETDEFLATE_LONGEST];
+
+    websocketdeflate_format_answer(deflate, place);
+    return put_in_answer(request, "Sec-WebSocket-Extensions", ": ", place);
+}
+
 /* Collected where else the body of an answer would be. */
-static int put_answer(struct web_request *request, const char *key, const char *subprotocol)
+static int put_answer(struct web_request *request, const struct handshake_choice *choice)
 {
     char accept[WEBSOCKETHANDSHAKE_ACCEPT + 1];
     const char *date = httpserverlayer_ok(request->http->server) + sizeof HTTPSERVERLAYER_OK - 1;
@@ -203,13 +242,15 @@ static int put_answer(struct web_request *request, const char *key, const char *
 
     if (httpheaders_get(web_headers(request), "Server") != NULL)
         date += sizeof HTTPSERVERLAYER_SERVER - 1;
-    websockethandshake_accept(key, accept);
+    websockethandshake_accept(choice->key, accept);
     request->body.length = 0;
     error = web_write(request, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
     if (error == 0)
         error = put_in_answer(request, "Sec-WebSocket-Accept", ": ", accept);
-    if (error == 0 && subprotocol != NULL)
-        error = put_in_answer(request, "Sec-WebSocket-Protocol", ": ", subprotocol);
+    if (error == 0 && choice->subprotocol != NULL)
+        error = put_in_answer(request, "Sec-WebSocket-Protocol", ": ", choice->subprotocol);
+    if (error == 0 && choice->deflate != NULL)
+        error = put_extensions(request, choice->deflate);
     if (error == 0)
         error = web_write(request, date);
     if (error == 0)
@@ -244,15 +285,16 @@ static int keep_subprotocol(struct websocket *socket, const char *subprotocol)
 }
 
 /* NULL: no memory. */
-static struct websocket *new_server_socket(struct web_request *request, const char *key, const char *subprotocol)
+static struct websocket *new_server_socket(struct web_request *request, const struct handshake_choice *choice)
 {
     struct websocket *socket = websocketconnection_new(handler_of(request), false);
 
     if (socket == NULL)
         return NULL;
     socket->stream = request->http->connection->stream;
-    if (keep_subprotocol(socket, subprotocol) < 0 || keep_remote_ip(socket, request->http) < 0 ||
-        put_answer(request, key, subprotocol) < 0 || websocketconnection_prepare(socket, socket->stream) < 0) {
+    if (keep_subprotocol(socket, choice->subprotocol) < 0 || keep_remote_ip(socket, request->http) < 0 ||
+        (choice->deflate != NULL && websocketconnection_agree_deflate(socket, choice->deflate) < 0) ||
+        put_answer(request, choice) < 0 || websocketconnection_prepare(socket, socket->stream) < 0) {
         websocketconnection_free(socket);
         return NULL;
     }
@@ -265,10 +307,10 @@ static void dismiss_socket(struct iostream *stream)
 }
 
 /* The request stays until open has returned, but nothing can be answered to it any more. */
-static void change_protocol(struct web_request *request, const char *key, const char *subprotocol)
+static void change_protocol(struct web_request *request, const struct handshake_choice *choice)
 {
     struct httpserver *server = request->http->server;
-    struct websocket *socket = new_server_socket(request, key, subprotocol);
+    struct websocket *socket = new_server_socket(request, choice);
 
     if (socket == NULL) {
         web_send_error(request, 503);
@@ -283,21 +325,31 @@ static void change_protocol(struct web_request *request, const char *key, const 
     if (error < 0)
         iostreamlayer_fail(stream, error);
     websocketconnection_begin(socket, stream, request);
+    if (server->closing && !iostream_closed(stream))
+        dismiss_socket(stream); /* since the handshake was looked at */
 }
 
 /* The handler. */
 
 static void get_socket(struct web_request *request)
 {
-    const char *key, *subprotocol;
+    struct handshake_choice choice = { 0 };
+    struct websocketdeflate_terms deflate;
 
     if (httprequest_left(request->http)) {
         (void)web_finish(request);
         return;
     }
-    key = check_handshake(request);
-    if (key != NULL && check_origin(request) && choose_subprotocol(request, &subprotocol))
-        change_protocol(request, key, subprotocol);
+    choice.key = check_handshake(request);
+    if (choice.key == NULL || !check_origin(request) || !choose_subprotocol(request, &choice.subprotocol))
+        return;
+    int found = choose_deflate(request, &deflate);
+    if (found < 0) {
+        refuse_upgrade(request, 400, "Sec-WebSocket-Extensions is malformed");
+        return;
+    }
+    choice.deflate = found > 0 ? &deflate : NULL;
+    change_protocol(request, &choice);
 }
 
 static void prepare_upgrade(struct web_request *request)

@@ -206,6 +206,8 @@ int websocket_subscribe(struct websocket *socket, const char *name)
 
     if (!socket->is_open || iostream_closed(socket->stream))
         return -EBADF;
+    if (length > WEBSOCKETTOPICS_LONGEST)
+        return -EINVAL;
     struct websockettopics *topics = topics_of(socket->stream->loop);
     if (topics == NULL || websocketconnection_rare(socket) == NULL)
         return -ENOMEM;

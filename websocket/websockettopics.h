@@ -5,7 +5,10 @@
 struct websocket;
 struct websockettopics;
 
-enum { WEBSOCKETTOPICS_MOST = 64 }; /* of one socket */
+enum {
+    WEBSOCKETTOPICS_MOST = 64,     /* of one socket */
+    WEBSOCKETTOPICS_LONGEST = 255, /* name */
+};
 
 /* The socket leaves all of them. */
 void websockettopics_leave(struct websocket *socket);

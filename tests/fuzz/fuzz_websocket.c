@@ -23,6 +23,7 @@
 #include "ioloop/ioloop.h"
 #include "tests/support/faults.h"
 #include "websocket/websocket.h"
+#include "websocket/websocketdeflate.h"
 #include "websocket/websocketframe.h"
 #include "websocket/websocketutf8.h"
 
@@ -224,7 +225,6 @@ static void got_message(struct websocket *socket, const void *data, size_t lengt
     struct side *side = side_of(socket);
 
     require(((const char *)data)[length] == '\0');
-    require(!websocket_closing(socket));
     require(!both || memcmp(data, bytes, length) == 0);
     require(is_binary || websocketutf8_is_text(data, length));
     check_message(side, length, is_binary);
@@ -260,6 +260,7 @@ static void drained(struct websocket *socket)
 
 static int fd;
 static char *output;
+static struct websocketdeflate *inflater; /* of what the server sends; NULL: nothing was agreed on */
 static size_t output_length;
 
 static void receive(void)
@@ -347,6 +348,44 @@ static void send_input(const uint8_t *data, size_t size, size_t most)
     }
 }
 
+/* A message of the server inflates, to a text if it is one. The client begins anew if it has said so. */
+static void check_deflated(const char *payload, size_t length, bool is_text)
+{
+    struct websocketutf8 utf8 = { 0 };
+    struct websocketdeflate_piece piece;
+
+    require(inflater != NULL);
+    do {
+        ssize_t taken = websocketdeflate_decompress(inflater, payload, length, true, LONGEST, &piece);
+        require(taken >= 0);
+        payload += taken;
+        length -= (size_t)taken;
+        require(!is_text || websocketutf8_check(&utf8, piece.data, piece.length));
+    } while (piece.more);
+    require(websocketutf8_is_whole(&utf8));
+}
+
+/* What the server has agreed to. */
+static void make_inflater(const char *end)
+{
+    static const char name[] = "\r\nSec-WebSocket-Extensions: ";
+    static const struct websocketdeflate_terms wanted = { .server_window = 15, .client_window = 15 };
+    struct websocketdeflate_terms agreed;
+    const char *value = memmem(output, (size_t)(end - output), name, sizeof name - 1);
+    char text[256];
+
+    if (value == NULL)
+        return;
+    value += sizeof name - 1;
+    size_t length = (size_t)((const char *)memchr(value, '\r', 256) - value);
+    require(length < sizeof text);
+    memcpy(text, value, length);
+    text[length] = '\0';
+    require(websocketdeflate_check_answer(text, &wanted, &agreed) == 1);
+    inflater = websocketdeflate_new(&agreed, true, 0);
+    require(inflater != NULL);
+}
+
 /* What a server has sent. */
 static void check_output(void)
 {
@@ -355,6 +394,7 @@ static void check_output(void)
 
     if (end == NULL || memcmp(output, "HTTP/1.1 101 ", output_length < 13 ? output_length : 13) != 0)
         return;
+    make_inflater(end);
     for (size_t at = (size_t)(end - output) + 4; at < output_length;) {
         struct websocketframe frame;
         int head = websocketframe_parse(output + at, output_length - at, &frame);
@@ -365,7 +405,9 @@ static void check_output(void)
         require(!frame.is_masked && frame.is_final && frame.opcode != WEBSOCKETFRAME_CONTINUATION);
         if (frame.length > output_length - at - (size_t)head)
             return;
-        if (frame.opcode == WEBSOCKETFRAME_TEXT)
+        if (frame.is_compressed)
+            check_deflated(output + at + head, (size_t)frame.length, frame.opcode == WEBSOCKETFRAME_TEXT);
+        else if (frame.opcode == WEBSOCKETFRAME_TEXT)
             require(websocketutf8_is_text(output + at + head, (size_t)frame.length));
         is_closed = frame.opcode == WEBSOCKETFRAME_CLOSE;
         at += (size_t)head + (size_t)frame.length;
@@ -375,7 +417,8 @@ static void check_output(void)
 static void connect_by_hand(const char *path)
 {
     static const char request[] = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+                                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                                  "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
     struct sockaddr_un address = { .sun_family = AF_UNIX };
 
     fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -404,7 +447,6 @@ static void run_by_hand(const uint8_t *data, size_t size, const uint8_t *setting
     close(fd);
     fd = -1;
     turn(4);
-    check_output();
 }
 
 /* Both sides ours. */
@@ -465,7 +507,11 @@ static struct websocket_handler make_handler(uint8_t setting)
                                          .max_unsent = setting & 2 ? 300000 : 0,
                                          .policy = (enum websocket_policy)(setting >> 2 & 1),
                                          .max_message = setting & 8 && !both ? 100 : 0,
-                                         .max_fragments = setting & 16 ? 5 : 0 };
+                                         .max_fragments = setting & 16 ? 5 : 0,
+                                         .compress = setting & 128,
+                                         .compress_window = setting & 1 ? 9 + (setting >> 1) % 7 : 0,
+                                         .compress_anew = setting & 2,
+                                         .compress_least = setting & 4 ? 1 : 0 };
 
     if (setting & 32) {
         handler.on_piece = got_piece;
@@ -520,12 +566,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else
         run_by_hand(data + SETTINGS, size - SETTINGS, settings, path);
     faults_end();
+    check_output();
     web_application_close(app);
     now += settings[5] & 2 ? 0 : 20;
     turn(6);
     ioloop_close(loop, false);
     require(sides[0].opened == sides[0].closed && sides[0].socket == NULL);
     require(sides[1].socket == NULL && !sides[1].is_connecting);
+    websocketdeflate_free(inflater);
+    inflater = NULL;
     free(output);
     output = NULL;
     output_length = 0;

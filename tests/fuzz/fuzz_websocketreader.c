@@ -45,11 +45,16 @@ static bool is_text(const void *bytes, size_t length)
     return websocketutf8_check(&utf8, bytes, length) && websocketutf8_is_whole(&utf8);
 }
 
+static uint64_t most_payload(const struct trace *trace, bool is_compressed)
+{
+    return trace->limits->message + (is_compressed ? trace->limits->message / 8 + 1024 : 0);
+}
+
 static void add_piece(struct trace *trace, const struct websocketreader_piece *piece)
 {
     require(piece->is_first == !trace->is_under_way);
     require(piece->is_first || piece->is_binary == trace->is_binary);
-    require(piece->length + piece->coming <= trace->limits->message - trace->message);
+    require(piece->length + piece->coming <= most_payload(trace, piece->is_compressed) - trace->message);
     if (piece->length > 0)
         memcpy(trace->payload + trace->message, piece->data, piece->length);
     trace->message += piece->length;
