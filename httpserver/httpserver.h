@@ -36,9 +36,9 @@ struct httpserver_options {
     httpserver_log_fn *on_log;      /* NULL: a line to the access log (iolog.h), with everything from outside escaped */
     httpserver_close_fn *on_close;  /* the last connection has ended, and the server is gone when this returns */
     bool no_keep_alive;             /* one request a connection */
-    bool decompress_request;        /* bodies in gzip are inflated on their way: max_body then counts inflated bytes too,
-                                       and Content-Encoding is X-Consumed-Content-Encoding. Else, and of other codings,
-                                       they are handed over as they come */
+    bool decompress_request; /* bodies in gzip are inflated on their way: max_body then counts inflated bytes too,
+                                and Content-Encoding is X-Consumed-Content-Encoding. Else, and of other codings,
+                                they are handed over as they come */
 
     /* Limits. */
     uint32_t max_target;    /* bytes of the request target: 8 KiB; beyond, 414 */

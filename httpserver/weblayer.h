@@ -111,7 +111,7 @@ struct web_request {
     struct httpheaders new_cookies;
     struct weblayer_buffer body;
     struct weblayer_buffer packed; /* the body compressed, and then the other way round */
-    struct weblayer_buffer path; /* the path, and behind it the groups, decoded */
+    struct weblayer_buffer path;   /* the path, and behind it the groups, decoded */
     struct weblayer_buffer state;
     struct httparguments query, form;
     struct httpform_files files;

@@ -220,7 +220,7 @@ static int make_file_headers(struct web_request *request, const struct webstatic
 /* Where only the application's headers come before them, they are the same for each answer with this file, and kept. To
  * keep them may fail. */
 static int set_file_headers(struct web_request *request, const struct webstatic *files, const struct webfile *file,
-                       struct webfilecache_headers *kept)
+                            struct webfilecache_headers *kept)
 {
     if (kept == NULL || request->own_headers || has_version(request))
         return make_file_headers(request, files, file);
