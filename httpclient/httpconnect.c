@@ -74,22 +74,35 @@ int httpconnect_start_tls(struct httppool_connection *connection)
 
 /* Connected. */
 
-/* Bytes that are there before anything was asked are not an answer. */
-static bool has_spoken(const struct iostream *stream)
+static bool has_bytes_in_kernel(const struct iostream *stream)
 {
     char byte;
 
-    if (stream->is_custom || stream->input != NULL)
-        return stream->input != NULL && !stream->is_custom;
-    return !stream->began_silent && recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Bytes that are there before anything was asked are not an answer. */
+static void begin_if_silent(struct httppool_connection *connection, bool has_spoken)
+{
+    if (has_spoken)
+        httpfetch_fail(connection->fetch, -EPROTO, "the server spoke before it was asked");
+    else
+        http1exchange_begin(connection, connection->fetch);
 }
 
 void httpconnect_ready(struct httppool_connection *connection)
 {
-    if (has_spoken(connection->stream))
-        httpfetch_fail(connection->fetch, -EPROTO, "the server spoke before it was asked");
+    const struct iostream *stream = connection->stream;
+
+    if (stream->is_custom)
+        begin_if_silent(connection, false);
     else
-        http1exchange_begin(connection, connection->fetch);
+        begin_if_silent(connection, stream->input != NULL || (!stream->began_silent && has_bytes_in_kernel(stream)));
+}
+
+void httpconnect_tunnel_ready(struct httppool_connection *connection)
+{
+    begin_if_silent(connection, has_bytes_in_kernel(connection->stream));
 }
 
 static void go_on_connected(struct httppool_connection *connection)

@@ -226,6 +226,9 @@ void httpconnect_open(struct httppool_connection *connection, struct httpfetch *
 
 /* The connection is there, TLS and all: the exchange begins. */
 void httpconnect_ready(struct httppool_connection *connection);
+
+/* The same through a tunnel, while the proxy's answer is what the stream has unread. */
+void httpconnect_tunnel_ready(struct httppool_connection *connection);
 int httpconnect_start_tls(struct httppool_connection *connection);
 
 /* httptunnel.c: asks the proxy for a tunnel. */

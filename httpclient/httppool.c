@@ -242,7 +242,7 @@ static bool give_connection(struct httppool *pool, struct httpfetch *fetch)
     return true;
 }
 
-static struct httpfetch *first_in(struct httppool_ring *queue)
+static struct httpfetch *first_in(const struct httppool_ring *queue)
 {
     return httppool_ring_is_empty(queue) ? NULL : HTTPPOOL_OWNER(queue->next, struct httpfetch, place);
 }
@@ -290,6 +290,15 @@ static void serve_queue(struct httppool *pool)
     }
 }
 
+/* Has the first in the queue waited for longer than the first of those who are parked? Else an origin that is asked
+ * again and again would keep all the places. */
+static bool is_queue_first(const struct httppool *pool, const struct httppool_origin *origin)
+{
+    const struct httpfetch *queued = first_in(&pool->queue), *parked = first_in(&origin->parked);
+
+    return queued != NULL && parked != NULL && queued->queued < parked->queued;
+}
+
 /* Something of this origin is free. What fails at once while they are served makes room that is seen here. */
 static void serve_waiting(struct httppool *pool, struct httppool_origin *origin)
 {
@@ -297,6 +306,8 @@ static void serve_waiting(struct httppool *pool, struct httppool_origin *origin)
         return;
     pool->is_serving = true;
     origin->users++;
+    if (is_queue_first(pool, origin))
+        serve_queue(pool);
     serve_parked(pool, origin);
     serve_queue(pool);
     httppool_leave_origin(pool, origin);

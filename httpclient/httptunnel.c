@@ -34,7 +34,7 @@ static void tunnel_is_open(struct httppool_connection *connection, bool is_alone
     else if (connection->origin->key.is_secure)
         error = httpconnect_start_tls(connection);
     else
-        http1exchange_begin(connection, fetch); /* what the stream still has is the proxy's answer */
+        httpconnect_tunnel_ready(connection);
     if (error < 0)
         httpfetch_fail(fetch, error, NULL);
 }

@@ -472,6 +472,30 @@ static void who_waits_for_another_origin_gets_the_place_that_falls_free(void **s
     fetchscene_close(&scene);
 }
 
+static void ask_again(struct fetchscene_fetch *fetch, struct httpclient_response *response)
+{
+    get_from(FETCHSCENE_FIRST, "/again")->on_response = ask_again;
+}
+
+static void an_origin_that_is_asked_again_and_again_does_not_keep_the_others_out(void **state)
+{
+    fetchscene_open(&scene, &(struct httpclient_options){ .max_clients = 1, .max_per_origin = 1 });
+    get_from(FETCHSCENE_FIRST, "/")->on_response = ask_again;
+    get_from(FETCHSCENE_FIRST, "/")->on_response = ask_again;
+    struct fetchscene_fetch *other = get_from(FETCHSCENE_SECOND, "/other");
+    struct fetchscene_peer *peer = fetchscene_accept_from(&scene, FETCHSCENE_FIRST);
+    for (int i = 0; i < 2; i++) {
+        fetchscene_pass(&scene, 0.25);
+        fetchscene_serve(&scene, peer, HI);
+        fetchscene_settle(&scene);
+    }
+    fetchscene_serve(&scene, fetchscene_accept_from(&scene, FETCHSCENE_SECOND), HI);
+    fetchscene_expect(&scene, other, 200, "hi");
+    for (size_t i = 0; i < scene.count; i++)
+        scene.fetches[i]->on_response = NULL;
+    fetchscene_close(&scene);
+}
+
 static void a_connection_that_fails_gives_its_place_to_the_next(void **state)
 {
     fetchscene_open(&scene, &(struct httpclient_options){ .max_clients = 1 });
@@ -539,6 +563,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_origin_that_becomes_full_holds_up_no_other),
     cmocka_unit_test(a_kept_connection_makes_room_for_another_origin),
     cmocka_unit_test(who_waits_for_another_origin_gets_the_place_that_falls_free),
+    cmocka_unit_test(an_origin_that_is_asked_again_and_again_does_not_keep_the_others_out),
     cmocka_unit_test(a_connection_that_fails_gives_its_place_to_the_next),
     cmocka_unit_test(what_waits_can_be_cancelled),
     cmocka_unit_test(the_queue_has_a_limit),
