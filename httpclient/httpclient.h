@@ -72,7 +72,8 @@ struct httpclient_options {
     uint64_t max_uses;     /* of one connection: no limit but the server's */
     struct resolver *resolver;
     const struct httpclient_mapping *mappings; /* SimpleAsyncHTTPClient.hostname_mapping */
-    httpclient_filter_fn *connect_filter;      /* false: that address is not connected to; asked for each, each hop */
+    httpclient_filter_fn *connect_filter;      /* false: that address is not connected to; asked for each, each hop;
+                                                  for a unix_path perhaps inside httpclient_fetch */
     void *connect_filter_arg;
     struct httpclient_tls tls;
     httpclient_close_fn *on_close; /* all has ended, and the client is gone when this returns */
