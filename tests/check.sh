@@ -91,13 +91,13 @@ TESTING_SECONDS=60; export TESTING_SECONDS
 sanitized=build/address-undefined
 build address-undefined SANITIZE=address,undefined && run address+undefined $sanitized
 # What has a loop in it; formats are the same on any poller.
-with_loop='test_io* test_loop* test_poller test_kqueue test_kernel test_acceptor test_connector test_deadlines test_lifetime
-    test_netutil test_periodic* test_resolver test_tcp* test_child* test_http1connection* test_http1body* test_http1answer*
+with_loop='test_io* test_loop* test_poller* test_kqueue* test_kernel test_acceptor test_connector test_deadlines test_lifetime
+    test_netutil test_periodic* test_resolver* test_tcp* test_child* test_http1connection* test_http1body* test_http1answer*
     test_httpserver* test_httprequest test_web test_web_* test_webstatic* test_webcompress* test_httpclient* test_httppool
     test_websocket test_websocket_* test_websocketc* test_websocketserver* test_websockettopics test_websocketmessage'
 build kqueue POLLER=kqueue ONLY="$(echo $with_loop)" && run kqueue build/kqueue
 # What more than one thread takes part in.
-with_threads='test_ioloop* test_iofuture* test_ioexecutor* test_resolver test_iolog* test_loopsignals test_tcpclient
+with_threads='test_ioloop* test_iofuture* test_ioexecutor* test_resolver* test_iolog* test_loopsignals test_tcpclient*
     test_iosubprocess* test_httppool test_httpclient_future test_websocketclient'
 build thread SANITIZE=thread ONLY="$(echo $with_threads)" && run thread build/thread
 unset TESTING_SECONDS

@@ -7,22 +7,9 @@
 #include <string.h>
 
 #include "httpserver/http1parser.h"
+#include "tests/support/requestwords.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int parse_in_words(const void *bytes, size_t length, const struct http1parser_limits *limits,
-                   struct http1parser_scan *scan, struct http1parser_request *request);
-#define HTTP1PARSER_NO_VECTORS    1
-#define http1parser_parse_request parse_in_words
-#define http1scan_find_end        find_end_in_words
-#define http1scan_find_empty_line find_empty_line_in_words
-#include "httpserver/http1parser.c"
-#include "httpserver/http1scan.c"
-#undef http1parser_parse_request
-#undef http1scan_find_end
-#undef http1scan_find_empty_line
-
-typedef int parse_fn(const void *, size_t, const struct http1parser_limits *, struct http1parser_scan *,
-                     struct http1parser_request *);
 
 enum { CAPACITY = 20, SETTINGS = 6 };
 

@@ -8,22 +8,9 @@
 #include <string.h>
 
 #include "httpserver/http1response.h"
+#include "tests/support/responsewords.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int parse_in_words(const void *bytes, size_t length, const struct http1parser_limits *limits,
-                   struct http1parser_scan *scan, enum http1response_to to, struct http1response *response);
-#define HTTP1PARSER_NO_VECTORS    1
-#define http1response_parse       parse_in_words
-#define http1scan_find_end        find_end_in_words
-#define http1scan_find_empty_line find_empty_line_in_words
-#include "httpserver/http1response.c"
-#include "httpserver/http1scan.c"
-#undef http1response_parse
-#undef http1scan_find_end
-#undef http1scan_find_empty_line
-
-typedef int parse_fn(const void *, size_t, const struct http1parser_limits *, struct http1parser_scan *,
-                     enum http1response_to, struct http1response *);
 
 enum { CAPACITY = 20, SETTINGS = 7 };
 

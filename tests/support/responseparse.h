@@ -10,23 +10,9 @@
 
 #include "httpserver/http1response.h"
 #include "tests/support/guardpage.h"
+#include "tests/support/headtext.h"
+#include "tests/support/responsewords.h"
 #include "tests/support/testing.h"
-
-/* The same source once more without vector instructions. */
-int parse_in_words(const void *bytes, size_t length, const struct http1parser_limits *limits,
-                   struct http1parser_scan *scan, enum http1response_to to, struct http1response *response);
-#define HTTP1PARSER_NO_VECTORS    1
-#define http1response_parse       parse_in_words
-#define http1scan_find_end        find_end_in_words
-#define http1scan_find_empty_line find_empty_line_in_words
-#include "httpserver/http1response.c"
-#include "httpserver/http1scan.c"
-#undef http1response_parse
-#undef http1scan_find_end
-#undef http1scan_find_empty_line
-
-typedef int responseparse_fn(const void *, size_t, const struct http1parser_limits *, struct http1parser_scan *,
-                             enum http1response_to, struct http1response *);
 
 struct outcome {
     int result;
@@ -34,20 +20,9 @@ struct outcome {
     struct http1parser_header headers[HTTP1PARSER_MAX_HEADERS];
 };
 
-struct text {
-    const char *bytes;
-    size_t length;
-};
-
-#define TEXT(literal)                                                                                                  \
-    {                                                                                                                  \
-        literal, sizeof literal - 1                                                                                    \
-    }
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* How every call is made. */
 struct responseparse_way {
-    responseparse_fn *parse;
+    parse_fn *parse;
     enum http1response_to to;
     const struct http1parser_limits *limits;
 };
@@ -61,12 +36,6 @@ static inline void responseparse_part(const struct responseparse_way *way, const
     outcome->response.content_length = 77;
     outcome->response.has_length = outcome->response.keep_alive = true;
     outcome->result = way->parse(guardpage_text(bytes, length), length, way->limits, scan, way->to, &outcome->response);
-}
-
-static inline void assert_same_slice(struct http1parser_slice a, struct http1parser_slice b)
-{
-    assert_int_equal(a.offset, b.offset);
-    assert_int_equal(a.length, b.length);
 }
 
 static inline void assert_same(const struct outcome *a, const struct outcome *b)
@@ -87,10 +56,7 @@ static inline void assert_same(const struct outcome *a, const struct outcome *b)
     assert_int_equal(first->has_length, second->has_length);
     assert_int_equal(first->keep_alive, second->keep_alive);
     assert_int_equal(first->header_count, second->header_count);
-    for (uint32_t i = 0; i < first->header_count; i++) {
-        assert_same_slice(first->headers[i].name, second->headers[i].name);
-        assert_same_slice(first->headers[i].value, second->headers[i].value);
-    }
+    assert_same_headers(first->headers, second->headers, first->header_count);
 }
 
 /* First so many bytes, then all. */
@@ -154,7 +120,7 @@ static inline void responseparse_whole(struct text text, enum http1response_to t
 static inline void responseparse_every_way(struct text text, enum http1response_to to,
                                            const struct http1parser_limits *limits, struct outcome *whole)
 {
-    static responseparse_fn *const parsers[] = { http1response_parse, parse_in_words };
+    static parse_fn *const parsers[] = { http1response_parse, parse_in_words };
 
     responseparse_whole(text, to, limits, whole);
     for (size_t i = 0; i < COUNT(parsers); i++) {

@@ -12,11 +12,32 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "ioloop/iolog.h"
 #include "ioloop/ioloop.h"
+
+/* Signals that are ignored or blocked are so in programs that are started, too, as nohup and shells' background jobs
+ * make use of; descriptors that are closed stay closed, and modes of files are what the umask leaves. The tests are
+ * about none of that. (Signals that have a handler by now have it from a sanitizer.) */
+__attribute__((constructor)) static void begin_the_same_however_started(void)
+{
+    struct sigaction action;
+    sigset_t none;
+
+    for (int number = 1; number < NSIG; number++)
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+            signal(number, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    int fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= 2)
+        fd = open("/dev/null", O_RDWR);
+    close(fd);
+    umask(022);
+}
 
 static const struct CMUnitTest *all_tests;
 static size_t next_test;
@@ -88,6 +109,14 @@ int testing_count_fds(void)
         count += entry->d_name[0] != '.';
     closedir(folder);
     return count;
+}
+
+void __tsan_init(void) __attribute__((weak));
+
+void testing_skip_under_thread_sanitizer(void)
+{
+    if (__tsan_init != NULL)
+        skip();
 }
 
 static void set_nonblocking(int fd)

@@ -26,6 +26,9 @@ int testing_run(const char *group, const struct CMUnitTest *tests, size_t count)
 /* Open descriptors of this process. */
 int testing_count_fds(void);
 
+/* For tests in which the child of a process with threads starts one: under ThreadSanitizer it cannot. */
+void testing_skip_under_thread_sanitizer(void);
+
 /* Two ends of a connected, non-blocking socket pair. */
 void testing_socketpair(int fds[2]);
 
