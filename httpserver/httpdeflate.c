@@ -305,8 +305,11 @@ size_t httpdeflate_encode(struct httpdeflate *deflate, const void *bytes, size_t
     return taken;
 }
 
+/* Of what was encoded before, places of three bytes could still be met: those are not all put anew, as the others are,
+ * before they are looked for. */
 void httpdeflate_reset(struct httpdeflate *deflate)
 {
+    memset(deflate->threes, 0, sizeof *deflate->threes << THREES_BITS);
     deflate->at = deflate->end = deflate->indexed = deflate->crc = deflate->total = 0;
     deflate->block = 0;
     deflate->symbol_count = deflate->bit_count = 0;

@@ -39,7 +39,7 @@ struct httpdeflate_piece {
 struct httpdeflate *httpdeflate_new(enum httpdeflate_format format, int level, int window_bits);
 void httpdeflate_free(struct httpdeflate *deflate); /* NULL is fine */
 
-/* As new; takes no time. */
+/* As new: what comes out does not depend on what came before. */
 void httpdeflate_reset(struct httpdeflate *deflate);
 
 /* Answers how many bytes were taken. It cannot fail. */

@@ -37,8 +37,8 @@ struct httpserver_options {
     httpserver_close_fn *on_close;  /* the last connection has ended, and the server is gone when this returns */
     bool no_keep_alive;             /* one request a connection */
     bool decompress_request; /* bodies in gzip are inflated on their way: max_body then counts inflated bytes too,
-                                and Content-Encoding is X-Consumed-Content-Encoding. Else, and of other codings,
-                                they are handed over as they come */
+                                and Content-Encoding is X-Consumed-Content-Encoding, while Content-Length stays that of
+                                what came. Else, and of other codings, they are handed over as they come */
 
     /* Limits. */
     uint32_t max_target;    /* bytes of the request target: 8 KiB; beyond, 414 */

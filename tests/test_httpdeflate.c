@@ -317,6 +317,25 @@ static void after_a_reset_it_is_as_new(void **state)
     httpdeflate_free(deflate);
 }
 
+/* Few kinds of letters: nearly everything has come before, if only three bytes of it. */
+static void after_a_reset_nothing_of_what_came_before_shows(void **state)
+{
+    static char fresh[8192];
+    struct httpdeflate *used = httpdeflate_new(HTTPDEFLATE_GZIP, 6, 12);
+
+    for (size_t i = 0; i < 500; i++) {
+        size_t length = 50 + next_random() % 3000;
+        uint32_t kinds = 2 + next_random() % 20;
+        for (size_t j = 0; j < length; j++)
+            input[j] = (char)('a' + next_random() % kinds);
+        httpdeflate_reset(used);
+        size_t size = encode_with(used, input, length, MOST, HTTPDEFLATE_FINISH, fresh);
+        assert_int_equal(size, encode(HTTPDEFLATE_GZIP, 6, 12, length, MOST));
+        assert_memory_equal(fresh, output, size);
+    }
+    httpdeflate_free(used);
+}
+
 /* How well. */
 
 static void noise_is_stored(void **state)
@@ -404,6 +423,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(messages_end_without_the_four_bytes),
     cmocka_unit_test(a_message_may_refer_to_the_one_before),
     cmocka_unit_test(after_a_reset_it_is_as_new),
+    cmocka_unit_test(after_a_reset_nothing_of_what_came_before_shows),
     cmocka_unit_test(noise_is_stored),
     cmocka_unit_test(repetition_is_found),
     cmocka_unit_test(a_higher_level_is_not_worse),
