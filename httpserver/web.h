@@ -167,7 +167,8 @@ const char *web_get_arguments(struct web_request *request, const char *name, siz
 const char *web_get_query_arguments(struct web_request *request, const char *name, size_t index);
 const char *web_get_body_arguments(struct web_request *request, const char *name, size_t index);
 
-/* The fields of the body, in order, as they came (bytes, not checked for UTF-8); NULL behind the last. */
+/* The fields of the body, in order, as they came (bytes, not checked for UTF-8); NULL behind the last. The struct is in
+ * httpserver/httparguments.h. */
 const struct httpargument *web_body_argument_at(struct web_request *request, size_t index);
 
 /* Files of a multipart form; of that name, NULL behind the last; a NULL name: all. */
