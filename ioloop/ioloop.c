@@ -165,8 +165,8 @@ static void close_members(struct ioloop *loop)
     for (size_t fd = 0; fd < loop->handler_count; fd++) {
         struct handler handler = loop->handlers[fd];
 
-        if (handler.function != NULL && handler.claimed)
-            handler.function((int)fd, LOOPMEMBER_CLOSING, handler.arg);
+        if (handler.function != 0 && handler.claimed)
+            loop->functions.of[handler.function]((int)fd, LOOPMEMBER_CLOSING, handler.arg);
     }
     while (loop->members != NULL)
         loop->members->close(loop->members);
@@ -180,7 +180,7 @@ static void close_members(struct ioloop *loop)
 static void drop_handlers(struct ioloop *loop)
 {
     for (size_t fd = 0; fd < loop->handler_count; fd++) {
-        if (loop->handlers[fd].function == NULL)
+        if (loop->handlers[fd].function == 0)
             continue;
         ioloop_remove_handler(loop, (int)fd);
         if (loop->close_all_fds)

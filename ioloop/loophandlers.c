@@ -6,13 +6,82 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/loopstate.h"
 
+#define BOXED 1 /* the number of functions that have none */
+
+/* Functions. */
+
+struct boxed_handler {
+    ioloop_handler_fn *function;
+    void *arg;
+};
+
+/* The box may be gone when the function returns. */
+static void call_boxed_handler(int fd, unsigned events, void *arg)
+{
+    const struct boxed_handler *box = arg;
+
+    box->function(fd, events, box->arg);
+}
+
+ioloop_handler_fn *loopstate_function_of(const struct ioloop *loop, const struct handler *handler)
+{
+    return handler->function == BOXED ? ((struct boxed_handler *)handler->arg)->function
+                                      : loop->functions.of[handler->function];
+}
+
+/* The number of a function, its own or one that nobody uses now; BOXED: there is none. What is not used any more stays
+ * where it is, as it mostly comes back. */
+static unsigned number_of_function(const struct handlerfunctions *functions, ioloop_handler_fn *function)
+{
+    unsigned unused = BOXED;
+
+    for (unsigned number = BOXED + 1; number < LOOPSTATE_FUNCTIONS; number++) {
+        if (functions->of[number] == function)
+            return number;
+        if (functions->uses[number] == 0 && unused == BOXED)
+            unused = number;
+    }
+    return unused;
+}
+
+static int set_function(struct ioloop *loop, struct handler *handler, ioloop_handler_fn *function, void *arg)
+{
+    struct handlerfunctions *functions = &loop->functions;
+    unsigned number = number_of_function(functions, function);
+
+    if (number == BOXED) {
+        struct boxed_handler *box = ioalloc(sizeof *box);
+        if (box == NULL)
+            return -ENOMEM;
+        *box = (struct boxed_handler){ function, arg };
+        arg = box;
+        function = call_boxed_handler;
+    }
+    functions->of[number] = function;
+    functions->uses[number]++;
+    handler->function = (uint8_t)number;
+    handler->arg = arg;
+    return 0;
+}
+
+static void drop_function(struct ioloop *loop, struct handler *handler)
+{
+    if (handler->function == BOXED)
+        ioalloc_free(handler->arg);
+    loop->functions.uses[handler->function]--;
+    handler->function = 0;
+}
+
+/* The table. */
+
 static struct handler *find_handler(struct ioloop *loop, int fd)
 {
-    if (fd < 0 || (size_t)fd >= loop->handler_count || loop->handlers[fd].function == NULL)
+    if (fd < 0 || (size_t)fd >= loop->handler_count || loop->handlers[fd].function == 0)
         return NULL;
     return &loop->handlers[fd];
 }
 
+/* A 32th more than is needed: so it seldom moves, and what is unused does not count. */
 static int make_room_for(struct ioloop *loop, int fd)
 {
     size_t count = (size_t)fd + 1;
@@ -21,7 +90,7 @@ static int make_room_for(struct ioloop *loop, int fd)
         return 0;
     if (fcntl(fd, F_GETFD) < 0) /* before a number that is none makes the table gigabytes long */
         return -errno;
-    count = (count + count / 4 + 63) & ~(size_t)63;
+    count = (count + count / 32 + 63) & ~(size_t)63;
     struct handler *handlers = ioalloc_array_resize(loop->handlers, count, sizeof *handlers);
     if (handlers == NULL)
         return -ENOMEM;
@@ -33,7 +102,7 @@ static int make_room_for(struct ioloop *loop, int fd)
 
 static void set_events(struct handler *handler, unsigned events)
 {
-    handler->events = (uint16_t)events;
+    handler->events = events & 0x3fffu;
     handler->told = (uint8_t)((events & (IOLOOP_READ | IOLOOP_WRITE)) | IOLOOP_ERROR);
 }
 
@@ -48,10 +117,10 @@ static int put_handler(struct ioloop *loop, int fd, ioloop_handler_fn *function,
     if (error < 0)
         return error;
     struct handler *handler = *result = &loop->handlers[fd];
-    if (handler->function != NULL)
+    if (handler->function != 0)
         return -EEXIST;
-    *handler = (struct handler){ .function = function, .arg = arg, .generation = handler->generation + 1 };
-    return 0;
+    *handler = (struct handler){ .generation = handler->generation + 1 };
+    return set_function(loop, handler, function, arg);
 }
 
 int ioloop_add_handler(struct ioloop *loop, int fd, ioloop_handler_fn *function, void *arg, unsigned events)
@@ -65,7 +134,7 @@ int ioloop_add_handler(struct ioloop *loop, int fd, ioloop_handler_fn *function,
     error = poller_add(loop->poller, fd, handler->events, handler->generation);
     handler->watched = error == 0;
     if (error < 0)
-        handler->function = NULL;
+        drop_function(loop, handler);
     return error;
 }
 
@@ -84,9 +153,9 @@ void *loopmember_next_claimed(const struct ioloop *loop, ioloop_handler_fn *func
     for (size_t i = (size_t)*fd; i < loop->handler_count; i++) {
         const struct handler *handler = &loop->handlers[i];
 
-        if (handler->claimed && handler->function == function) {
+        if (handler->function != 0 && handler->claimed && loopstate_function_of(loop, handler) == function) {
             *fd = (int)i + 1;
-            return handler->arg;
+            return handler->function == BOXED ? ((struct boxed_handler *)handler->arg)->arg : handler->arg;
         }
     }
     return NULL;
@@ -150,5 +219,5 @@ void ioloop_remove_handler(struct ioloop *loop, int fd)
     if (handler == NULL)
         return;
     unwatch(loop, fd, handler);
-    handler->function = NULL;
+    drop_function(loop, handler);
 }

@@ -116,10 +116,11 @@ static void run_due_timeouts(struct ioloop *loop)
 static void __attribute__((noinline))
 call_handler_watched(struct ioloop *loop, struct handler handler, int fd, unsigned events)
 {
+    ioloop_handler_fn *function = loopstate_function_of(loop, &handler); /* it may be gone afterwards */
     int64_t start = loopstate_read_clock(loop);
 
-    handler.function(fd, events, handler.arg);
-    end_of_callback(loop, start, (void (*)(void))handler.function);
+    loop->functions.of[handler.function](fd, events, handler.arg);
+    end_of_callback(loop, start, (void (*)(void))function);
 }
 
 /* Calls the handlers of the descriptors in ready[0..count) and answers how many.
@@ -143,7 +144,7 @@ static inline __attribute__((always_inline)) int run_handlers(struct ioloop *loo
             continue;
         called++;
         if (loop->slow_callback == 0)
-            handler->function(event.fd, events, handler->arg);
+            loop->functions.of[handler->function](event.fd, events, handler->arg);
         else
             call_handler_watched(loop, *handler, event.fd, events);
     }

@@ -20,16 +20,24 @@
 
 #define READY_EVENTS 512
 
-/* The table of handlers is indexed by descriptor. A generation outlives its registration, so that the next one of the
- * same number gets another. */
+/* The table of handlers is indexed by descriptor, and each descriptor has one, so it is small: of the function it has
+ * only the number. A generation outlives its registration, so that the next one of the same number gets another. */
 struct handler {
-    ioloop_handler_fn *function; /* NULL: none */
     void *arg;
     uint32_t generation;
-    uint16_t events;  /* what the kernel was asked for */
-    uint8_t told;     /* what the handler is told: of that what it asked for, and ERROR */
-    bool watched : 1; /* the kernel knows it */
-    bool claimed : 1; /* by an object of the library */
+    uint8_t function;     /* 0: none */
+    uint8_t told;         /* what the handler is told: of that what it asked for, and ERROR */
+    uint16_t events : 14; /* what the kernel was asked for */
+    uint16_t watched : 1; /* the kernel knows it */
+    uint16_t claimed : 1; /* by an object of the library */
+};
+
+/* The functions that the handlers of a loop have now. A program has a few, and they are called by their number; those
+ * for which there is no room are in memory of their own, which the arg of their handler then leads to. */
+#define LOOPSTATE_FUNCTIONS 32
+struct handlerfunctions {
+    ioloop_handler_fn *of[LOOPSTATE_FUNCTIONS]; /* by number */
+    uint32_t uses[LOOPSTATE_FUNCTIONS];         /* 0: the number is free */
 };
 
 /* What others may ask of a loop. */
@@ -44,6 +52,7 @@ struct ioloop {
     struct poller *poller;
     struct handler *handlers;
     size_t handler_count;
+    struct handlerfunctions functions;
 
     struct looptask *tasks, **last_task;
     struct looptask *running_tasks;
@@ -112,6 +121,9 @@ static inline int64_t loopstate_read_time(struct ioloop *loop)
 }
 
 int64_t loopstate_until(struct ioloop *loop, int64_t deadline);
+
+/* What is called for a handler in the end. */
+ioloop_handler_fn *loopstate_function_of(const struct ioloop *loop, const struct handler *handler);
 
 /* Runs the tasks that are there now; what they add waits for the next turn. */
 void loopstate_run_tasks(struct ioloop *loop);
