@@ -147,21 +147,33 @@ static bool keep_lines(struct httpfetch *fetch, const char *data, size_t size)
     return true;
 }
 
-static int keep_headers(struct httpfetch *fetch, const char *data)
+static int keep_response_headers(struct httpfetch *fetch, const char *data)
 {
     const struct http1response *parsed = &fetch->parsed;
-    int error = 0;
 
     httpheaders_clear(&fetch->response_headers);
-    for (uint32_t i = 0; i < parsed->header_count && error == 0; i++) {
+    for (uint32_t i = 0; i < parsed->header_count; i++) {
         const struct http1parser_header *header = &parsed->headers[i];
-        error = httpheaders_add_bytes(&fetch->response_headers, data + header->name.offset, header->name.length,
-                                      data + header->value.offset, header->value.length);
+        int error = httpheaders_add_bytes(&fetch->response_headers, data + header->name.offset, header->name.length,
+                                          data + header->value.offset, header->value.length);
+        if (error < 0)
+            return error == -ENOBUFS ? -EMSGSIZE : error == -ENOMEM ? -ENOMEM : -EPROTO;
     }
-    if (error < 0)
-        return error == -ENOBUFS ? -EMSGSIZE : error == -ENOMEM ? -ENOMEM : -EPROTO;
-    if (!httpfetch_make_room(&fetch->reason, parsed->reason.length + 1))
-        return -ENOMEM;
+    return 0;
+}
+
+/* All of it, or nothing. */
+static int keep_head(struct httpfetch *fetch, const char *data)
+{
+    const struct http1response *parsed = &fetch->parsed;
+    int error = keep_response_headers(fetch, data);
+
+    if (error == 0 && !httpfetch_make_room(&fetch->reason, parsed->reason.length + 1))
+        error = -ENOMEM;
+    if (error < 0) {
+        httpheaders_clear(&fetch->response_headers);
+        return error;
+    }
     memcpy(fetch->reason.bytes, data + parsed->reason.offset, parsed->reason.length);
     fetch->reason.bytes[parsed->reason.length] = '\0';
     fetch->response.code = parsed->status;
@@ -206,7 +218,7 @@ static void begin_body(struct httpfetch *fetch)
 static size_t take_response_head(struct httppool_connection *connection, struct httpfetch *fetch, const char *data,
                                  size_t size, size_t length)
 {
-    int error = keep_headers(fetch, data);
+    int error = keep_head(fetch, data);
 
     begin_body(fetch);
     if (error == 0 && contradicts_itself(fetch)) {
@@ -253,7 +265,7 @@ static enum http1response_to asked_with(const struct httpfetch *fetch)
 
 static void take_upgrade(struct httppool_connection *connection, struct httpfetch *fetch, const char *data)
 {
-    int error = keep_headers(fetch, data);
+    int error = keep_head(fetch, data);
 
     begin_body(fetch);
     if (error < 0)

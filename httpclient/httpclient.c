@@ -59,13 +59,38 @@ static char *copy_text(char *place, const char **text)
     return place + size;
 }
 
-/* In one piece of memory with its texts and its body. */
+static size_t count_names(const char *const *names)
+{
+    size_t count = 0;
+
+    while (names != NULL && names[count] != NULL)
+        count++;
+    return count;
+}
+
+/* The table to place, the names to texts. Answers where they end. */
+static char *copy_names(const char **place, char *texts, const char *const *names)
+{
+    for (; *names != NULL; names++) {
+        *place = *names;
+        texts = copy_text(texts, place++);
+    }
+    *place = NULL;
+    return texts;
+}
+
+/* In one piece of memory with its private_headers and its texts. */
 static int copy_defaults(struct httpclient *client, const struct httpclient_request *from)
 {
     struct httpclient_request request = *from;
     const char **texts[TEXTS];
-    size_t size = sizeof request + (request.body_release == NULL ? request.body_length : 0);
+    size_t names = count_names(request.private_headers);
+    size_t size = sizeof request + (names + 1) * sizeof *request.private_headers;
 
+    if (request.body != NULL || request.body_producer != NULL || request.body_release != NULL)
+        return -EINVAL;
+    for (size_t i = 0; i < names; i++)
+        size += strlen(request.private_headers[i]) + 1;
     list_texts(&request, texts);
     for (int i = 0; i < TEXTS; i++)
         size += *texts[i] != NULL ? strlen(*texts[i]) + 1 : 0;
@@ -74,12 +99,13 @@ static int copy_defaults(struct httpclient *client, const struct httpclient_requ
         return -ENOMEM;
     *client->defaults = request;
     list_texts(client->defaults, texts);
-    char *place = (char *)(client->defaults + 1);
+    const char **table = (const char **)(void *)(client->defaults + 1);
+    char *place = (char *)(table + names + 1);
     for (int i = 0; i < TEXTS; i++)
         place = copy_text(place, texts[i]);
-    if (request.body != NULL && request.body_release == NULL) {
-        client->defaults->body = place;
-        memcpy(place, request.body, request.body_length);
+    if (request.private_headers != NULL) {
+        client->defaults->private_headers = table;
+        copy_names(table, place, request.private_headers);
     }
     if (request.headers == NULL)
         return 0;
@@ -211,7 +237,7 @@ struct httpclient *httpclient_current(struct ioloop *loop)
 
 /* Fetches by number. */
 
-static struct httpfetch *find_fetch(const struct httpclient *client, uint64_t id)
+struct httpfetch *httpclient_find_fetch(const struct httpclient *client, uint64_t id)
 {
     uint32_t slot = (uint32_t)id;
 
@@ -336,7 +362,7 @@ uint64_t httpclientlayer_upgrade(struct httpclient *client, const struct httpcli
 
 void httpclient_cancel(struct httpclient *client, uint64_t fetch)
 {
-    struct httpfetch *found = find_fetch(client, fetch);
+    struct httpfetch *found = httpclient_find_fetch(client, fetch);
 
     if (found != NULL)
         httpfetch_fail(found, -ECANCELED, NULL);
@@ -344,7 +370,7 @@ void httpclient_cancel(struct httpclient *client, uint64_t fetch)
 
 void httpclient_pause(struct httpclient *client, uint64_t fetch)
 {
-    struct httpfetch *found = find_fetch(client, fetch);
+    struct httpfetch *found = httpclient_find_fetch(client, fetch);
 
     if (found != NULL && !found->is_over)
         http1exchange_pause(found);
@@ -352,7 +378,7 @@ void httpclient_pause(struct httpclient *client, uint64_t fetch)
 
 void httpclient_resume(struct httpclient *client, uint64_t fetch)
 {
-    struct httpfetch *found = find_fetch(client, fetch);
+    struct httpfetch *found = httpclient_find_fetch(client, fetch);
 
     if (found != NULL && !found->is_over)
         http1exchange_resume(found);

@@ -37,13 +37,12 @@ IOAPI_BEGIN
 struct httpclient;
 struct httpclient_request;
 struct httpclient_response;
-struct httpclient_upload;
 struct resolver;
 
 typedef void httpclient_response_fn(struct httpclient_response *response, void *arg);
 typedef void httpclient_data_fn(const void *data, size_t length, void *arg);
 typedef void httpclient_line_fn(const char *line, size_t length, void *arg);
-typedef void httpclient_produce_fn(struct httpclient_upload *upload, void *arg);
+typedef void httpclient_produce_fn(struct httpclient *client, uint64_t fetch, void *arg);
 typedef bool httpclient_filter_fn(const struct sockaddr *address, socklen_t length, void *arg);
 typedef void httpclient_close_fn(struct httpclient *client, void *arg);
 
@@ -64,7 +63,7 @@ struct httpclient_mapping {
 /* 0 is the default in every field. Texts and tables are copied, unless lent is said. */
 struct httpclient_options {
     const struct httpclient_request *defaults; /* for what a request leaves 0, which so cannot be turned off again;
-                                                  copied, but for what that lends; has no body */
+                                                  copied. Without body and producer: EINVAL */
     size_t max_clients;    /* connections in all, those that are kept included: 64; more fetches wait, in order */
     size_t max_per_origin; /* 6; who waits longer than queue_timeout fails */
     size_t max_queue;      /* of fetches that wait: 100,000 */
@@ -72,8 +71,8 @@ struct httpclient_options {
     uint64_t max_uses;     /* of one connection: no limit but the server's */
     struct resolver *resolver;
     const struct httpclient_mapping *mappings; /* SimpleAsyncHTTPClient.hostname_mapping */
-    httpclient_filter_fn *connect_filter;      /* false: that address is not connected to; asked for each, each hop;
-                                                  for a unix_path perhaps inside httpclient_fetch */
+    httpclient_filter_fn *connect_filter;      /* false: that address is not connected to; asked for each, each hop,
+                                                  unix_path included */
     void *connect_filter_arg;
     struct httpclient_tls tls;
     httpclient_close_fn *on_close; /* all has ended, and the client is gone when this returns */
@@ -85,7 +84,8 @@ struct httpclient_request {
     const char *url;                   /* http or https; "user:password@" in it becomes Basic authentication */
     const char *method;                /* "GET" */
     const struct httpheaders *headers; /* Host, Connection, Content-Length, and Transfer-Encoding are ours, but a
-                                          Content-Length for a producer; Connection may be "close" */
+                                          Content-Length for a producer; Connection may be "close";
+                                          Proxy-Authorization goes to a proxy, and no further */
     const void *body;                  /* POST, PUT and PATCH have to have one, others must not; length 0 counts if
                                           body is not NULL */
     size_t body_length;
@@ -99,10 +99,12 @@ struct httpclient_request {
     const char *auth_username, *auth_password; /* Basic (RFC 7617); what the url has wins */
     const char *user_agent;                    /* "ioloop" */
     int64_t if_modified_since;                 /* seconds since 1970 */
-    bool decompress_response; /* asks for gzip, and undoes it; headers have X-Consumed-Content-Encoding then */
+    bool decompress_response;                  /* asks for gzip, and undoes it, of all its members; headers have
+                                                  X-Consumed-Content-Encoding then */
 
-    /* To another origin Authorization, Cookie, Proxy-Authorization, user and password do not go along; other headers
-     * do. */
+    /* To another origin Authorization, Cookie, Proxy-Authorization, user and password do not go along, and what else is
+     * named here neither; nor do they come back. Other headers do. */
+    const char *const *private_headers; /* { "X-Api-Key", NULL } */
     bool no_follow_redirects;
     int max_redirects; /* 5; below 0: none, any redirect is an error then */
     bool raise_error;  /* a status that is not 2xx is an error, too */
@@ -123,12 +125,13 @@ struct httpclient_request {
 
     const char *network_interface; /* an address of ours to connect from */
     int family;                    /* AF_UNSPEC, AF_INET, AF_INET6 */
-    const char *unix_path;         /* the socket to connect to, whatever host the url, or a redirect, names */
+    const char *unix_path;         /* the socket to connect to, whatever host the url, or a redirect, names; as long as
+                                      sun_path, and "@name" is Linux's abstract one */
 
     const char *proxy_host; /* http goes to it with the whole URL, https through a tunnel (CONNECT) */
     int proxy_port;
-    const char *proxy_username, *proxy_password;
-    bool proxy_tunnel; /* http through one, too */
+    const char *proxy_username, *proxy_password; /* Basic; they win over a Proxy-Authorization of headers */
+    bool proxy_tunnel;                           /* http through one, too */
 };
 
 /* Where a fetch is, or failed. */
@@ -193,15 +196,14 @@ char *httpclient_take_body(struct httpclient_response *response, size_t *length)
 /* In callbacks: the fetch's id. */
 uint64_t httpclient_response_id(const struct httpclient_response *response);
 
-/* Bodies by and by. The producer is called when the connection can take more, until it has called finish or fail. One
- * that writes nothing is not called again before resume, and idle_timeout does not count until then. Data is sent or
- * copied; write may be called at any time, but an error (-EBADF: nothing more is wanted; -ENOBUFS: 16 MiB wait) ends
- * the body. The upload is there until on_response returns: what may name it later, a timeout, is to be removed in
- * there. */
-int httpclient_upload_write(struct httpclient_upload *upload, const void *data, size_t length);
-void httpclient_upload_finish(struct httpclient_upload *upload);
-void httpclient_upload_fail(struct httpclient_upload *upload, int error);
-void httpclient_upload_resume(struct httpclient_upload *upload);
+/* Bodies by and by, of a fetch with a producer, which is called when the connection can take more, until it has called
+ * finish or fail. One that writes nothing is not called again before resume, and idle_timeout does not count until
+ * then. Data is sent or copied; write may be called at any time, but an error (-EBADF: nothing more is wanted, or the
+ * fetch is over; -EPIPE: it is finished; -ENOBUFS: 16 MiB wait) ends the body. The others do nothing then. */
+int httpclient_upload_write(struct httpclient *client, uint64_t fetch, const void *data, size_t length);
+void httpclient_upload_finish(struct httpclient *client, uint64_t fetch);
+void httpclient_upload_fail(struct httpclient *client, uint64_t fetch, int error);
+void httpclient_upload_resume(struct httpclient *client, uint64_t fetch);
 
 /* What there is now. */
 size_t httpclient_connections(const struct httpclient *client); /* in use and kept */

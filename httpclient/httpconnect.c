@@ -217,31 +217,32 @@ static void unix_is_connected(struct iostream *stream, int error, void *arg)
         go_on_connected(connection);
 }
 
+bool httpconnect_is_unix_path(const char *path)
+{
+    return path[0] != '\0' && strlen(path) < sizeof((struct sockaddr_un *)NULL)->sun_path;
+}
+
 /* "@name" is in Linux's abstract name space. */
-static int set_unix_address(struct sockaddr_un *address, const char *path)
+static socklen_t set_unix_address(struct sockaddr_un *address, const char *path)
 {
     size_t length = strlen(path);
 
-    if (length == 0 || length >= sizeof address->sun_path)
-        return -EINVAL;
     memset(address, 0, sizeof *address);
     address->sun_family = AF_UNIX;
     memcpy(address->sun_path, path, length);
     if (path[0] != '@')
-        return (int)(offsetof(struct sockaddr_un, sun_path) + length + 1);
+        return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
     address->sun_path[0] = '\0';
-    return (int)(offsetof(struct sockaddr_un, sun_path) + length);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 }
 
 static int connect_unix(struct httppool_connection *connection)
 {
     struct ioloop *loop = connection->client->loop;
     struct sockaddr_un address;
-    int length = set_unix_address(&address, connection->origin->key.unix_path);
+    socklen_t length = set_unix_address(&address, connection->origin->key.unix_path);
 
-    if (length < 0)
-        return length;
-    if (!is_allowed((const struct sockaddr *)&address, (socklen_t)length, connection))
+    if (!is_allowed((const struct sockaddr *)&address, length, connection))
         return -EACCES;
     if (connection->is_dropped) /* by the program, in there */
         return -ECANCELED;
@@ -254,29 +255,41 @@ static int connect_unix(struct httppool_connection *connection)
         return -errno;
     }
     take_stream(connection, stream);
-    int error =
-        iostream_connect(stream, (const struct sockaddr *)&address, (socklen_t)length, unix_is_connected, connection);
+    int error = iostream_connect(stream, (const struct sockaddr *)&address, length, unix_is_connected, connection);
     if (error < 0)
         iostreamlayer_fail(stream, error);
     return 0;
 }
 
+/* From a task: the filter is the program's, and perhaps in httpclient_fetch, or serving others. */
+static void begin_unix(struct looptask *task)
+{
+    struct httppool_connection *connection = HTTPPOOL_OWNER(task, struct httppool_connection, task);
+    int error = connection->fetch != NULL ? connect_unix(connection) : -ECANCELED;
+
+    if (error < 0)
+        fail_connecting(connection, error);
+    if (connection->stream == NULL)
+        httppool_forget(connection);
+}
+
 /* The beginning. */
+
+static int begin_connecting(struct httppool_connection *connection, struct httpfetch *fetch)
+{
+    if (connection->origin->key.unix_path == NULL)
+        return connect_tcp(connection, fetch);
+    connection->task.run = begin_unix;
+    looptask_add(connection->client->loop, &connection->task);
+    return 0;
+}
 
 void httpconnect_open(struct httppool_connection *connection, struct httpfetch *fetch)
 {
-    int error;
-
-    fetch->phase = HTTPCLIENT_RESOLVE;
     httpfetch_watch(fetch);
-    if (fetch->is_over)
-        error = 0;
-    else if (connection->origin->key.unix_path != NULL)
-        error = connect_unix(connection);
-    else
-        error = connect_tcp(connection, fetch);
-    if (error < 0)
-        fail_connecting(connection, error);
-    if (connection->stream == NULL && connection->connecting == 0)
-        httppool_forget(connection);
+    int error = fetch->is_over ? fetch->response.error : begin_connecting(connection, fetch);
+    if (error == 0)
+        return;
+    fail_connecting(connection, error);
+    httppool_forget(connection);
 }

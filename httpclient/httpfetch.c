@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "httpclient/httpredirect.h"
+#include "httpserver/httpstatus.h"
 #include "ioloop/ioalloc.h"
 
 #define NEAR      INT64_C(1000000000) /* what is nearer than this is waited for exactly */
@@ -301,6 +302,15 @@ static void leave_all(struct httpfetch *fetch)
     fetch->origin = NULL;
 }
 
+char *httpfetch_put_status(char *place, int status)
+{
+    *place++ = (char)('0' + status / 100 % 10);
+    *place++ = (char)('0' + status / 10 % 10);
+    *place++ = (char)('0' + status % 10);
+    *place = '\0';
+    return place;
+}
+
 enum httpclient_phase httpfetch_phase(const struct httpfetch *fetch)
 {
     return fetch->phase == HTTPCLIENT_SEND && httpupload_is_sent(fetch) ? HTTPCLIENT_HEAD : fetch->phase;
@@ -380,11 +390,30 @@ static void forget_request_body(struct httpfetch *fetch)
     fetch->expects_100 = false;
 }
 
+static void forget_credentials(struct httpfetch *fetch)
+{
+    ioalloc_free(fetch->authorization);
+    fetch->authorization = NULL;
+    for (const char *name = fetch->private_headers; *name != '\0'; name += strlen(name) + 1)
+        httpheaders_remove(&fetch->headers, name);
+}
+
+/* The same place once more is no other. */
+static bool has_other_location(const struct httpheaders *headers, const char *location)
+{
+    const char *other = location;
+
+    while (other != NULL && strcmp(other, location) == 0)
+        other = httpheaders_get_next(headers, "Location", other);
+    return other != NULL;
+}
+
 /* Takes over what the redirect says. The method may be the one that was there. */
-static int apply_redirect(struct httpfetch *fetch, const struct httpredirect *redirect)
+static int apply_redirect(struct httpfetch *fetch, const struct httpredirect *redirect, const char **detail)
 {
     if (fetch->producer != NULL && !redirect->drops_body && fetch->upload.is_called) {
         ioalloc_free(redirect->url);
+        *detail = "it redirects, and the body cannot be produced once more";
         return -ENOTSUP;
     }
     ioalloc_free(fetch->redirected);
@@ -393,23 +422,41 @@ static int apply_redirect(struct httpfetch *fetch, const struct httpredirect *re
     httpredirect_strip(redirect, &fetch->headers);
     if (redirect->drops_body)
         forget_request_body(fetch);
-    if (redirect->drops_credentials) {
-        ioalloc_free(fetch->authorization);
-        fetch->authorization = NULL;
-    }
-    return httpfetch_set_url(fetch, fetch->redirected, strlen(fetch->redirected));
+    if (redirect->drops_credentials)
+        forget_credentials(fetch);
+    int error = httpfetch_set_url(fetch, fetch->redirected, strlen(fetch->redirected));
+    if (error == -EPROTONOSUPPORT)
+        *detail = "it redirects to https, which needs options.tls";
+    return error;
 }
 
-static int follow_redirect(struct httpfetch *fetch)
+/* Where it leads, and with what. *detail: of an error, if there is more to say. */
+static int take_redirect(struct httpfetch *fetch, const char **detail)
 {
     const char *location = httpheaders_get(&fetch->response_headers, "Location");
     struct httpredirect redirect;
-    int error = httpredirect_follow(fetch->url_text, fetch->method, fetch->response.code, location, &redirect);
 
+    if (has_other_location(&fetch->response_headers, location)) {
+        *detail = "it redirects to two places";
+        return -EPROTO;
+    }
+    int error = httpredirect_follow(fetch->url_text, fetch->method, fetch->response.code, location, &redirect);
+    if (error == -EPROTONOSUPPORT)
+        *detail = "it redirects out of http, or from https to what is not";
     if (error == 0)
-        error = apply_redirect(fetch, &redirect);
+        error = apply_redirect(fetch, &redirect, detail);
+    if (error != -EINVAL)
+        return error;
+    *detail = "it redirects to what is no URL";
+    return -EPROTO;
+}
+
+static int follow_redirect(struct httpfetch *fetch, const char **detail)
+{
+    int error = take_redirect(fetch, detail);
+
     if (error < 0)
-        return error == -EINVAL ? -EPROTO : error;
+        return error;
     if (fetch->is_over) /* the program was given its body back, and has cancelled */
         return 0;
     fetch->redirects++;
@@ -421,6 +468,18 @@ static int follow_redirect(struct httpfetch *fetch)
     return begin_hop(fetch);
 }
 
+/* "HTTP 404: Not Found", as in Tornado; but the reason is not the server's, which may be anything. */
+static const char *describe_status(struct httpfetch *fetch)
+{
+    const char *reason = httpstatus_reason(fetch->response.code);
+    char *place = stpcpy(fetch->detail, "HTTP ");
+
+    place = httpfetch_put_status(place, fetch->response.code);
+    if (reason != NULL && strlen(reason) < sizeof fetch->detail - sizeof "HTTP 000: ")
+        stpcpy(stpcpy(place, ": "), reason);
+    return fetch->detail;
+}
+
 void httpfetch_finish(struct httpfetch *fetch)
 {
     struct httpclient_response *response = &fetch->response;
@@ -429,15 +488,16 @@ void httpfetch_finish(struct httpfetch *fetch)
     httppool_leave_origin(&fetch->client->pool, fetch->origin);
     fetch->origin = NULL;
     if (fetch->is_redirect) {
-        int error = follow_redirect(fetch);
+        const char *detail = NULL;
+        int error = follow_redirect(fetch, &detail);
         if (error < 0)
-            httpfetch_fail(fetch, error, error == -EPROTO ? "it redirects to what is no URL" : NULL);
+            httpfetch_fail(fetch, error, detail);
         return;
     }
     fetch->phase = response->phase = HTTPCLIENT_DONE;
     if (fetch->raises && (response->code < 200 || response->code > 299) && fetch->upgraded == NULL) {
         response->error = -ENOMSG;
-        response->detail = "the status is not 2xx";
+        response->detail = describe_status(fetch);
     }
     fetch->is_over = true;
     leave_all(fetch);

@@ -61,7 +61,7 @@ struct httpfetch_body {
     size_t length;
 };
 
-struct httpclient_upload {
+struct httpfetch_upload {
     uint64_t left;    /* of the Content-Length */
     uint64_t pending; /* bytes not sent when somebody last looked */
     bool waits_for_100;
@@ -95,6 +95,7 @@ struct httpfetch {
     struct httpurl url;
     char *redirected; /* the memory of url_text, once redirected */
     const char *user_agent, *if_modified_since;
+    const char *private_headers; /* names, an empty one behind the last */
     char *authorization, *proxy_authorization;
     struct httpfetch_body *body;
     httpclient_produce_fn *producer;
@@ -132,7 +133,7 @@ struct httpfetch {
     struct httppool_origin *origin;
     struct httppool_connection *connection;
     struct iostream *upgraded;
-    struct httpclient_upload upload;
+    struct httpfetch_upload upload;
     uint64_t expect_timer;
     int redirects;
     int lost_error;
@@ -150,7 +151,7 @@ struct httpfetch {
     struct httpfetch_download download;
     unsigned interims;
     size_t lines_told; /* bytes of lines */
-    char detail[64];
+    char detail[64];   /* of an error, when it is not a static text */
     struct httpclient_response response;
 
     /* Kept from fetch to fetch. */
@@ -178,6 +179,9 @@ bool httpfetch_make_room(struct httpfetch_room *room, size_t size);
 /* NULL: no memory. It has a slot, and everything else is zero or empty. */
 struct httpfetch *httpclient_take_fetch(struct httpclient *client);
 void httpclient_give_fetch(struct httpfetch *fetch);
+
+/* NULL: it is over, or never was. */
+struct httpfetch *httpclient_find_fetch(const struct httpclient *client, uint64_t id);
 
 /* Does what waits for the last to end. */
 void httpclient_end_if_done(struct httpclient *client);
@@ -207,6 +211,9 @@ void httpfetch_finish(struct httpfetch *fetch);
 /* The same request once more, over a new connection. */
 void httpfetch_retry(struct httpfetch *fetch);
 
+/* Three digits and a NUL, for details. Answers where the NUL is. */
+char *httpfetch_put_status(char *place, int status);
+
 /* The phase, as a program understands it. */
 enum httpclient_phase httpfetch_phase(const struct httpfetch *fetch);
 
@@ -221,7 +228,8 @@ void httpfetch_clear(struct httpfetch *fetch);
 void httpfetch_take(struct httpfetch *fetch);
 void httpfetch_free(struct httpfetch *fetch);
 
-/* httpconnect.c: makes a connection for the fetch. */
+/* httpconnect.c: can a socket have this path? · makes a connection for the fetch. */
+bool httpconnect_is_unix_path(const char *path);
 void httpconnect_open(struct httppool_connection *connection, struct httpfetch *fetch);
 
 /* The connection is there, TLS and all: the exchange begins. */

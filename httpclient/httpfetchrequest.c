@@ -5,7 +5,6 @@
 
 #include "httpclient/httpfetch.h"
 #include "httpclient/httprequesthead.h"
-#include "httpserver/httpfield.h"
 #include "ioloop/ioalloc.h"
 #include "ioloop/netutil.h"
 
@@ -26,20 +25,9 @@
             request->field = defaults->field;                                                                          \
     } while (0)
 
-static void keep_lent(void *data, void *arg)
-{
-}
-
 /* What belongs together comes from one of the two. */
 static void merge_groups(struct httpclient_request *request, const struct httpclient_request *defaults)
 {
-    if (request->body == NULL && request->body_producer == NULL) {
-        request->body = defaults->body;
-        request->body_length = defaults->body_length;
-        request->body_release = defaults->body != NULL ? keep_lent : NULL;
-        request->body_producer = defaults->body_producer;
-        request->body_producer_arg = defaults->body_producer_arg;
-    }
     if (request->auth_username == NULL) {
         request->auth_username = defaults->auth_username;
         request->auth_password = defaults->auth_password;
@@ -64,6 +52,7 @@ void httpfetch_merge_defaults(struct httpclient_request *request, const struct h
     TAKE_DEFAULT(url);
     TAKE_DEFAULT(method);
     TAKE_DEFAULT(headers);
+    TAKE_DEFAULT(private_headers);
     TAKE_DEFAULT(allow_nonstandard_methods);
     TAKE_DEFAULT(expect_100_continue);
     TAKE_DEFAULT(user_agent);
@@ -140,6 +129,28 @@ static const char *keep_string(struct httpfetch *fetch, const char *text)
 static size_t string_size(const char *text)
 {
     return text != NULL ? strlen(text) + 1 : 0;
+}
+
+/* One string behind the other, and an empty one behind the last. */
+static size_t size_of_names(const char *const *names)
+{
+    size_t size = 1;
+
+    for (; names != NULL && *names != NULL; names++)
+        size += string_size(*names);
+    return size;
+}
+
+static const char *keep_names(struct httpfetch *fetch, const char *const *names)
+{
+    const char *first = fetch->texts.bytes + fetch->texts.length;
+
+    for (; names != NULL && *names != NULL; names++) {
+        if (**names != '\0')
+            keep_string(fetch, *names);
+    }
+    keep_text(fetch, "", 0);
+    return first;
 }
 
 /* 8 at a time: nearly all URLs are ASCII. */
@@ -296,6 +307,8 @@ static int check_route(const struct httpclient_request *request)
 {
     bool proxied = request->proxy_host != NULL;
 
+    if (request->unix_path != NULL && !httpconnect_is_unix_path(request->unix_path))
+        return -EINVAL;
     if (request->network_interface != NULL && !netutil_is_valid_ip(request->network_interface))
         return -EINVAL;
     if (request->family != AF_UNSPEC && request->family != AF_INET && request->family != AF_INET6)
@@ -320,8 +333,6 @@ static void set_route(struct httpfetch *fetch, const struct httpclient_request *
     fetch->key.network_interface = keep_string(fetch, request->network_interface);
     fetch->key.unix_path = keep_string(fetch, request->unix_path);
     fetch->key.proxy_host = keep_string(fetch, request->proxy_host);
-    fetch->key.proxy_username = keep_string(fetch, request->proxy_username);
-    fetch->key.proxy_password = keep_string(fetch, request->proxy_password);
     fetch->key.proxy_port = fetch->key.proxy_host != NULL ? request->proxy_port : 0;
     fetch->key.family = request->family;
     fetch->wants_tunnel = request->proxy_tunnel;
@@ -331,8 +342,7 @@ static bool make_room_for_texts(struct httpfetch *fetch, const struct httpclient
 {
     size_t size = 3 * strlen(request->url) + 1 + string_size(request->method) + string_size(request->user_agent) +
                   string_size(request->network_interface) + string_size(request->unix_path) +
-                  string_size(request->proxy_host) + string_size(request->proxy_username) +
-                  string_size(request->proxy_password) + HTTPDATE_LENGTH + 1;
+                  string_size(request->proxy_host) + size_of_names(request->private_headers) + HTTPDATE_LENGTH + 1;
 
     fetch->texts.length = 0;
     return httpfetch_make_room(&fetch->texts, size);
@@ -342,6 +352,7 @@ static void set_texts(struct httpfetch *fetch, const struct httpclient_request *
 {
     fetch->method = request->method != NULL ? keep_string(fetch, request->method) : "GET";
     fetch->user_agent = request->user_agent != NULL ? keep_string(fetch, request->user_agent) : "ioloop";
+    fetch->private_headers = keep_names(fetch, request->private_headers);
     fetch->if_modified_since = NULL;
     if (request->if_modified_since != 0) {
         char date[HTTPDATE_LENGTH + 1];
@@ -395,30 +406,6 @@ int httpfetch_set_request(struct httpfetch *fetch, const struct httpclient_reque
 
 /* The head. */
 
-static bool lists_word(const char *value, const char *word)
-{
-    size_t length = strlen(word);
-
-    while (*value != '\0') {
-        value += strspn(value, ", \t");
-        size_t option = strcspn(value, ", \t");
-        if (option == length && httpfield_is_same(value, word, length))
-            return true;
-        value += option;
-    }
-    return false;
-}
-
-/* Then the connection is not kept, whatever the server says. */
-static bool says_close(const struct httpheaders *headers)
-{
-    const char *value = httpheaders_get(headers, "Connection");
-
-    while (value != NULL && !lists_word(value, "close"))
-        value = httpheaders_get_next(headers, "Connection", value);
-    return value != NULL;
-}
-
 static void set_framing(const struct httpfetch *fetch, struct httprequesthead *head)
 {
     if (fetch->body != NULL) {
@@ -432,8 +419,19 @@ static void set_framing(const struct httpfetch *fetch, struct httprequesthead *h
     }
 }
 
+/* What the proxy of this hop is told: user and password, or what the program's headers have for it. */
+static const char *find_proxy_authorization(const struct httpfetch *fetch)
+{
+    if (fetch->key.proxy_host == NULL)
+        return NULL;
+    if (fetch->proxy_authorization != NULL)
+        return fetch->proxy_authorization;
+    return httpheaders_get(&fetch->headers, "Proxy-Authorization");
+}
+
 int httpfetch_format_head(struct httpfetch *fetch)
 {
+    const char *proxy_authorization = find_proxy_authorization(fetch);
     bool to_proxy = fetch->key.proxy_host != NULL && !fetch->key.is_tunnel;
     struct httprequesthead head = {
         .method = fetch->method,
@@ -442,7 +440,7 @@ int httpfetch_format_head(struct httpfetch *fetch)
         .headers = fetch->headers.count > 0 ? &fetch->headers : NULL,
         .user_agent = fetch->user_agent,
         .authorization = fetch->authorization,
-        .proxy_authorization = to_proxy ? fetch->proxy_authorization : NULL,
+        .proxy_authorization = to_proxy ? proxy_authorization : NULL,
         .if_modified_since = fetch->if_modified_since,
         .close = fetch->client->options.keep_time < 0 && !fetch->upgrades,
         .expect_continue = fetch->expects_100,
@@ -450,8 +448,8 @@ int httpfetch_format_head(struct httpfetch *fetch)
         .upgrade = fetch->upgrades,
     };
 
+    fetch->key.proxy_authorization = proxy_authorization;
     set_framing(fetch, &head);
-    fetch->closes = head.close || (head.headers != NULL && !fetch->upgrades && says_close(head.headers));
     if (fetch->body != NULL && strcmp(fetch->method, "POST") == 0)
         head.content_type = FORM_TYPE;
     ssize_t length = httprequesthead_format(&head, fetch->head.bytes, fetch->head.capacity);
@@ -463,5 +461,6 @@ int httpfetch_format_head(struct httpfetch *fetch)
         length = httprequesthead_format(&head, fetch->head.bytes, fetch->head.capacity);
     }
     fetch->head.length = (size_t)length;
+    fetch->closes = head.closes;
     return 0;
 }

@@ -21,6 +21,7 @@ int httppool_init(struct httppool *pool, struct httpclient *client)
     httppool_ring_clear(&pool->connections);
     httppool_ring_clear(&pool->kept);
     httppool_ring_clear(&pool->queue);
+    httppool_ring_clear(&pool->starved);
     int error = kernel_random(&pool->secret, sizeof pool->secret);
     if (error < 0)
         return error;
@@ -230,6 +231,7 @@ static bool give_connection(struct httppool *pool, struct httpfetch *fetch)
         return false;
     fetch->started = httpfetch_now(fetch);
     fetch->in_queues += fetch->started - fetch->queued;
+    fetch->phase = HTTPCLIENT_RESOLVE;
     if (connection != NULL) {
         http1exchange_begin(connection, fetch);
         return true;
@@ -263,53 +265,75 @@ static void enter_queue(struct httppool *pool, struct httppool_ring *queue, stru
     pool->waiting_count++;
 }
 
-static void serve_parked(struct httppool *pool, struct httppool_origin *origin)
-{
-    struct httpfetch *fetch;
-
-    while ((fetch = first_in(&origin->parked)) != NULL && give_connection(pool, fetch))
-        httppool_leave_queue(pool, fetch);
-}
-
 static bool is_full(const struct httppool *pool, const struct httppool_origin *origin)
 {
     return origin->connections >= pool->client->options.max_per_origin;
 }
 
-static void serve_queue(struct httppool *pool)
+/* But for max_clients. */
+static bool has_place(const struct httppool *pool, const struct httppool_origin *origin)
 {
-    struct httpfetch *fetch;
-
-    while ((fetch = first_in(&pool->queue)) != NULL) {
-        bool given = give_connection(pool, fetch);
-        if (!given && !is_full(pool, fetch->origin))
-            return;
-        httppool_leave_queue(pool, fetch);
-        if (!given)
-            enter_queue(pool, &fetch->origin->parked, fetch);
-    }
+    return !is_full(pool, origin) || !httppool_ring_is_empty(&origin->kept);
 }
 
-/* Has the first in the queue waited for longer than the first of those who are parked? Else an origin that is asked
- * again and again would keep all the places. */
-static bool is_queue_first(const struct httppool *pool, const struct httppool_origin *origin)
+/* Those who are parked with it wait for nothing but a place in all, which any other origin may give. */
+static void note_starved(struct httppool *pool, struct httppool_origin *origin)
 {
-    const struct httpfetch *queued = first_in(&pool->queue), *parked = first_in(&origin->parked);
+    if (has_place(pool, origin) && !httppool_ring_is_empty(&origin->parked) && httppool_ring_is_empty(&origin->starved))
+        httppool_ring_add(&pool->starved, &origin->starved);
+}
 
-    return queued != NULL && parked != NULL && queued->queued < parked->queued;
+static struct httpfetch *first_parked(const struct httppool *pool, const struct httppool_origin *origin)
+{
+    return has_place(pool, origin) ? first_in(&origin->parked) : NULL;
+}
+
+static struct httpfetch *first_starved(struct httppool *pool)
+{
+    while (!httppool_ring_is_empty(&pool->starved)) {
+        struct httppool_origin *origin = HTTPPOOL_OWNER(pool->starved.next, struct httppool_origin, starved);
+        struct httpfetch *fetch = first_parked(pool, origin);
+        if (fetch != NULL)
+            return fetch;
+        httppool_ring_remove(&origin->starved);
+    }
+    return NULL;
+}
+
+static struct httpfetch *older_of(struct httpfetch *a, struct httpfetch *b)
+{
+    return b == NULL || (a != NULL && a->queued <= b->queued) ? a : b;
+}
+
+/* Who has waited for longest, of those who may be served: else an origin that is asked again and again would keep all
+ * the places. */
+static struct httpfetch *next_in_turn(struct httppool *pool, const struct httppool_origin *origin)
+{
+    return older_of(first_parked(pool, origin), older_of(first_starved(pool), first_in(&pool->queue)));
 }
 
 /* Something of this origin is free. What fails at once while they are served makes room that is seen here. */
 static void serve_waiting(struct httppool *pool, struct httppool_origin *origin)
 {
-    if (pool->waiting_count == 0 || pool->is_serving || pool->client->closing)
+    struct httpfetch *fetch;
+
+    if (pool->waiting_count == 0 || pool->client->closing)
         return;
+    if (pool->is_serving) {
+        note_starved(pool, origin);
+        return;
+    }
     pool->is_serving = true;
     origin->users++;
-    if (is_queue_first(pool, origin))
-        serve_queue(pool);
-    serve_parked(pool, origin);
-    serve_queue(pool);
+    while ((fetch = next_in_turn(pool, origin)) != NULL) {
+        bool given = give_connection(pool, fetch);
+        if (!given && has_place(pool, fetch->origin))
+            break;
+        httppool_leave_queue(pool, fetch);
+        if (!given)
+            enter_queue(pool, &fetch->origin->parked, fetch);
+    }
+    note_starved(pool, origin);
     httppool_leave_origin(pool, origin);
     pool->is_serving = false;
 }

@@ -3,7 +3,7 @@
  * A fetch takes the connection of its origin that was used last; else one is made, if there may be one more, in place
  * of the one that has been idle for longest if need be; else it waits. Those who wait are served in their order. One
  * whose turn has come but whose origin is full is parked with that origin, so that it holds up nobody else; what that
- * origin has to give next is its.
+ * origin has to give next is its, or that of one who has waited for longer.
  *
  * Lifetime: a connection until the close callback of its stream, or until it could not be made; an origin as long as
  * somebody uses it. */
@@ -17,6 +17,7 @@
 #include "httpserver/httpurl.h"
 #include "ioloop/deadlines.h"
 #include "ioloop/iostream.h"
+#include "ioloop/looptask.h"
 
 struct httpclient;
 struct httpfetch;
@@ -58,7 +59,7 @@ struct httppool_key {
     struct httpurl_part host;
     const char *network_interface; /* NULL: none, as with the others */
     const char *unix_path;
-    const char *proxy_host, *proxy_username, *proxy_password;
+    const char *proxy_host, *proxy_authorization;
     int port, proxy_port, family;
     bool is_secure; /* TLS */
     bool is_tunnel; /* through the proxy */
@@ -68,6 +69,7 @@ struct httppool_origin {
     struct httppool_origin *next; /* of the same chain */
     struct httppool_ring kept;    /* connections, the one that was used last at the end */
     struct httppool_ring parked;  /* fetches */
+    struct httppool_ring starved; /* in the pool's, when some are parked though the origin is not full */
     size_t connections;           /* that are open or being made */
     size_t users;                 /* fetches, and connections that are there */
     uint64_t hash;
@@ -83,6 +85,7 @@ struct httppool {
     size_t origin_count;
     struct httppool_origin *last;                  /* the one that was found last; NULL: none */
     struct httppool_ring connections, kept, queue; /* kept: the one that has been for longest first */
+    struct httppool_ring starved;                  /* origins */
     size_t connection_count, kept_count, waiting_count;
     uint64_t secret;
     bool is_serving; /* those who wait */
@@ -94,6 +97,7 @@ struct httppool_connection {
     struct iostream *stream; /* NULL: it is being made */
     struct httpfetch *fetch; /* NULL: kept, or dropped */
     struct httppool_ring all, kept, of_origin;
+    struct looptask task;     /* connects to a Unix socket */
     struct deadline deadline; /* of being kept; may come up while it is in use */
     int64_t watched;          /* when that comes up; INT64_MAX: not */
     int64_t released;         /* since when it is kept */

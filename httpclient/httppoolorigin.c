@@ -34,8 +34,7 @@ static uint64_t hash_key(const struct httppool *pool, const struct httppool_key 
         lower[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
     }
     uint64_t hash = hash_host(pool->secret ^ (uint64_t)key->port, lower, length);
-    const char *const options[] = { key->network_interface, key->unix_path, key->proxy_host, key->proxy_username,
-                                    key->proxy_password };
+    const char *const options[] = { key->network_interface, key->unix_path, key->proxy_host, key->proxy_authorization };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (options[i] != NULL)
             hash = hash_host(hash + i, options[i], strlen(options[i]));
@@ -69,8 +68,7 @@ static bool is_key_of(const struct httppool_key *key, const struct httppool_orig
            key->family == other->family && key->proxy_port == other->proxy_port &&
            is_same_host(&key->host, &other->host) && is_same_option(key->network_interface, other->network_interface) &&
            is_same_option(key->unix_path, other->unix_path) && is_same_option(key->proxy_host, other->proxy_host) &&
-           is_same_option(key->proxy_username, other->proxy_username) &&
-           is_same_option(key->proxy_password, other->proxy_password);
+           is_same_option(key->proxy_authorization, other->proxy_authorization);
 }
 
 static size_t option_size(const char *text)
@@ -93,7 +91,7 @@ static const char *copy_option(char **place, const char *text)
 static struct httppool_origin *new_origin(const struct httppool_key *key)
 {
     size_t size = key->host.length + 1 + option_size(key->network_interface) + option_size(key->unix_path) +
-                  option_size(key->proxy_host) + option_size(key->proxy_username) + option_size(key->proxy_password);
+                  option_size(key->proxy_host) + option_size(key->proxy_authorization);
     struct httppool_origin *origin = ioalloc(sizeof *origin + size);
 
     if (origin == NULL)
@@ -101,6 +99,7 @@ static struct httppool_origin *new_origin(const struct httppool_key *key)
     memset(origin, 0, sizeof *origin);
     httppool_ring_clear(&origin->kept);
     httppool_ring_clear(&origin->parked);
+    httppool_ring_clear(&origin->starved);
     origin->key = *key;
     char *place = origin->bytes;
     origin->key.host.text = place;
@@ -112,8 +111,7 @@ static struct httppool_origin *new_origin(const struct httppool_key *key)
     origin->key.network_interface = copy_option(&place, key->network_interface);
     origin->key.unix_path = copy_option(&place, key->unix_path);
     origin->key.proxy_host = copy_option(&place, key->proxy_host);
-    origin->key.proxy_username = copy_option(&place, key->proxy_username);
-    origin->key.proxy_password = copy_option(&place, key->proxy_password);
+    origin->key.proxy_authorization = copy_option(&place, key->proxy_authorization);
     return origin;
 }
 
@@ -183,6 +181,7 @@ void httppool_leave_origin(struct httppool *pool, struct httppool_origin *origin
     while (*link != origin)
         link = &(*link)->next;
     *link = origin->next;
+    httppool_ring_remove(&origin->starved);
     pool->origin_count--;
     if (pool->last == origin)
         pool->last = NULL;

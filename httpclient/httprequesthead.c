@@ -210,8 +210,8 @@ static bool is_not_sent(const struct httprequesthead *head, const char *name, co
     case 17:
         return is_header(name, length, "transfer-encoding") ||
                (head->if_modified_since != NULL && is_header(name, length, "if-modified-since"));
-    case 19:
-        return head->proxy_authorization != NULL && is_header(name, length, "proxy-authorization");
+    case 19: /* for a proxy, and no server */
+        return is_header(name, length, "proxy-authorization");
     default:
         return false;
     }
@@ -268,17 +268,18 @@ static void put_framing(struct head_writer *writer, const struct httprequesthead
     }
     if (head->expect_continue)
         PUT_LITERAL(writer, "Expect: 100-continue\r\n");
-    if ((head->close || (has & SAYS_CLOSE) != 0) && !head->upgrade)
+    if (head->closes)
         PUT_LITERAL(writer, "Connection: close\r\n");
 }
 
-ssize_t httprequesthead_format(const struct httprequesthead *head, char *place, size_t size)
+ssize_t httprequesthead_format(struct httprequesthead *head, char *place, size_t size)
 {
     struct head_writer writer = { .place = place, .size = size };
 
     if (put_request_line(&writer, head) < 0)
         return -EINVAL;
     unsigned has = put_headers(&writer, head);
+    head->closes = (head->close || (has & SAYS_CLOSE) != 0) && !head->upgrade;
     if (put_texts(&writer, head, has) < 0)
         return -EINVAL;
     put_framing(&writer, head, has);

@@ -33,24 +33,27 @@ struct httprequesthead {
     enum httprequesthead_target target;
     const struct httpheaders *headers; /* the program's; NULL: none. Those below are left out of it. */
     const char *user_agent;            /* unless headers have one; NULL: none is sent */
-    const char *authorization;         /* values of Authorization and Proxy-Authorization; NULL: none; they win */
-    const char *proxy_authorization;
-    const char *content_type;      /* unless headers have one; NULL: none */
-    const char *if_modified_since; /* NULL: none; wins */
+    const char *authorization;         /* wins; NULL: only what headers have */
+    const char *proxy_authorization;   /* for the proxy that gets this head; NULL: none */
+    const char *content_type;          /* unless headers have one; NULL: none */
+    const char *if_modified_since;     /* NULL: none; wins */
     enum httprequesthead_body body;
     uint64_t content_length; /* with HTTPREQUESTHEAD_LENGTH */
     bool close;              /* says Connection: close */
     bool expect_continue;    /* wins */
     bool accept_gzip;        /* unless headers have an Accept-Encoding */
     bool upgrade;            /* Connection and Upgrade of headers go out as they are */
+
+    bool closes; /* set by format: it says Connection: close, for whatever reason; never with upgrade */
 };
 
 /* Host, with the port unless it is the scheme's own (CONNECT: always), comes first. Host, Connection, Content-Length,
- * Transfer-Encoding and Upgrade of the headers are left out (Connection: close counts as close), and what else is said
- * here and wins. Neither user nor password of the URL goes out. Answers the length of what it would write, and writes
- * it if the size allows for it (if not, perhaps a part); -EINVAL: something cannot be sent: a method that is no token,
- * or CONNECT for anything but an authority, a URL without host or with port 0, a value with control characters. */
-ssize_t httprequesthead_format(const struct httprequesthead *head, char *place, size_t size) IOAPI_MUST_USE;
+ * Transfer-Encoding, Upgrade and Proxy-Authorization of the headers are left out (Connection: close counts as close),
+ * and what else is said here and wins. Neither user nor password of the URL goes out. Answers the length of what it
+ * would write, and writes it if the size allows for it (if not, perhaps a part); -EINVAL: something cannot be sent: a
+ * method that is no token, or CONNECT for anything but an authority, a URL without host or with port 0, a value with
+ * control characters. */
+ssize_t httprequesthead_format(struct httprequesthead *head, char *place, size_t size) IOAPI_MUST_USE;
 
 /* GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS: Tornado's. */
 bool httprequesthead_is_standard(const char *method);

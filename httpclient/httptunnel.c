@@ -12,13 +12,7 @@
 
 static void refuse_tunnel(struct httpfetch *fetch, int status)
 {
-    static const char text[] = "the proxy answered 000 to CONNECT";
-
-    memcpy(fetch->detail, text, sizeof text);
-    char *digits = strchr(fetch->detail, '0');
-    digits[0] = (char)('0' + status / 100 % 10);
-    digits[1] = (char)('0' + status / 10 % 10);
-    digits[2] = (char)('0' + status % 10);
+    stpcpy(httpfetch_put_status(stpcpy(fetch->detail, "the proxy answered "), status), " to CONNECT");
     httpfetch_fail(fetch, -ECONNREFUSED, fetch->detail);
 }
 
@@ -59,9 +53,11 @@ static size_t consume_answer_of_proxy(struct iostream *stream, int error, const 
     int status = size > 0 ? fetch->parsed.status : 0;
     if (size < 0) {
         httpfetch_fail(fetch, size, fetch->parsed.problem);
-    } else if (status < 200 && status != 101 && ++fetch->interims <= MAX_INTERIMS_OF_PROXY) {
-        return (size_t)size;
-    } else if (status < 200 || status > 299) {
+    } else if (status < 200 && status != 101) {
+        if (++fetch->interims <= MAX_INTERIMS_OF_PROXY)
+            return (size_t)size;
+        httpfetch_fail(fetch, -EPROTO, "too many interim responses");
+    } else if (status > 299 || status == 101) {
         refuse_tunnel(fetch, status);
     } else {
         fetch->interims = 0;
@@ -79,7 +75,7 @@ static int ask_proxy(struct httppool_connection *connection, struct httpfetch *f
         .url = &fetch->url,
         .target = HTTPREQUESTHEAD_AUTHORITY,
         .user_agent = fetch->user_agent,
-        .proxy_authorization = fetch->proxy_authorization,
+        .proxy_authorization = connection->origin->key.proxy_authorization,
     };
     ssize_t length = httprequesthead_format(&head, NULL, 0);
     char *place = length > 0 ? ioalloc((size_t)length) : NULL;

@@ -48,11 +48,6 @@ static void release_sent_body(void *data, void *arg)
 
 /* Sending. */
 
-static struct httpfetch *fetch_of_upload(struct httpclient_upload *upload)
-{
-    return HTTPPOOL_OWNER(upload, struct httpfetch, upload);
-}
-
 /* A stream that could not take bytes is no use, but to read an answer that may be there. Whoever owns it learns why
  * from its end. */
 static void fail_sending(struct iostream *stream, int error)
@@ -231,7 +226,7 @@ static void wait_until_drained(struct httpfetch *fetch)
 
 static bool may_produce(const struct httpfetch *fetch)
 {
-    const struct httpclient_upload *upload = &fetch->upload;
+    const struct httpfetch_upload *upload = &fetch->upload;
 
     return !fetch->is_over && fetch->producer != NULL && fetch->connection != NULL && upload->is_begun &&
            !upload->is_finished && !upload->is_waiting && !upload->is_draining &&
@@ -242,7 +237,7 @@ static bool may_produce(const struct httpfetch *fetch)
 void httpupload_call_producer(struct looptask *task)
 {
     struct httpfetch *fetch = HTTPPOOL_OWNER(task, struct httpfetch, upload_task);
-    struct httpclient_upload *upload = &fetch->upload;
+    struct httpfetch_upload *upload = &fetch->upload;
 
     for (int i = 0; may_produce(fetch); i++) {
         if (i == CALLS) {
@@ -253,7 +248,7 @@ void httpupload_call_producer(struct looptask *task)
             upload->is_called = true;
             upload->wrote = false;
             upload->is_waiting = true;
-            fetch->producer(upload, fetch->producer_arg);
+            fetch->producer(fetch->client, fetch->id, fetch->producer_arg);
             upload->is_waiting = upload->is_waiting && !upload->wrote;
             continue;
         }
@@ -273,20 +268,25 @@ static int write_chunk(struct iostream *stream, const void *data, size_t length)
     return iostream_writev(stream, parts, 3, NULL, NULL);
 }
 
-static int check_upload(const struct httpfetch *fetch)
+/* The fetch whose body goes by and by, now. NULL: there is none, *error says why. */
+static struct httpfetch *find_upload(const struct httpclient *client, uint64_t id, int *error)
 {
-    if (fetch->is_over || fetch->connection == NULL || !fetch->upload.is_begun)
-        return -EBADF;
-    return fetch->upload.is_finished ? -EPIPE : 0;
+    struct httpfetch *fetch = httpclient_find_fetch(client, id);
+    bool is_begun = fetch != NULL && !fetch->is_over && fetch->producer != NULL && fetch->connection != NULL &&
+                    fetch->upload.is_begun;
+
+    *error = !is_begun ? -EBADF : fetch->upload.is_finished ? -EPIPE : 0;
+    return *error == 0 ? fetch : NULL;
 }
 
-int httpclient_upload_write(struct httpclient_upload *upload, const void *data, size_t length)
+int httpclient_upload_write(struct httpclient *client, uint64_t id, const void *data, size_t length)
 {
-    struct httpfetch *fetch = fetch_of_upload(upload);
-    int error = check_upload(fetch);
+    int error;
+    struct httpfetch *fetch = find_upload(client, id, &error);
 
-    if (error < 0 || length == 0)
+    if (fetch == NULL || length == 0)
         return error;
+    struct httpfetch_upload *upload = &fetch->upload;
     if (fetch->has_length && length > upload->left) {
         httpfetch_fail(fetch, -EMSGSIZE, "the producer has more than its Content-Length");
         return -EMSGSIZE;
@@ -303,39 +303,43 @@ int httpclient_upload_write(struct httpclient_upload *upload, const void *data, 
     return 0;
 }
 
-void httpclient_upload_finish(struct httpclient_upload *upload)
+void httpclient_upload_finish(struct httpclient *client, uint64_t id)
 {
-    struct httpfetch *fetch = fetch_of_upload(upload);
+    int error;
+    struct httpfetch *fetch = find_upload(client, id, &error);
 
-    if (check_upload(fetch) < 0)
+    if (fetch == NULL)
         return;
-    if (fetch->has_length && upload->left > 0) {
+    if (fetch->has_length && fetch->upload.left > 0) {
         httpfetch_fail(fetch, -EMSGSIZE, "the producer has less than its Content-Length");
         return;
     }
-    upload->is_finished = true;
+    fetch->upload.is_finished = true;
     fetch->sent = fetch->progress = httpfetch_now(fetch);
-    int error = fetch->has_length ? 0 : iostream_write(fetch->connection->stream, "0\r\n\r\n", 5, NULL, NULL);
+    if (!fetch->has_length)
+        error = iostream_write(fetch->connection->stream, "0\r\n\r\n", 5, NULL, NULL);
     if (error < 0)
         fail_sending(fetch->connection->stream, error);
     else
         httpfetch_watch(fetch);
 }
 
-void httpclient_upload_fail(struct httpclient_upload *upload, int error)
+void httpclient_upload_fail(struct httpclient *client, uint64_t id, int reason)
 {
-    struct httpfetch *fetch = fetch_of_upload(upload);
+    int error;
+    struct httpfetch *fetch = find_upload(client, id, &error);
 
-    if (check_upload(fetch) == 0)
-        httpfetch_fail(fetch, error < 0 ? error : -EINVAL, "the producer failed");
+    if (fetch != NULL)
+        httpfetch_fail(fetch, reason < 0 ? reason : -EINVAL, "the producer failed");
 }
 
-void httpclient_upload_resume(struct httpclient_upload *upload)
+void httpclient_upload_resume(struct httpclient *client, uint64_t id)
 {
-    struct httpfetch *fetch = fetch_of_upload(upload);
+    int error;
+    struct httpfetch *fetch = find_upload(client, id, &error);
 
-    if (check_upload(fetch) < 0)
+    if (fetch == NULL)
         return;
-    upload->is_waiting = false;
-    looptask_add(fetch->client->loop, &fetch->upload_task);
+    fetch->upload.is_waiting = false;
+    looptask_add(client->loop, &fetch->upload_task);
 }

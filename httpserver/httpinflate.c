@@ -606,6 +606,15 @@ static void give_back(struct httpinflate *inflate, const uint8_t *begin)
     inflate->bits &= (UINT64_C(1) << inflate->count) - 1;
 }
 
+/* To the next member of a gzip file, which is as a file of its own: nothing is copied from before it. */
+static void go_behind_end(struct httpinflate *inflate)
+{
+    if (inflate->format == HTTPINFLATE_GZIP)
+        httpinflate_reset(inflate);
+    else
+        (void)fail(inflate, "bytes behind the end");
+}
+
 ssize_t httpinflate_decode(struct httpinflate *inflate, const void *bytes, size_t length,
                            struct httpinflate_piece *piece)
 {
@@ -613,7 +622,7 @@ ssize_t httpinflate_decode(struct httpinflate *inflate, const void *bytes, size_
 
     *piece = (struct httpinflate_piece){ 0 };
     if (inflate->state == IN_NOTHING && length > 0)
-        (void)fail(inflate, "bytes behind the end");
+        go_behind_end(inflate);
     if (inflate->state == IN_ERROR)
         return -EBADMSG;
     if (inflate->at == inflate->size) {

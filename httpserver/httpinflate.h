@@ -9,7 +9,8 @@
  * A piece lies in the window of the decoder and is at most 2 KiB longer than that: who counts them, and stops, is never
  * further than that ahead of what he allows. However the bytes are split, the output, its end and the refusal are the
  * same.
- * Strict: what no encoder may write is an error, as it is for zlib; a gzip file has one member, and nothing behind it.
+ * Strict: what no encoder may write is an error, as it is for zlib. A gzip file has one member or more (RFC 1952 2.2),
+ * and nothing behind the last.
  *
  * Memory: none but in httpinflate_new; the window and 9 KiB.
  * Errors: taken < 0, or in words: -EBADMSG, and httpinflate_problem says why; it stays so until the decoder is reset.
@@ -28,7 +29,7 @@ struct httpinflate;
 
 enum httpinflate_format {
     HTTPINFLATE_RAW,      /* ends with its last block */
-    HTTPINFLATE_GZIP,     /* ends with its trailer, which is checked */
+    HTTPINFLATE_GZIP,     /* ends with the trailer of any of its members; trailers are checked */
     HTTPINFLATE_MESSAGES, /* of permessage-deflate (RFC 7692): has no end */
 };
 
@@ -49,7 +50,7 @@ void httpinflate_reset(struct httpinflate *inflate);
 ssize_t httpinflate_decode(struct httpinflate *inflate, const void *bytes, size_t length,
                            struct httpinflate_piece *piece) IOAPI_MUST_USE;
 
-/* Has all come, up to the end? */
+/* Has all come, up to the end? Of a gzip file: up to the end of a member. */
 bool httpinflate_done(const struct httpinflate *inflate);
 
 /* HTTPINFLATE_MESSAGES: the message has ended, and the 00 00 FF FF that its sender has cut off (RFC 7692 7.2.1) are to

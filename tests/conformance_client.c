@@ -160,7 +160,7 @@ static void hash_data(const void *data, size_t length, void *arg)
     fetching->length += length;
 }
 
-static void produce(struct httpclient_upload *upload, void *arg)
+static void produce(struct httpclient *from, uint64_t fetch, void *arg)
 {
     struct fetching *fetching = arg;
     static char filler[PIECE];
@@ -169,9 +169,9 @@ static void produce(struct httpclient_upload *upload, void *arg)
     memset(filler, 'x', sizeof filler);
     fetching->left -= size;
     if (size == 0)
-        httpclient_upload_finish(upload);
-    else if (httpclient_upload_write(upload, filler, size) < 0)
-        httpclient_upload_fail(upload, -EPIPE);
+        httpclient_upload_finish(from, fetch);
+    else if (httpclient_upload_write(from, fetch, filler, size) < 0)
+        httpclient_upload_fail(from, fetch, -EPIPE);
 }
 
 static void fetch_next(struct fetching *fetching);

@@ -299,13 +299,26 @@ static void a_status_that_is_not_2xx_is_an_error_if_that_is_wanted(void **state)
 /* httpclient_test:test_plain_error */
 static void an_error_by_status_says_so_and_has_the_body(void **state)
 {
+    static const char *const rows[][2] = {
+        { "403 Forbidden", "HTTP 403: Forbidden" },
+        { "404 \xff or what it likes", "HTTP 404: Not Found" },
+        { "500 ", "HTTP 500: Internal Server Error" },
+        { "511 A", "HTTP 511: Network Authentication Required" },
+        { "999 A", "HTTP 999" },
+    };
+    struct fetchscene_peer *peer = NULL;
+    char answer[128];
+
     fetchscene_open(&scene, NULL);
-    struct fetchscene_fetch *fetch =
-        fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/", .raise_error = true });
-    fetchscene_serve(&scene, NULL, "HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nlong");
-    fetchscene_expect_error(&scene, fetch, -ENOMSG, HTTPCLIENT_DONE);
-    assert_true(strlen(fetch->detail) > 0);
-    assert_string_equal(fetch->body.bytes, "long");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fetchscene_fetch *fetch =
+            fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/", .raise_error = true });
+        snprintf(answer, sizeof answer, "HTTP/1.1 %s\r\nContent-Length: 4\r\n\r\nlong", rows[i][0]);
+        peer = fetchscene_serve(&scene, peer, answer);
+        fetchscene_expect_error(&scene, fetch, -ENOMSG, HTTPCLIENT_DONE);
+        assert_string_equal(fetch->detail, rows[i][1]);
+        assert_string_equal(fetch->body.bytes, "long");
+    }
     fetchscene_close(&scene);
 }
 

@@ -17,35 +17,35 @@ static struct fetchscene_request seen;
 /* A producer: sends so many pieces, some a call, and waits between calls if it is asynchronous. */
 struct production {
     int pieces, sent, a_call, calls;
-    int fail_at;  /* instead of the piece with this number, from 1 */
-    bool waits;   /* the test resumes it */
-    bool in_vain; /* goes on after the end: all is refused */
-    int result;   /* of the last write */
-    struct httpclient_upload *upload;
+    int fail_at;     /* instead of the piece with this number, from 1 */
+    bool waits;      /* the test resumes it */
+    bool in_vain;    /* goes on after the end: all is refused */
+    int result;      /* of the last write */
+    uint64_t upload; /* the fetch; 0: not called yet */
 };
 
-static void produce(struct httpclient_upload *upload, void *arg)
+static void produce(struct httpclient *client, uint64_t fetch, void *arg)
 {
     struct production *production = arg;
     char piece[16];
 
     production->calls++;
-    production->upload = upload;
+    production->upload = fetch;
     if (production->waits && production->calls % 2 == 1)
         return;
     for (int i = 0; i < production->a_call && production->sent < production->pieces; i++) {
         if (++production->sent == production->fail_at) {
-            httpclient_upload_fail(upload, -EIO);
+            httpclient_upload_fail(client, fetch, -EIO);
             return;
         }
         snprintf(piece, sizeof piece, "%04d", production->sent);
-        production->result = httpclient_upload_write(upload, piece, 4);
+        production->result = httpclient_upload_write(client, fetch, piece, 4);
         memset(piece, '#', sizeof piece);
     }
     if (production->sent == production->pieces)
-        httpclient_upload_finish(upload);
+        httpclient_upload_finish(client, fetch);
     if (production->in_vain)
-        assert_true(httpclient_upload_write(upload, "more", 4) < 0);
+        assert_true(httpclient_upload_write(client, fetch, "more", 4) < 0);
 }
 
 static struct fetchscene_fetch *post(struct production *production, const char *length)
@@ -71,8 +71,8 @@ static struct fetchscene_peer *take_upload(struct production *production)
 
     for (int i = 0; production->waits && i < 50; i++) {
         fetchscene_settle(&scene);
-        if (production->upload != NULL && production->sent < production->pieces)
-            httpclient_upload_resume(production->upload);
+        if (production->upload != 0 && production->sent < production->pieces)
+            httpclient_upload_resume(scene.client, production->upload);
     }
     fetchscene_take_request(&scene, peer, &seen);
     return peer;
@@ -146,7 +146,7 @@ static void writing_nothing_ends_no_body(void **state)
     fetchscene_open(&scene, NULL);
     struct fetchscene_fetch *fetch = post(&production, NULL);
     fetchscene_settle(&scene);
-    assert_int_equal(httpclient_upload_write(production.upload, "", 0), 0);
+    assert_int_equal(httpclient_upload_write(scene.client, production.upload, "", 0), 0);
     struct fetchscene_peer *peer = take_upload(&production);
     assert_string_equal(seen.body, "00010002");
     fetchscene_put(&scene, peer, HI);
@@ -164,7 +164,7 @@ static void a_producer_that_wrote_nothing_is_left_alone(void **state)
     fetchscene_settle(&scene);
     fetchscene_pass(&scene, 1);
     assert_int_equal(production.calls, 1);
-    httpclient_upload_resume(production.upload);
+    httpclient_upload_resume(scene.client, production.upload);
     fetchscene_settle(&scene);
     assert_int_equal(production.calls, 2);
     fetchscene_serve(&scene, NULL, HI);
@@ -247,15 +247,15 @@ static void a_content_length_of_a_producer_that_is_none_is_refused(void **state)
 
 /* Back-pressure. */
 
-static void pour(struct httpclient_upload *upload, void *arg)
+static void pour(struct httpclient *client, uint64_t fetch, void *arg)
 {
     static char piece[16384];
     size_t *poured = arg;
 
     if (*poured >= 64 * 1024 * 1024)
-        httpclient_upload_finish(upload);
+        httpclient_upload_finish(client, fetch);
     else
-        assert_int_equal(httpclient_upload_write(upload, piece, sizeof piece), 0);
+        assert_int_equal(httpclient_upload_write(client, fetch, piece, sizeof piece), 0);
     *poured += sizeof piece;
 }
 
@@ -356,13 +356,13 @@ static void resume_late(struct fetchscene_fetch *fetch, struct httpclient_respon
 {
     struct production *production = fetch->arg;
 
-    httpclient_upload_resume(production->upload);
-    assert_true(httpclient_upload_write(production->upload, "late", 4) < 0);
-    httpclient_upload_finish(production->upload);
-    httpclient_upload_fail(production->upload, -EIO);
+    httpclient_upload_resume(scene.client, production->upload);
+    assert_true(httpclient_upload_write(scene.client, production->upload, "late", 4) < 0);
+    httpclient_upload_finish(scene.client, production->upload);
+    httpclient_upload_fail(scene.client, production->upload, -EIO);
 }
 
-static void an_upload_is_there_until_the_response_was_told(void **state)
+static void an_upload_that_is_over_takes_nothing(void **state)
 {
     struct production production = { .pieces = 1, .a_call = 1, .waits = true };
 
@@ -377,6 +377,54 @@ static void an_upload_is_there_until_the_response_was_told(void **state)
     httpclient_cancel(scene.client, fetch->id);
     fetchscene_expect_error(&scene, fetch, -ECANCELED, FETCHSCENE_ANY_PHASE);
     fetchscene_expect_end(&scene, peer);
+    fetchscene_close(&scene);
+}
+
+/* What a producer has set going may come back when its fetch is over, and another one is where that was. */
+static void an_upload_that_is_over_is_not_the_next_one(void **state)
+{
+    struct production production = { .pieces = 2, .a_call = 1, .waits = true }, other = production;
+
+    fetchscene_open(&scene, NULL);
+    struct fetchscene_fetch *fetch = post(&production, NULL);
+    struct fetchscene_peer *peer = fetchscene_accept(&scene);
+    fetchscene_take_head(&scene, peer, &seen);
+    fetchscene_settle(&scene);
+    fetchscene_put(&scene, peer, "HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
+    fetchscene_expect(&scene, fetch, 403, "no");
+    fetch = post(&other, NULL);
+    fetchscene_settle(&scene);
+    assert_int_equal(httpclient_upload_write(scene.client, production.upload, "stale", 5), -EBADF);
+    httpclient_upload_resume(scene.client, production.upload);
+    httpclient_upload_finish(scene.client, production.upload);
+    httpclient_upload_fail(scene.client, production.upload, -EIO);
+    fetchscene_settle(&scene);
+    assert_int_equal(other.calls, 1);
+    peer = take_upload(&other);
+    assert_string_equal(seen.body, "00010002");
+    fetchscene_put(&scene, peer, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    fetchscene_close(&scene);
+}
+
+/* A body that is there goes by itself. */
+static void a_fetch_without_producer_has_no_upload(void **state)
+{
+    fetchscene_open(&scene, NULL);
+    struct fetchscene_fetch *fetch = fetchscene_fetch(
+        &scene, (struct httpclient_request){
+                    .url = "/", .method = "POST", .body = "body", .body_length = 4, .expect_100_continue = true });
+    struct fetchscene_peer *peer = fetchscene_accept(&scene);
+    fetchscene_take_head(&scene, peer, &seen);
+    assert_int_equal(httpclient_upload_write(scene.client, fetch->id, "more", 4), -EBADF);
+    httpclient_upload_finish(scene.client, fetch->id);
+    httpclient_upload_fail(scene.client, fetch->id, -EIO);
+    fetchscene_put(&scene, peer, "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_int_equal(httpclient_upload_write(scene.client, fetch->id, "more", 4), -EBADF);
+    fetchscene_expect_text(&scene, peer, "body");
+    fetchscene_put(&scene, peer, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    assert_int_equal(httpclient_upload_write(scene.client, 0, "more", 4), -EBADF);
     fetchscene_close(&scene);
 }
 
@@ -518,7 +566,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_large_body_is_sent_whole),
     cmocka_unit_test(an_early_answer_ends_a_body_on_its_way),
     cmocka_unit_test(a_waiting_producer_is_forgotten_after_an_early_answer),
-    cmocka_unit_test(an_upload_is_there_until_the_response_was_told),
+    cmocka_unit_test(an_upload_that_is_over_takes_nothing),
+    cmocka_unit_test(an_upload_that_is_over_is_not_the_next_one),
+    cmocka_unit_test(a_fetch_without_producer_has_no_upload),
     cmocka_unit_test(a_body_waits_for_100),
     cmocka_unit_test(a_body_is_never_sent_after_a_final_answer),
     cmocka_unit_test(a_body_is_never_sent_after_the_head_of_a_final_answer),

@@ -255,8 +255,6 @@ static void there_are_defaults_for_every_kind_of_field(void **state)
     struct httpclient_request defaults = { .url = url,
                                            .method = "POST",
                                            .headers = &headers,
-                                           .body = "default",
-                                           .body_length = 7,
                                            .auth_username = "a",
                                            .if_modified_since = 784111777,
                                            .raise_error = true,
@@ -267,24 +265,53 @@ static void there_are_defaults_for_every_kind_of_field(void **state)
     httpheaders_free(&headers);
     memset(&defaults, 0, sizeof defaults);
     memset(url, '#', sizeof url);
-    exchange((struct httpclient_request){ 0 });
+    exchange((struct httpclient_request){ .body = "own", .body_length = 3 });
     assert_string_equal(seen.method, "POST");
     assert_string_equal(seen.target, "/default");
-    assert_string_equal(seen.body, "default");
+    assert_string_equal(seen.body, "own");
     assert_string_equal(fetchscene_request_header(&seen, "X-Default"), "1");
     assert_string_equal(fetchscene_request_header(&seen, "Authorization"), "Basic YTo=");
     assert_string_equal(fetchscene_request_header(&seen, "If-Modified-Since"), "Sun, 06 Nov 1994 08:49:37 GMT");
-    struct fetchscene_fetch *fetch = fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/own" });
+    struct fetchscene_fetch *fetch =
+        fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/own", .method = "GET" });
     struct fetchscene_peer *peer = fetchscene_serve(&scene, NULL, "HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno");
     fetchscene_expect_error(&scene, fetch, -ENOMSG, HTTPCLIENT_DONE);
-    fetch = fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/own" });
+    fetch = fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/own", .method = "GET" });
     fetchscene_serve(&scene, peer, OK "Content-Length: 4\r\n\r\nlong");
     fetchscene_expect_error(&scene, fetch, -EMSGSIZE, FETCHSCENE_ANY_PHASE);
-    fetch = fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/own" });
+    fetch = fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/own", .method = "GET" });
     fetchscene_pass(&scene, 5.2);
     fetchscene_expect_error(&scene, fetch, -ETIMEDOUT, FETCHSCENE_ANY_PHASE);
     httpclient_close(scene.client);
     scene.client = NULL;
+    fetchscene_close(&scene);
+}
+
+static void release_of_defaults(void *data, void *arg)
+{
+    fail();
+}
+
+static void produce_defaults(struct httpclient *client, uint64_t fetch, void *arg)
+{
+    fail();
+}
+
+/* They are for many fetches, and a body is for one. */
+static void defaults_have_no_body(void **state)
+{
+    const struct httpclient_request rows[] = {
+        { .method = "POST", .body = "a", .body_length = 1 },
+        { .method = "POST", .body = "a", .body_length = 1, .body_release = release_of_defaults },
+        { .body_release = release_of_defaults },
+        { .method = "POST", .body_producer = produce_defaults },
+    };
+
+    fetchscene_open_bare(&scene);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_null(httpclient_new(scene.loop, &(struct httpclient_options){ .defaults = &rows[i] }));
+        assert_int_equal(errno, EINVAL);
+    }
     fetchscene_close(&scene);
 }
 
@@ -371,6 +398,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_fetch_may_cancel_another),
     cmocka_unit_test(what_a_request_leaves_out_is_the_clients_default),
     cmocka_unit_test(there_are_defaults_for_every_kind_of_field),
+    cmocka_unit_test(defaults_have_no_body),
     cmocka_unit_test(responses_have_limits),
     cmocka_unit_test(memory_is_taken_for_what_has_come),
 };

@@ -143,6 +143,9 @@ static void on_response(struct httpclient_response *response, void *arg)
 {
     scene.answered++;
     scene.succeeded += response->error == 0;
+    assert_true(response->request_time >= 0);
+    if (response->code == 0)
+        assert_int_equal(httpheaders_count(response->headers), 0);
 }
 
 static void on_close(struct httpclient *client, void *arg)
@@ -173,14 +176,14 @@ static void fetch(const char *path, struct httpclient_request request)
     spin_until_answered();
 }
 
-static void produce(struct httpclient_upload *upload, void *arg)
+static void produce(struct httpclient *client, uint64_t fetch, void *arg)
 {
     static const char bytes[3000];
 
     if (scene.pieces++ < 10)
-        (void)!httpclient_upload_write(upload, bytes, sizeof bytes);
+        (void)!httpclient_upload_write(client, fetch, bytes, sizeof bytes);
     else
-        httpclient_upload_finish(upload);
+        httpclient_upload_finish(client, fetch);
 }
 
 static void on_line(const char *line, size_t length, void *arg)
@@ -230,7 +233,10 @@ static void try_everything(void)
 {
     static char body[UPLOAD];
     struct httpheaders headers = { 0 };
-    struct httpclient_request defaults = { .user_agent = "faults", .request_timeout = 3, .connect_timeout = 2 };
+    static const char *const names[] = { "X-Test", NULL };
+    struct httpclient_request defaults = {
+        .user_agent = "faults", .request_timeout = 3, .connect_timeout = 2, .private_headers = names
+    };
 
     scene.client = httpclient_new(
         scene.loop, &(struct httpclient_options){ .defaults = &defaults, .max_clients = 3, .on_close = on_close });

@@ -99,6 +99,99 @@ static void connections_of_proxies_are_for_their_own_fetches(void **state)
     fetchscene_close(&scene);
 }
 
+/* Proxy-Authorization of the program's own headers: for the proxy, and nobody behind it. F1 */
+
+static struct fetchscene_fetch *fetch_with_token(struct httpclient_request request, const char *token)
+{
+    struct httpheaders headers = { 0 };
+
+    assert_int_equal(httpheaders_add(&headers, "Proxy-Authorization", token), 0);
+    request.headers = &headers;
+    struct fetchscene_fetch *fetch = fetchscene_fetch(&scene, request);
+    httpheaders_free(&headers);
+    return fetch;
+}
+
+static struct fetchscene_peer *take_token(struct fetchscene_peer *peer, const char *method, const char *token)
+{
+    if (peer == NULL)
+        peer = fetchscene_accept(&scene);
+    fetchscene_take_request(&scene, peer, &seen);
+    assert_string_equal(seen.method, method);
+    const char *value = fetchscene_request_header(&seen, "Proxy-Authorization");
+    if (token == NULL)
+        assert_null(value);
+    else
+        assert_string_equal(value, token);
+    return peer;
+}
+
+static void a_token_of_the_programs_headers_is_for_the_proxy_alone(void **state)
+{
+    fetchscene_open(&scene, NULL);
+    struct fetchscene_fetch *fetch = fetch_with_token((struct httpclient_request){ .url = "/" }, "Bearer a");
+    fetchscene_put(&scene, take_token(NULL, "GET", NULL), HI); /* no proxy */
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    fetch = fetch_with_token(through_proxy("http://a/", false), "Bearer a");
+    fetchscene_put(&scene, take_token(NULL, "GET", "Bearer a"), HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    fetch = fetch_with_token(through_proxy("http://a/", true), "Bearer a");
+    struct fetchscene_peer *peer = take_token(NULL, "CONNECT", "Bearer a");
+    fetchscene_put(&scene, peer, OK "\r\n");
+    fetchscene_put(&scene, take_token(peer, "GET", NULL), HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    struct httpclient_request request = through_proxy("http://a/", false);
+    request.proxy_username = "a";
+    fetch = fetch_with_token(request, "Bearer a");
+    fetchscene_put(&scene, take_token(NULL, "GET", "Basic YTo="), HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    fetchscene_close(&scene);
+}
+
+/* F5 */
+static void a_tunnel_is_for_the_token_that_opened_it(void **state)
+{
+    static const char *const tokens[] = { "Bearer a", "Bearer b", "Bearer a" };
+    struct fetchscene_peer *first = NULL;
+
+    fetchscene_open(&scene, NULL);
+    for (int i = 0; i < 3; i++) {
+        struct fetchscene_fetch *fetch = fetch_with_token(through_proxy("http://a/", true), tokens[i]);
+        struct fetchscene_peer *peer = first;
+        if (i < 2) {
+            peer = take_token(NULL, "CONNECT", tokens[i]);
+            fetchscene_put(&scene, peer, OK "\r\n");
+        }
+        fetchscene_put(&scene, take_token(peer, "GET", NULL), HI);
+        fetchscene_expect(&scene, fetch, 200, "hi");
+        assert_int_equal(fetch->is_reused, i == 2);
+        first = i == 0 ? peer : first;
+    }
+    fetchscene_close(&scene);
+}
+
+static void a_token_does_not_go_along_to_another_origin(void **state)
+{
+    for (int tunnel = 0; tunnel < 2; tunnel++) {
+        fetchscene_open(&scene, NULL);
+        struct fetchscene_fetch *fetch = fetch_with_token(through_proxy("http://a/", tunnel), "Bearer a");
+        struct fetchscene_peer *peer = take_token(NULL, tunnel ? "CONNECT" : "GET", "Bearer a");
+        if (tunnel) {
+            fetchscene_put(&scene, peer, OK "\r\n");
+            take_token(peer, "GET", NULL);
+        }
+        fetchscene_put(&scene, peer, "HTTP/1.1 302 A\r\nLocation: http://b/\r\nContent-Length: 0\r\n\r\n");
+        peer = take_token(NULL, tunnel ? "CONNECT" : "GET", NULL);
+        if (tunnel) {
+            fetchscene_put(&scene, peer, OK "\r\n");
+            take_token(peer, "GET", NULL);
+        }
+        fetchscene_put(&scene, peer, HI);
+        fetchscene_expect(&scene, fetch, 200, "hi");
+        fetchscene_close(&scene);
+    }
+}
+
 /* Tunnels. */
 
 static struct fetchscene_fetch *begin_tunnel(struct fetchscene_peer **peer)
@@ -214,7 +307,7 @@ static void interim_responses_of_a_proxy_are_passed_over_and_counted(void **stat
             fetchscene_serve(&scene, peer, HI);
             fetchscene_expect(&scene, fetch, 200, "hi");
         } else {
-            fetchscene_expect_error(&scene, fetch, -ECONNREFUSED, HTTPCLIENT_CONNECT);
+            fetchscene_expect_error(&scene, fetch, -EPROTO, HTTPCLIENT_CONNECT);
         }
         fetchscene_hang_up(peer);
         fetchscene_settle(&scene);
@@ -314,6 +407,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_plain_proxy_gets_the_whole_url),
     cmocka_unit_test(a_proxy_gets_its_own_user_and_password),
     cmocka_unit_test(connections_of_proxies_are_for_their_own_fetches),
+    cmocka_unit_test(a_token_of_the_programs_headers_is_for_the_proxy_alone),
+    cmocka_unit_test(a_tunnel_is_for_the_token_that_opened_it),
+    cmocka_unit_test(a_token_does_not_go_along_to_another_origin),
     cmocka_unit_test(a_tunnel_is_asked_for_first),
     cmocka_unit_test(a_tunnel_to_an_ipv6_address_has_brackets),
     cmocka_unit_test(a_tunnel_that_does_not_open_is_an_error),

@@ -318,10 +318,10 @@ static void a_new_connection_that_ends_is_no_stale_one(void **state)
     fetchscene_close(&scene);
 }
 
-static void produce_once(struct httpclient_upload *upload, void *arg)
+static void produce_once(struct httpclient *client, uint64_t fetch, void *arg)
 {
-    assert_int_equal(httpclient_upload_write(upload, "body", 4), 0);
-    httpclient_upload_finish(upload);
+    assert_int_equal(httpclient_upload_write(client, fetch, "body", 4), 0);
+    httpclient_upload_finish(client, fetch);
 }
 
 /* PUT may be sent twice, but this body cannot. */
@@ -496,6 +496,50 @@ static void an_origin_that_is_asked_again_and_again_does_not_keep_the_others_out
     fetchscene_close(&scene);
 }
 
+/* Its origin has no connection any more, which could be given back: any other has to do. */
+static void who_was_passed_over_gets_the_next_place_of_any_origin(void **state)
+{
+    static const char closes[] = "HTTP/1.1 204 No\r\nConnection: close\r\n\r\n";
+
+    for (int is_kept = 0; is_kept < 2; is_kept++) {
+        fetchscene_open(&scene, &(struct httpclient_options){ .max_clients = 1, .max_per_origin = 1 });
+        get_from(FETCHSCENE_FIRST, "/a");
+        struct fetchscene_fetch *other = get_from(FETCHSCENE_SECOND, "/b");
+        fetchscene_pass(&scene, 0.25);
+        struct fetchscene_fetch *parked = get_from(FETCHSCENE_FIRST, "/c");
+        fetchscene_serve(&scene, NULL, closes);
+        struct fetchscene_peer *peer = fetchscene_accept_from(&scene, FETCHSCENE_SECOND);
+        fetchscene_expect_pool(&scene, 1, 0, 1);
+        fetchscene_serve(&scene, peer, is_kept ? HI : closes);
+        fetchscene_wait(&scene, other);
+        fetchscene_serve(&scene, NULL, HI);
+        fetchscene_expect(&scene, parked, 200, "hi");
+        fetchscene_expect_pool(&scene, 1, 1, 0);
+        fetchscene_close(&scene);
+    }
+}
+
+/* Nothing is left of an origin of which all that waited has gone. */
+static void who_was_passed_over_can_be_cancelled(void **state)
+{
+    static const char closes[] = "HTTP/1.1 204 No\r\nConnection: close\r\n\r\n";
+
+    fetchscene_open(&scene, &(struct httpclient_options){ .max_clients = 1, .max_per_origin = 1 });
+    get_from(FETCHSCENE_FIRST, "/a");
+    struct fetchscene_fetch *other = get_from(FETCHSCENE_SECOND, "/b");
+    fetchscene_pass(&scene, 0.25);
+    struct fetchscene_fetch *parked = get_from(FETCHSCENE_FIRST, "/c"), *last = get_from_unix();
+    fetchscene_serve(&scene, NULL, closes);
+    struct fetchscene_peer *peer = fetchscene_accept_from(&scene, FETCHSCENE_SECOND);
+    httpclient_cancel(scene.client, parked->id);
+    fetchscene_expect_error(&scene, parked, -ECANCELED, HTTPCLIENT_QUEUE);
+    fetchscene_serve(&scene, peer, HI);
+    fetchscene_expect(&scene, other, 200, "hi");
+    fetchscene_serve(&scene, fetchscene_accept_from(&scene, FETCHSCENE_UNIX), HI);
+    fetchscene_expect(&scene, last, 200, "hi");
+    fetchscene_close(&scene);
+}
+
 static void a_connection_that_fails_gives_its_place_to_the_next(void **state)
 {
     fetchscene_open(&scene, &(struct httpclient_options){ .max_clients = 1 });
@@ -565,6 +609,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(who_waits_for_another_origin_gets_the_place_that_falls_free),
     cmocka_unit_test(an_origin_that_is_asked_again_and_again_does_not_keep_the_others_out),
     cmocka_unit_test(a_connection_that_fails_gives_its_place_to_the_next),
+    cmocka_unit_test(who_was_passed_over_gets_the_next_place_of_any_origin),
+    cmocka_unit_test(who_was_passed_over_can_be_cancelled),
     cmocka_unit_test(what_waits_can_be_cancelled),
     cmocka_unit_test(the_queue_has_a_limit),
 };

@@ -222,11 +222,11 @@ static void a_put_without_a_body_has_none_after_a_redirect(void **state)
 
 static int produced, released;
 
-static void produce(struct httpclient_upload *upload, void *arg)
+static void produce(struct httpclient *client, uint64_t fetch, void *arg)
 {
     produced++;
-    assert_int_equal(httpclient_upload_write(upload, "body", 4), 0);
-    httpclient_upload_finish(upload);
+    assert_int_equal(httpclient_upload_write(client, fetch, "body", 4), 0);
+    httpclient_upload_finish(client, fetch);
 }
 
 static void what_was_produced_is_not_sent_again(void **state)
@@ -329,22 +329,28 @@ static void a_location_is_resolved_against_the_url(void **state)
 
 static void a_location_that_leads_nowhere_is_an_error(void **state)
 {
+    static const char out[] = "it redirects out of http, or from https to what is not";
+    static const char no_url[] = "it redirects to what is no URL";
     static const struct {
         const char *location;
         int error;
+        const char *detail;
     } rows[] = {
-        { "file:///etc/passwd", -EPROTONOSUPPORT },
-        { "ftp://127.0.0.1/", -EPROTONOSUPPORT },
-        { "ws://127.0.0.1/", -EPROTONOSUPPORT },
-        { "javascript:alert(1)", -EPROTONOSUPPORT },
-        { "https://127.0.0.1/", -EPROTONOSUPPORT },
-        { "http://[::1/", -EPROTO },
-        { "http://a:99999/", -EPROTO },
-        { "http://127.1/", -EPROTO },
-        { "http:///x", -EPROTO },
-        { "http://a b/", -EPROTO },
-        { "/a\tb", -EPROTO },
-        { "http://a%2fb/", -EPROTO },
+        { "file:///etc/passwd", -EPROTONOSUPPORT, out },
+        { "ftp://127.0.0.1/", -EPROTONOSUPPORT, out },
+        { "ws://127.0.0.1/", -EPROTONOSUPPORT, out },
+        { "javascript:alert(1)", -EPROTONOSUPPORT, out },
+        { "https://127.0.0.1/", -EPROTONOSUPPORT, "it redirects to https, which needs options.tls" },
+        { "http://[::1/", -EPROTO, no_url },
+        { "http://a:99999/", -EPROTO, no_url },
+        { "http://127.1/", -EPROTO, no_url },
+        { "http:///x", -EPROTO, no_url },
+        { "http://a b/", -EPROTO, no_url },
+        { "/a\tb", -EPROTO, no_url },
+        { "http://a%2fb/", -EPROTO, no_url },
+        { "/a\r\nLocation: /b", -EPROTO, "it redirects to two places" },
+        { "/a\r\nA: b\r\nlocation: /a\r\nLOCATION: /b", -EPROTO, "it redirects to two places" },
+        { "/a\r\nLocation:", -EPROTO, "it redirects to two places" },
     };
 
     fetchscene_open(&scene, NULL);
@@ -355,11 +361,35 @@ static void a_location_that_leads_nowhere_is_an_error(void **state)
         fetchscene_wait(&scene, fetch);
         if (fetch->error != rows[i].error)
             fail_msg("%s: %s (%s)", rows[i].location, ioloop_strerror(fetch->error), fetch->detail);
+        assert_string_equal(fetch->detail, rows[i].detail);
         assert_int_equal(fetch->code, 302);
         fetchscene_hang_up(peer);
         fetchscene_settle(&scene);
     }
     fetchscene_expect_no_connection(&scene);
+    fetchscene_close(&scene);
+}
+
+static void the_same_location_twice_is_one(void **state)
+{
+    fetchscene_open(&scene, NULL);
+    struct fetchscene_fetch *fetch = fetchscene_get(&scene, "/");
+    struct fetchscene_peer *peer = fetchscene_serve(&scene, NULL, leads_to(302, "/b\r\nA: b\r\nLocation: /b"));
+    fetchscene_take_request(&scene, peer, &seen);
+    assert_string_equal(seen.target, "/b");
+    fetchscene_put(&scene, peer, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    fetchscene_close(&scene);
+}
+
+/* It is an answer, and not to be followed. */
+static void two_locations_are_no_error_of_what_is_not_followed(void **state)
+{
+    fetchscene_open(&scene, NULL);
+    struct fetchscene_fetch *fetch =
+        fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/", .no_follow_redirects = true });
+    fetchscene_serve(&scene, NULL, leads_to(302, "/a\r\nLocation: /b"));
+    fetchscene_expect(&scene, fetch, 302, "moved");
     fetchscene_close(&scene);
 }
 
@@ -441,36 +471,47 @@ static void a_redirect_leads_to_another_origin(void **state)
 /* Credentials. F1 */
 
 /* httpclient_test:test_strip_headers_on_redirect */
-static const char *const secrets[] = { "Authorization", "Cookie", "Proxy-Authorization" };
+static const char *const secrets[] = { "Authorization", "Cookie", "X-Api-Key", "X-Token" };
+enum { SECRETS = sizeof secrets / sizeof *secrets };
 
-static struct fetchscene_fetch *fetch_with_secrets(void)
+static struct fetchscene_fetch *fetch_with_secrets(const char *const *private_headers)
 {
     struct httpheaders headers = { 0 };
 
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < SECRETS; i++)
         assert_int_equal(httpheaders_add(&headers, secrets[i], "secret"), 0);
     assert_int_equal(httpheaders_add(&headers, "Other", "text"), 0);
-    struct fetchscene_fetch *fetch =
-        fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/", .headers = &headers });
+    assert_int_equal(httpheaders_add(&headers, "x-api-key", "once more"), 0);
+    struct fetchscene_fetch *fetch = fetchscene_fetch(
+        &scene, (struct httpclient_request){ .url = "/", .headers = &headers, .private_headers = private_headers });
     httpheaders_free(&headers);
     return fetch;
 }
 
 static void expect_secrets(bool are_there)
 {
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < SECRETS; i++)
         assert_int_equal(fetchscene_request_header(&seen, secrets[i]) != NULL, are_there);
     assert_string_equal(fetchscene_request_header(&seen, "Other"), "text");
 }
 
-static void secrets_stay_within_an_origin_and_do_not_come_back(void **state)
+/* Some are said by the request, some by the client's defaults, which are copied. */
+static void bounce_with_secrets(bool is_default)
 {
+    char key[] = "x-api-KEY", token[] = "X-Token";
+    const char *names[] = { "", "X-Nowhere", key, token, NULL };
+    struct httpclient_request defaults = { .url = "http://a/", .private_headers = names };
     char there[64], back[64];
 
-    fetchscene_open(&scene, NULL);
+    fetchscene_open(&scene, &(struct httpclient_options){ .defaults = is_default ? &defaults : NULL });
     snprintf(there, sizeof there, "http://127.0.0.1:%d/b", scene.ports[FETCHSCENE_SECOND]);
     snprintf(back, sizeof back, "http://127.0.0.1:%d/d", scene.ports[FETCHSCENE_FIRST]);
-    struct fetchscene_fetch *fetch = fetch_with_secrets();
+    struct fetchscene_fetch *fetch = is_default ? NULL : fetch_with_secrets(names);
+    memset(names, 0, sizeof names);
+    memset(key, 0, sizeof key);
+    memset(token, 0, sizeof token);
+    if (is_default)
+        fetch = fetch_with_secrets(NULL);
     struct fetchscene_peer *first = fetchscene_accept(&scene);
     fetchscene_take_request(&scene, first, &seen);
     expect_secrets(true);
@@ -490,6 +531,31 @@ static void secrets_stay_within_an_origin_and_do_not_come_back(void **state)
     assert_string_equal(seen.target, "/d");
     expect_secrets(false);
     fetchscene_put(&scene, first, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    fetchscene_close(&scene);
+}
+
+static void secrets_stay_within_an_origin_and_do_not_come_back(void **state)
+{
+    bounce_with_secrets(false);
+    bounce_with_secrets(true);
+}
+
+/* What is not named goes along. */
+static void other_headers_go_to_another_origin(void **state)
+{
+    static const char *const names[] = { "X-Api-Key", NULL };
+    char there[64];
+
+    fetchscene_open(&scene, NULL);
+    snprintf(there, sizeof there, "http://127.0.0.1:%d/b", scene.ports[FETCHSCENE_SECOND]);
+    struct fetchscene_fetch *fetch = fetch_with_secrets(names);
+    fetchscene_serve(&scene, NULL, leads_to(302, there));
+    struct fetchscene_peer *second = fetchscene_accept_from(&scene, FETCHSCENE_SECOND);
+    fetchscene_take_request(&scene, second, &seen);
+    assert_null(fetchscene_request_header(&seen, "X-Api-Key"));
+    assert_non_null(fetchscene_request_header(&seen, "X-Token"));
+    fetchscene_put(&scene, second, HI);
     fetchscene_expect(&scene, fetch, 200, "hi");
     fetchscene_close(&scene);
 }
@@ -559,11 +625,14 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_lent_body_is_kept_until_the_last_hop_has_it),
     cmocka_unit_test(a_location_is_resolved_against_the_url),
     cmocka_unit_test(a_location_that_leads_nowhere_is_an_error),
+    cmocka_unit_test(the_same_location_twice_is_one),
+    cmocka_unit_test(two_locations_are_no_error_of_what_is_not_followed),
     cmocka_unit_test(a_location_that_is_too_long_is_an_error),
     cmocka_unit_test(the_body_of_a_redirect_is_read_if_it_is_short),
     cmocka_unit_test(the_body_of_a_redirect_that_does_not_come_is_not_waited_for_without_end),
     cmocka_unit_test(a_redirect_leads_to_another_origin),
     cmocka_unit_test(secrets_stay_within_an_origin_and_do_not_come_back),
+    cmocka_unit_test(other_headers_go_to_another_origin),
     cmocka_unit_test(user_and_password_stay_within_an_origin),
     cmocka_unit_test(user_and_password_stay_with_a_redirect_within_their_origin),
 };

@@ -128,12 +128,10 @@ static void the_connection_of_a_redirect_that_goes_on_is_not_used_again(void **s
 
 /* Answers of servers that have stopped listening. */
 
-static struct httpclient_upload *upload;
 static char piece[1000];
 
-static void note_upload(struct httpclient_upload *which, void *arg)
+static void wait_for_test(struct httpclient *client, uint64_t fetch, void *arg)
 {
-    upload = which;
 }
 
 /* The answer and the reset are there before the client writes, and is told that nobody listens. */
@@ -142,7 +140,7 @@ static struct fetchscene_fetch *upload_to_who_has_left(const char *answer, bool 
     struct httpclient_request request = streamed;
 
     request.method = "PUT";
-    request.body_producer = note_upload;
+    request.body_producer = wait_for_test;
     struct fetchscene_fetch *fetch = fetchscene_fetch(&scene, request);
     struct fetchscene_peer *peer = fetchscene_accept(&scene);
     fetchscene_take_head(&scene, peer, &seen);
@@ -151,8 +149,8 @@ static struct fetchscene_fetch *upload_to_who_has_left(const char *answer, bool 
         fetch->on_data = fetch->on_line = pause_always;
     fetchscene_put(&scene, peer, answer);
     fetchscene_reset(peer);
-    assert_int_equal(httpclient_upload_write(upload, piece, sizeof piece), -ECONNRESET);
-    (void)!httpclient_upload_write(upload, piece, sizeof piece);
+    assert_int_equal(httpclient_upload_write(scene.client, fetch->id, piece, sizeof piece), -ECONNRESET);
+    (void)!httpclient_upload_write(scene.client, fetch->id, piece, sizeof piece);
     fetchscene_settle(&scene);
     if (is_paused)
         resume_until_answered(fetch);
@@ -204,7 +202,7 @@ static void half_an_answer_before_a_write_failed_is_none(void **state)
 static void a_long_answer_that_came_before_a_write_failed_is_whole(void **state)
 {
     static char body[100001], answer[100100];
-    struct httpclient_request request = { .url = "/", .method = "PUT", .body_producer = note_upload };
+    struct httpclient_request request = { .url = "/", .method = "PUT", .body_producer = wait_for_test };
 
     memset(body, 'x', sizeof body - 1);
     int length = snprintf(answer, sizeof answer, "HTTP/1.1 413 Large\r\nContent-Length: 100000\r\n\r\n%s", body);
@@ -218,7 +216,7 @@ static void a_long_answer_that_came_before_a_write_failed_is_whole(void **state)
         fetchscene_settle(&scene);
         fetchscene_put_bytes(&scene, peer, answer + (is_begun ? 100 : 0), (size_t)length - (is_begun ? 100 : 0));
         fetchscene_reset(peer);
-        assert_int_equal(httpclient_upload_write(upload, piece, sizeof piece), -ECONNRESET);
+        assert_int_equal(httpclient_upload_write(scene.client, fetch->id, piece, sizeof piece), -ECONNRESET);
         fetchscene_expect(&scene, fetch, 413, body);
     }
     fetchscene_close(&scene);
@@ -234,7 +232,7 @@ static void a_connection_that_takes_no_more_is_not_kept(void **state)
     static char body[100000];
     const struct httpclient_request requests[] = {
         { .url = "/", .method = "PUT", .body = body, .body_length = sizeof body, .expect_100_continue = true },
-        { .url = "/", .method = "PUT", .body_producer = note_upload },
+        { .url = "/", .method = "PUT", .body_producer = wait_for_test },
     };
 
     fetchscene_open(&scene, NULL);
@@ -246,7 +244,7 @@ static void a_connection_that_takes_no_more_is_not_kept(void **state)
         fetchscene_put(&scene, peer, "HTTP/1.1 100 Continue\r\n\r\n" OK "Content-Length: 2\r\n\r\nhi");
         fetchscene_reset(peer);
         if (requests[i].body_producer != NULL)
-            httpclient_upload_finish(upload);
+            httpclient_upload_finish(scene.client, fetch->id);
         fetch->on_response = check_nothing_is_kept;
         fetchscene_wait(&scene, fetch);
         assert_int_equal(fetch->error, 0);
@@ -259,7 +257,7 @@ static void a_connection_that_takes_no_more_is_not_kept(void **state)
 /* The kernel does not have to say more than that once. */
 static void a_write_that_fails_ends_the_fetch_though_the_server_is_there(void **state)
 {
-    struct httpclient_request request = { .url = "/", .method = "PUT", .body_producer = note_upload };
+    struct httpclient_request request = { .url = "/", .method = "PUT", .body_producer = wait_for_test };
 
     fetchscene_open(&scene, NULL);
     for (int is_paused = 0; is_paused < 2; is_paused++) {
@@ -270,7 +268,7 @@ static void a_write_that_fails_ends_the_fetch_though_the_server_is_there(void **
         if (is_paused)
             httpclient_pause(scene.client, fetch->id);
         faults_system_call("sendmsg", EPIPE, 1);
-        assert_int_equal(httpclient_upload_write(upload, piece, sizeof piece), -EPIPE);
+        assert_int_equal(httpclient_upload_write(scene.client, fetch->id, piece, sizeof piece), -EPIPE);
         assert_true(faults_hit());
         if (is_paused)
             fetchscene_expect_waiting(&scene, fetch);

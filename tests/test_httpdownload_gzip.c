@@ -161,6 +161,72 @@ static void a_body_in_gzip_is_inflated(void **state)
     fetchscene_close(&scene);
 }
 
+/* What is packed, so many times behind itself. */
+static void pack_members(const char *text, int count)
+{
+    pack(text, strlen(text));
+    size_t length = packed_length;
+    for (int i = 1; i < count; i++) {
+        assert_true(packed_length + length <= sizeof packed);
+        memcpy(packed + packed_length, packed, length);
+        packed_length += length;
+    }
+}
+
+static void pause_always(struct fetchscene_fetch *fetch)
+{
+    httpclient_pause(scene.client, fetch->id);
+}
+
+/* RFC 1952 2.2: so are files that were joined. */
+static void a_body_in_gzip_may_have_several_members(void **state)
+{
+    fetchscene_open(&scene, NULL);
+    for (int framing = 0; framing < FRAMINGS; framing++) {
+        for (size_t chunk = 1; chunk < 60; chunk++) {
+            pack_members("hello, ", 3);
+            make_answer("200 OK", GZIP, framing, chunk);
+            fetchscene_expect(&scene, fetch_answer(plain), 200, "hello, hello, hello, ");
+            struct fetchscene_fetch *fetch = fetchscene_fetch(&scene, streamed);
+            struct fetchscene_peer *peer = fetchscene_accept(&scene);
+            fetch->on_data = pause_always;
+            fetchscene_take_request(&scene, peer, &seen);
+            fetchscene_put_bytes(&scene, peer, answer, answer_length);
+            fetchscene_finish(peer);
+            for (int i = 0; i < 200 && fetch->calls == 0; i++) {
+                fetchscene_settle(&scene);
+                httpclient_resume(scene.client, fetch->id);
+            }
+            fetchscene_expect(&scene, fetch, 200, "hello, hello, hello, ");
+            fetchscene_hang_up(peer);
+            fetchscene_settle(&scene);
+            fetchscene_forget(&scene);
+        }
+    }
+    fetchscene_close(&scene);
+}
+
+/* As it comes, and inflated. */
+static void all_members_together_have_the_limits_of_a_body(void **state)
+{
+    static char text[1001];
+    struct httpclient_request request = plain;
+
+    memset(text, 'x', sizeof text - 1);
+    fetchscene_open(&scene, NULL);
+    for (int i = 0; i < 4; i++) {
+        pack_members(i < 2 ? text : "", i < 2 ? 5 : 50); /* members of nothing are bytes that come */
+        make_answer("200 OK", GZIP, IN_CHUNKS, 30);
+        request.max_body = (i < 2 ? 5000 : packed_length) - (i % 2 == 0);
+        struct fetchscene_fetch *fetch = fetch_answer(request);
+        if (i % 2 == 0)
+            fetchscene_expect_error(&scene, fetch, -EMSGSIZE, HTTPCLIENT_BODY);
+        else
+            assert_int_equal(fetch->error, 0);
+    }
+    fetchscene_close(&scene);
+}
+
 static void a_connection_is_kept_behind_a_body_in_gzip(void **state)
 {
     struct fetchscene_peer *peer = NULL;
@@ -234,11 +300,6 @@ static void long_bodies_are_inflated_piece_by_piece(void **state)
     }
     fetchscene_close(&scene);
     free(text);
-}
-
-static void pause_always(struct fetchscene_fetch *fetch)
-{
-    httpclient_pause(scene.client, fetch->id);
 }
 
 /* Also when the server has left long ago, by FIN or right behind. */
@@ -456,10 +517,14 @@ static void what_is_not_whole_or_wrong_is_never_a_success(void **state)
     pack("hello, hello, hello", 19);
     packed[packed_length++] = 'x';
     expect_broken("a byte behind");
-    pack("hello, hello, hello", 19);
-    memcpy(packed + packed_length, packed, packed_length);
-    packed_length *= 2;
-    expect_broken("two members");
+    for (int i = 0;; i++) { /* the second of two members */
+        pack("hello, hello, hello", 19);
+        if ((size_t)i == packed_length - 1)
+            break;
+        memcpy(packed + packed_length, packed, packed_length);
+        packed_length += (size_t)i + 1;
+        expect_broken("a second member that is cut off");
+    }
     strcpy(packed, "not gzip at all");
     packed_length = 15;
     expect_broken("not gzip");
@@ -637,6 +702,8 @@ static void each_allocation_may_fail(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(gzip_is_asked_for_when_it_would_be_undone),
     cmocka_unit_test(a_body_in_gzip_is_inflated),
+    cmocka_unit_test(a_body_in_gzip_may_have_several_members),
+    cmocka_unit_test(all_members_together_have_the_limits_of_a_body),
     cmocka_unit_test(a_connection_is_kept_behind_a_body_in_gzip),
     cmocka_unit_test(it_may_come_in_any_parts),
     cmocka_unit_test(long_bodies_are_inflated_piece_by_piece),

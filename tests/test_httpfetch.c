@@ -19,11 +19,11 @@ static const char *moved_to(const struct fetchscene *scene, int status, int list
     return answer;
 }
 
-static void produce_hello(struct httpclient_upload *upload, void *arg)
+static void produce_hello(struct httpclient *client, uint64_t fetch, void *arg)
 {
     ++*(int *)arg;
-    (void)!httpclient_upload_write(upload, "hello", 5);
-    httpclient_upload_finish(upload);
+    (void)!httpclient_upload_write(client, fetch, "hello", 5);
+    httpclient_upload_finish(client, fetch);
 }
 
 /* simple_httpclient_test:test_see_other_redirect */

@@ -8,6 +8,8 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define HELLO        "#f348cdc9c90700 "
 #define TRAILER      "#8289d1f705000000"
+#define MEMBER       "#1f8b0800000000000003 " HELLO TRAILER " "
+#define EMPTY        "#1f8b0800000000000003 #0300 #0000000000000000 "
 
 static struct inflatetrace trace;
 
@@ -61,14 +63,51 @@ static void a_malformed_gzip_file_is_refused(void **state)
         { "#1f8b0800000000000003 " HELLO "#00000000 #05000000", "checksum" },
         { "#1f8b0800000000000003 " HELLO "#8289d1f7 #06000000", "size" },
         { "#1f8b0800000000000003 " HELLO "#8289d1f7 #05000001", "size" },
-        { "#1f8b0800000000000003 " HELLO TRAILER " #00", "bytes behind the end" },
-        { "#1f8b0800000000000003 " HELLO TRAILER " #1f8b0800000000000003 " HELLO TRAILER, "bytes behind the end" },
+        { MEMBER " #00", "not gzip" },
+        { MEMBER " #1f8c", "not gzip" },
+        { MEMBER " #1f8b0820", "reserved flags of gzip" },
+        { MEMBER " #1f8b0800000000000003 " HELLO "#00000000 #05000000", "checksum" },
+        { MEMBER " #1f8b0800000000000003 " HELLO "#8289d1f7 #0a000000", "size" }, /* not that of both */
+        { MEMBER "#1f8b0800000000000003 1/1 1/2 0000001 00000", "distance beyond the window" },
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         inflate_text(HTTPINFLATE_GZIP, rows[i].text);
         if (!trace.refused || strcmp(trace.problem, rows[i].problem) != 0)
             fail_msg("[%s] %s", rows[i].text, trace.refused ? trace.problem : "not refused");
+    }
+}
+
+/* RFC 1952 2.2 */
+static void a_gzip_file_has_any_number_of_members(void **state)
+{
+    static const struct {
+        const char *text, *output;
+    } rows[] = {
+        { MEMBER MEMBER, "HelloHello" },
+        { "#1f8b081e0000000000030500aabbccddee61006300 #8a47 " HELLO TRAILER " " MEMBER MEMBER, "HelloHelloHello" },
+        { EMPTY EMPTY MEMBER EMPTY, "Hello" },
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        inflate_text(HTTPINFLATE_GZIP, rows[i].text);
+        if (!trace.done || trace.refused)
+            fail_msg("[%s] %s", rows[i].text, trace.problem);
+        assert_int_equal(trace.length, strlen(rows[i].output));
+        assert_memory_equal(trace.output, rows[i].output, trace.length);
+    }
+}
+
+static void only_between_members_a_gzip_file_may_end(void **state)
+{
+    struct deflatebits bits = { .count = 0 };
+
+    deflatebits_put(&bits, MEMBER MEMBER);
+    size_t whole = deflatebits_length(&bits);
+    for (size_t length = 1; length <= whole; length++) {
+        inflatetrace_every_way(HTTPINFLATE_GZIP, 15, bits.bytes, length, &trace);
+        assert_false(trace.refused);
+        assert_int_equal(trace.done, length % (whole / 2) == 0);
     }
 }
 
@@ -195,6 +234,8 @@ static void without_the_window_a_message_that_needs_it_is_refused(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_gzip_head_may_have_fields),
     cmocka_unit_test(a_malformed_gzip_file_is_refused),
+    cmocka_unit_test(a_gzip_file_has_any_number_of_members),
+    cmocka_unit_test(only_between_members_a_gzip_file_may_end),
     cmocka_unit_test(an_unfinished_gzip_file_is_not_done),
     cmocka_unit_test(no_wrong_bit_goes_unnoticed),
     cmocka_unit_test(a_decoder_of_gzip_can_be_used_again),

@@ -22,7 +22,7 @@ static struct httpurl parsed(const char *text)
 
 /* Formats into exactly the room that it takes, at a guard page, and into less, where nothing is to be written behind.
  */
-static const char *formatted(const struct httprequesthead *head)
+static const char *formatted(struct httprequesthead *head)
 {
     static char text[70000];
     ssize_t length = httprequesthead_format(head, NULL, 0);
@@ -150,7 +150,7 @@ static void refuses_methods_that_are_no_tokens(void **state)
         bool is_token = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
                         strchr("!#$%&'*+-.^_`|~", byte) != NULL;
         struct httpurl url = parsed("http://a/");
-        const struct httprequesthead head = { .method = method, .url = &url };
+        struct httprequesthead head = { .method = method, .url = &url };
         assert_int_equal(httprequesthead_format(&head, NULL, 0) > 0, is_token);
     }
     assert_formatted((struct httprequesthead){ .method = "a-method-of-thirty-two-letters-!" }, "http://a/",
@@ -205,6 +205,7 @@ static void assert_lines(struct httprequesthead head, const char *lines, const c
         if (*from != '\r')
             *place++ = *from;
     *place = '\0';
+    assert_int_equal(head.closes, !head.upgrade && strstr(text, "\nConnection: close\n") != NULL);
     static const char begin[] = "GET / HTTP/1.1\nHost: a\n";
     assert_memory_equal(text, begin, sizeof begin - 1);
     assert_string_equal(text + sizeof begin - 1, wanted);
@@ -276,13 +277,21 @@ static void what_the_request_says_wins(void **state)
     assert_lines(HEAD(.authorization = "Basic x"), "Authorization: y\nAuthorization: z\n",
                  "Authorization: Basic x\n\n");
     assert_lines(HEAD(0), "Authorization: y\n", "Authorization: y\n\n");
-    assert_lines(HEAD(.proxy_authorization = "Basic x"), "Proxy-Authorization: y\n",
-                 "Proxy-Authorization: Basic x\n\n");
-    assert_lines(HEAD(0), "Proxy-Authorization: y\n", "Proxy-Authorization: y\n\n");
     assert_lines(HEAD(.if_modified_since = "Sat"), "If-Modified-Since: Sun\n", "If-Modified-Since: Sat\n\n");
     assert_lines(HEAD(0), "If-Modified-Since: Sun\n", "If-Modified-Since: Sun\n\n");
     assert_lines(HEAD(.expect_continue = true), "Expect: x\n", "Expect: 100-continue\n\n");
     assert_lines(HEAD(0), "Expect: x\n", "Expect: x\n\n");
+}
+
+/* F1: what is meant for a proxy goes to no server. */
+static void what_is_for_a_proxy_is_said_by_the_request_alone(void **state)
+{
+    assert_lines(HEAD(.proxy_authorization = "Basic x"), "Proxy-Authorization: y\n",
+                 "Proxy-Authorization: Basic x\n\n");
+    assert_lines(HEAD(0), "Proxy-Authorization: y\nPROXY-AUTHORIZATION: z\n", "\n");
+    assert_lines(HEAD(.upgrade = true), "Proxy-Authorization: y\n", "\n");
+    assert_lines(HEAD(0), "Proxy-Authorizatiom: y\nProxy-Connection: z\n",
+                 "Proxy-Authorizatiom: y\nProxy-Connection: z\n\n");
 }
 
 static void says_how_the_body_is_framed(void **state)
@@ -318,7 +327,7 @@ static void takes_as_many_headers_as_there_can_be(void **state)
 {
     struct httpheaders headers = { 0 };
     struct httpurl url = parsed("http://a/");
-    const struct httprequesthead head = { .method = "GET", .url = &url, .headers = &headers };
+    struct httprequesthead head = { .method = "GET", .url = &url, .headers = &headers };
     static char value[600];
 
     memset(value, 'v', sizeof value - 1);
@@ -334,13 +343,13 @@ static void a_server_reads_what_was_meant(void **state)
 {
     struct httpheaders headers = headers_of("A: b\nConnection: close\nHost: x\n");
     struct httpurl url = parsed("http://u:p@[::1]:81/b?c=d#e");
-    const struct httprequesthead head = { .method = "POST",
-                                          .url = &url,
-                                          .headers = &headers,
-                                          .user_agent = "ioloop",
-                                          .body = HTTPREQUESTHEAD_LENGTH,
-                                          .content_length = 5,
-                                          .expect_continue = true };
+    struct httprequesthead head = { .method = "POST",
+                                    .url = &url,
+                                    .headers = &headers,
+                                    .user_agent = "ioloop",
+                                    .body = HTTPREQUESTHEAD_LENGTH,
+                                    .content_length = 5,
+                                    .expect_continue = true };
     struct http1parser_header lines[HTTP1PARSER_MAX_HEADERS];
     struct http1parser_request request = { .headers = lines, .header_capacity = HTTP1PARSER_MAX_HEADERS };
     struct http1parser_scan scan = { 0 };
@@ -456,6 +465,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_upgrade_has_its_own_connection),
     cmocka_unit_test(adds_what_the_programs_headers_lack),
     cmocka_unit_test(what_the_request_says_wins),
+    cmocka_unit_test(what_is_for_a_proxy_is_said_by_the_request_alone),
     cmocka_unit_test(says_how_the_body_is_framed),
     cmocka_unit_test(refuses_values_that_are_not_in_one_line),
     cmocka_unit_test(takes_as_many_headers_as_there_can_be),

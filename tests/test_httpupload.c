@@ -11,28 +11,28 @@
 
 /* A producer that does one thing a call. */
 static struct program {
-    struct httpclient_upload *upload;
+    uint64_t upload; /* the fetch */
     const char *steps; /* "w": writes 5 bytes · "W": 100,000 · "0": none · "f": finishes · "x": fails · ".": nothing */
     int calls;
     int last; /* what the last write answered */
 } program;
 
-static void produce(struct httpclient_upload *upload, void *arg)
+static void produce(struct httpclient *client, uint64_t fetch, void *arg)
 {
     static const char many[100000];
     char step = *program.steps != '\0' ? *program.steps++ : '.';
 
-    program.upload = upload;
+    program.upload = fetch;
     program.calls++;
     if (step == 'w' || step == 'W' || step == '0')
-        program.last = httpclient_upload_write(upload, step == 'w' ? "hello" : many,
+        program.last = httpclient_upload_write(client, fetch, step == 'w' ? "hello" : many,
                                                step == 'w'   ? 5
                                                : step == 'W' ? sizeof many
                                                              : 0);
     else if (step == 'f')
-        httpclient_upload_finish(upload);
+        httpclient_upload_finish(client, fetch);
     else if (step == 'x')
-        httpclient_upload_fail(upload, -EIO);
+        httpclient_upload_fail(client, fetch, -EIO);
 }
 
 static struct fetchscene_fetch *begin(struct fetchscene *scene, const char *steps, const char *length)
@@ -69,7 +69,7 @@ static void a_body_that_is_not_as_long_as_was_said_is_not_sent_as_if_it_were(voi
         if (rows[i].error == 0) {
             if (rows[i].steps[1] == '0') {
                 fetchscene_settle(&scene);
-                httpclient_upload_resume(program.upload);
+                httpclient_upload_resume(scene.client, program.upload);
             }
             fetchscene_take_request(&scene, peer, &request);
             fetchscene_put(&scene, peer, FIVE);
@@ -96,18 +96,18 @@ static void a_producer_that_writes_nothing_is_not_called_before_resume(void **st
 
     fetchscene_settle(&scene);
     assert_int_equal(program.calls, 2);
-    httpclient_upload_resume(program.upload);
+    httpclient_upload_resume(scene.client, program.upload);
     assert_int_equal(program.calls, 2);
     fetchscene_settle(&scene);
     assert_int_equal(program.calls, 3);
-    assert_int_equal(httpclient_upload_write(program.upload, "from outside", 12), 0);
+    assert_int_equal(httpclient_upload_write(scene.client, program.upload, "from outside", 12), 0);
     fetchscene_settle(&scene);
     assert_int_equal(program.calls, 3);
-    httpclient_upload_resume(program.upload);
+    httpclient_upload_resume(scene.client, program.upload);
     fetchscene_take_request(&scene, peer, &request);
     assert_string_equal(request.body, "hellofrom outsidehello");
     assert_int_equal(request.chunks, 3);
-    assert_int_equal(httpclient_upload_write(program.upload, "more", 4), -EPIPE);
+    assert_int_equal(httpclient_upload_write(scene.client, program.upload, "more", 4), -EPIPE);
     fetchscene_put(&scene, peer, FIVE);
     fetchscene_expect(&scene, fetch, 200, "hello");
     fetchscene_close(&scene);
@@ -133,7 +133,7 @@ static void a_producer_is_not_called_while_the_server_takes_nothing(void **state
     }
     assert_true(program.calls > calls);
     httpclient_cancel(scene.client, fetch->id);
-    assert_int_equal(httpclient_upload_write(program.upload, "more", 4), -EBADF);
+    assert_int_equal(httpclient_upload_write(scene.client, program.upload, "more", 4), -EBADF);
     fetchscene_expect_error(&scene, fetch, -ECANCELED, FETCHSCENE_ANY_PHASE);
     fetchscene_close(&scene);
 }

@@ -98,18 +98,18 @@ static void on_response(struct httpclient_response *response, void *arg)
 }
 
 /* What goes out: called whenever there is room for more. */
-static void send_file(struct httpclient_upload *upload, void *arg)
+static void send_file(struct httpclient *client, uint64_t fetch, void *arg)
 {
     struct transfer *transfer = arg;
     static char bytes[PIECE];
     size_t length = fread(bytes, 1, sizeof bytes, transfer->upload);
 
     if (ferror(transfer->upload))
-        httpclient_upload_fail(upload, -EIO);
+        httpclient_upload_fail(client, fetch, -EIO);
     else if (length == 0)
-        httpclient_upload_finish(upload);
-    else if (httpclient_upload_write(upload, bytes, length) < 0)
-        httpclient_upload_fail(upload, -EPIPE);
+        httpclient_upload_finish(client, fetch);
+    else if (httpclient_upload_write(client, fetch, bytes, length) < 0)
+        httpclient_upload_fail(client, fetch, -EPIPE);
 }
 
 /* The command line. */

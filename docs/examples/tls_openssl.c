@@ -318,18 +318,18 @@ static void print_data(const void *data, size_t length, void *arg)
     fwrite(data, 1, length, stdout);
 }
 
-static void send_file(struct httpclient_upload *upload, void *arg)
+static void send_file(struct httpclient *client, uint64_t fetch, void *arg)
 {
     struct fetching *fetching = arg;
     char bytes[RECORD];
     size_t length = fread(bytes, 1, sizeof bytes, fetching->file);
 
     if (ferror(fetching->file))
-        httpclient_upload_fail(upload, -EIO);
+        httpclient_upload_fail(client, fetch, -EIO);
     else if (length == 0)
-        httpclient_upload_finish(upload);
-    else if (httpclient_upload_write(upload, bytes, length) < 0)
-        httpclient_upload_fail(upload, -EPIPE);
+        httpclient_upload_finish(client, fetch);
+    else if (httpclient_upload_write(client, fetch, bytes, length) < 0)
+        httpclient_upload_fail(client, fetch, -EPIPE);
 }
 
 static void fetch_next(struct fetching *fetching);

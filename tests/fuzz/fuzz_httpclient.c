@@ -6,10 +6,7 @@
  * httpchunked.h find in the bytes that were sent since it was asked for, and finds it whole; nothing leaks; the next
  * client is served. */
 #include <errno.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -24,14 +21,12 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/iolog.h"
 #include "ioloop/ioloop.h"
+#include "tests/fuzz/fuzzloop.h"
 #include "tests/support/faults.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { SETTINGS = 8, MOST_SENT = 1 << 17, MOST_FETCHES = 6, ROUNDS = 200 };
 
 static struct ioloop *loop;
-static double now = 100;
 static int listener = -1;
 static struct sockaddr_un address;
 static socklen_t address_length;
@@ -52,21 +47,6 @@ static uint8_t how[SETTINGS];
 static char streamed[MOST_FETCHES][MOST_SENT];
 static size_t streamed_length[MOST_FETCHES];
 static bool failing;
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
-
-static double read_clock(void *arg)
-{
-    return now;
-}
-
-static void say_nothing(enum iolog_channel channel, enum iolog_level level, const char *text, void *arg)
-{
-}
 
 /* The oracle. */
 
@@ -199,16 +179,16 @@ static void on_piece(const void *data, size_t length, void *arg)
         httpclient_pause(client, ids[fetch_count - 1]);
 }
 
-static void produce(struct httpclient_upload *upload, void *arg)
+static void produce(struct httpclient *from, uint64_t fetch, void *arg)
 {
     static const char bytes[20000];
 
     if (how[6] & 0x80)
-        httpclient_upload_fail(upload, -EIO);
+        httpclient_upload_fail(from, fetch, -EIO);
     else if (++how[7] % 4 != 0)
-        (void)!httpclient_upload_write(upload, bytes, how[6] * 70u);
+        (void)!httpclient_upload_write(from, fetch, bytes, how[6] * 70u);
     else
-        httpclient_upload_finish(upload);
+        httpclient_upload_finish(from, fetch);
 }
 
 static void fetch_next(void)

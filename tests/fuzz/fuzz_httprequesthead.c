@@ -3,9 +3,8 @@
  *
  * What has to hold: what is written is one request to http1parser, whole and with nothing behind it, that says what was
  * meant: method, target, host, framing, each header that was given or that says why not; the same length for any room;
- * neither user nor password of the URL is in it. */
+ * neither user nor password of the URL is in it, nor anything for a proxy that is not the request's own. */
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,16 +12,9 @@
 #include "httpserver/http1parser.h"
 #include "httpserver/httpfield.h"
 #include "ioloop/ioalloc.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 enum { SETTINGS = 7, ROOM = 16384 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 struct input {
     const uint8_t *bytes;
@@ -105,6 +97,8 @@ static void require_framing(const char *text, const struct httprequesthead *head
     require(head->upgrade || count_named(text, request, "Upgrade") == 0);
     require(head->upgrade || request->keep_alive == (count_named(text, request, "Connection") == 0));
     require(head->upgrade || !head->close || !request->keep_alive);
+    require(head->closes == (!head->upgrade && !request->keep_alive));
+    require(count_named(text, request, "Proxy-Authorization") == (head->proxy_authorization != NULL));
 }
 
 /* Each of the program's is there, in order, or one of those that are left out. */
@@ -162,7 +156,7 @@ static void add_headers(struct httpheaders *headers, char *lines)
     }
 }
 
-static void format_every_way(const struct httprequesthead *head, size_t room)
+static void format_every_way(struct httprequesthead *head, size_t room)
 {
     ssize_t length = httprequesthead_format(head, NULL, 0);
 
