@@ -213,6 +213,7 @@ void iostreamlayer_begin_read(struct iostream *stream, iostream_consumer_fn *con
     stream->consumer = consumer;
     stream->consumer_arg = arg;
     stream->takes_nothing = takes_nothing;
+    stream->has_place = false;
     stream->is_fresh = true;
     if (stream->extras != NULL && stream->extras->read_timeout > 0)
         deadline_touch(&stream->extras->read_deadline, deadline_now(stream->loop));
@@ -225,9 +226,17 @@ void iostreamlayer_begin_read(struct iostream *stream, iostream_consumer_fn *con
         iostreamlayer_update_interest(stream);
 }
 
+void iostreamlayer_begin_placed_read(struct iostream *stream, iostream_consumer_fn *consumer, void *arg,
+                                     bool takes_nothing)
+{
+    iostreamlayer_begin_read(stream, consumer, arg, takes_nothing);
+    stream->has_place = true;
+}
+
 void iostreamlayer_end_read(struct iostream *stream)
 {
     stream->consumer = NULL;
+    stream->has_place = false;
     stream->is_read_op = false;
     stream->takes_nothing = false;
 }
@@ -240,6 +249,7 @@ int iostream_set_consumer(struct iostream *stream, iostream_consumer_fn *consume
         return -EALREADY;
     if (consumer == NULL) {
         stream->consumer = NULL;
+        stream->has_place = false;
         return 0;
     }
     if (stream->end != 0 && stream->input == NULL)

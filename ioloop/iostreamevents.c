@@ -140,20 +140,20 @@ static size_t within_limit(const struct iostream *stream, size_t size)
     return size <= room ? size : room + 1;
 }
 
-static ssize_t receive_into(struct iostream *stream, char *memory, size_t size)
+/* No more than belongs there: what comes behind is not to be copied if it can be helped. */
+static ssize_t receive_placed(struct iostream *stream, struct iostreamlayer_place place)
 {
-    ssize_t count = transport_read(stream, memory, size);
+    ssize_t count = transport_read(stream, place.memory, place.size);
 
-    if (count > 0) {
-        iostreamlayer_put_into(stream, (size_t)count);
-        feed(stream, nothing, 0);
-    }
+    if (count > 0)
+        feed(stream, place.memory, (size_t)count);
     return count;
 }
 
 /* Room grows with what has come, never with what was only announced. */
-static ssize_t receive_behind_unread(struct iostream *stream, size_t missing, size_t *size)
+static ssize_t receive_behind_unread(struct iostream *stream, size_t *size)
 {
+    size_t missing = stream->is_read_op ? iostreamlayer_missing(stream) : 0;
     size_t ahead = iobuffer_length(stream->input);
 
     if (ahead > READ_AHEAD)
@@ -191,13 +191,13 @@ static ssize_t receive_by_scratch(struct iostream *stream, size_t size)
 /* Answers what the transport said; size: how much it was asked for. */
 static ssize_t receive_once(struct iostream *stream, size_t *size)
 {
-    char *into = NULL;
-    size_t missing = stream->is_read_op ? iostreamlayer_missing(stream, &into) : 0;
+    const struct iostreamlayer_place *place =
+        stream->has_place && stream->consumer != NULL ? stream->consumer_arg : NULL;
 
-    if (into != NULL && missing > 0 && stream->input == NULL)
-        return receive_into(stream, into, *size = missing);
+    if (place != NULL && place->size > 0 && stream->input == NULL)
+        return receive_placed(stream, (struct iostreamlayer_place){ place->memory, *size = place->size });
     if (iobuffer_length(stream->input) >= READ_DIRECT)
-        return receive_behind_unread(stream, missing, size);
+        return receive_behind_unread(stream, size);
     *size = within_limit(stream, LOOPMEMBER_SCRATCH);
     return receive_by_scratch(stream, *size);
 }
@@ -218,11 +218,13 @@ static void __attribute__((noinline)) receive_nothing(struct iostream *stream, s
         end_input(stream, result == 0 ? -ESHUTDOWN : (int)result);
 }
 
-/* A short receive has emptied the socket; asking again would only be told so. */
+/* A short receive has emptied the socket; asking again would only be told so. So, most likely, has one that ended a
+ * placed read: no more was asked for, and if there is more the poller says it. */
 static void receive(struct iostream *stream)
 {
     for (int i = 0; i < READ_BUDGET && iostreamlayer_wants_input(stream); i++) {
         size_t size;
+        bool had_place = stream->has_place;
         ssize_t count = receive_once(stream, &size);
 
         if (stream->is_closed)
@@ -235,7 +237,7 @@ static void receive(struct iostream *stream)
             deadline_touch(&stream->extras->read_deadline, deadline_now(stream->loop));
         if (stream->input != NULL && is_over_limit(stream))
             return;
-        if ((size_t)count < size && !iostreamlayer_may_hide_bytes(stream))
+        if (((size_t)count < size || (had_place && !stream->has_place)) && !iostreamlayer_may_hide_bytes(stream))
             return;
     }
     if (iostreamlayer_may_hide_bytes(stream) && !stream->is_closed && stream->consumer != NULL)
@@ -311,7 +313,7 @@ static inline bool is_usual_stream(const struct iostream *stream)
 {
     return stream->consumer != NULL && stream->input == NULL && stream->extras == NULL && stream->end == 0 &&
            stream->interest == IOLOOP_READ && !stream->is_connecting && !stream->is_handshaking && !stream->is_custom &&
-           !stream->is_pipe && !stream->is_read_op;
+           !stream->is_pipe && !stream->has_place;
 }
 
 /* ERROR, and nobody reads who would find out more. Who has a close callback and nothing left to read is told. Else

@@ -53,6 +53,7 @@ struct iostream {
     unsigned is_fresh : 1;      /* the consumer is new: it has not seen what is unread */
     unsigned takes_nothing : 1; /* the consumer is done without a byte */
     unsigned is_read_op : 1;    /* the consumer is one of iostreamread.c */
+    unsigned has_place : 1;     /* the consumer's arg begins with an iostreamlayer_place */
     unsigned is_write_only : 1; /* the writing end of a pipe */
     unsigned reads_on : 1;      /* when the peer takes no more bytes, too: why, it may have said before */
     unsigned cannot_send : 1;   /* and reads on */
@@ -112,14 +113,26 @@ void iostreamlayer_set_interest(struct iostream *stream, unsigned events);
 
 /* For iostreamread.c. */
 
+/* Where the next bytes belong: memory of whoever reads, and how many of them. */
+struct iostreamlayer_place {
+    char *memory;
+    size_t size; /* 0: the next bytes do not belong there */
+};
+
 /* Makes a consumer the current one. takes_nothing: it is to be called even if there are no bytes. */
 void iostreamlayer_begin_read(struct iostream *stream, iostream_consumer_fn *consumer, void *arg, bool takes_nothing);
 void iostreamlayer_end_read(struct iostream *stream);
 
-/* Of the read under way: how many bytes are missing at least (0: not known), and the memory they should go to (NULL:
- * any). put_into counts those that went there. */
-size_t iostreamlayer_missing(const struct iostream *stream, char **into);
-void iostreamlayer_put_into(struct iostream *stream, size_t count);
+/* The same for a consumer whose arg begins with a struct iostreamlayer_place: where nothing is unread, bytes are
+ * received straight into its memory, and no more than its size. They are shown there (data == place.memory), and have to
+ * be taken at once, all of them. Bytes that had been received before, or came with others, are shown where they are, and
+ * are the consumer's to copy; it may leave some. It moves the place on by what it has taken, and may change it each time
+ * that it is called. */
+void iostreamlayer_begin_placed_read(struct iostream *stream, iostream_consumer_fn *consumer, void *arg,
+                                     bool takes_nothing);
+
+/* Of the read under way: how many bytes are missing at least; 0: not known. */
+size_t iostreamlayer_missing(const struct iostream *stream);
 
 size_t iostreamlayer_max_buffer(const struct iostream *stream);
 

@@ -12,12 +12,13 @@
 #define SHORT_DELIMITER   16u
 
 struct read_op {
+    struct iostreamlayer_place place; /* of read_into: where it goes on */
     iostream_read_fn *callback;
     void *arg;
     uint64_t wanted; /* bytes; of the untils max_bytes */
-    size_t scanned;  /* unread bytes in which no delimiter begins; of read_into: bytes that are there */
+    size_t scanned;  /* unread bytes in which no delimiter begins */
     union {
-        char *into;
+        char *into; /* where it began */
         const regex_t *regex;
         char short_delimiter[SHORT_DELIMITER];
         char *long_delimiter;
@@ -81,16 +82,12 @@ static void complete(struct iostream *stream, struct read_op *op, int error, con
     callback(stream, error, data, length, arg);
 }
 
-size_t iostreamlayer_missing(const struct iostream *stream, char **into)
+size_t iostreamlayer_missing(const struct iostream *stream)
 {
     const struct read_op *op = stream->consumer_arg;
 
     if (stream->consumer == NULL || op->wanted > SIZE_MAX)
         return 0;
-    if (op->is_into) {
-        *into = op->with.into + op->scanned;
-        return (size_t)op->wanted - op->scanned;
-    }
     size_t unread = iobuffer_length(stream->input);
     return !op->partial && op->wanted > unread ? (size_t)op->wanted - unread : 0;
 }
@@ -136,32 +133,29 @@ int iostream_read_bytes_partial(struct iostream *stream, size_t max_bytes, iostr
     return read_bytes(stream, max_bytes, true, callback, arg);
 }
 
-/* read_into, partial or not. Bytes come from the unread ones first, then straight from the transport, which put_into
- * tells of. */
+/* read_into, partial or not. Bytes come from the unread ones first, then straight from the transport. */
+
+static size_t length_into(const struct read_op *op)
+{
+    return (size_t)(op->place.memory - op->with.into);
+}
 
 static size_t consume_into(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
     struct read_op *op = arg;
-    size_t missing = (size_t)op->wanted - op->scanned;
-    size_t count = length < missing ? length : missing;
+    size_t count = length < op->place.size ? length : op->place.size;
 
-    if (count > 0)
-        memcpy(op->with.into + op->scanned, data, count);
-    op->scanned += count;
-    stream->takes_nothing = false;
-    if (op->scanned == op->wanted || (op->partial && op->scanned > 0))
-        complete(stream, op, 0, op->with.into, op->scanned);
+    if (count > 0) {
+        if (data != op->place.memory)
+            memcpy(op->place.memory, data, count);
+        op->place.memory += count;
+        op->place.size -= count;
+    }
+    if (op->place.size == 0 || (op->partial && length_into(op) > 0))
+        complete(stream, op, 0, op->with.into, length_into(op));
     else if (error < 0)
-        complete(stream, op, error, op->with.into, op->scanned);
+        complete(stream, op, error, op->with.into, length_into(op));
     return count;
-}
-
-void iostreamlayer_put_into(struct iostream *stream, size_t count)
-{
-    struct read_op *op = stream->consumer_arg;
-
-    op->scanned += count;
-    stream->takes_nothing = true;
 }
 
 static int read_into(struct iostream *stream, void *buffer, size_t length, bool partial, iostream_read_fn *callback,
@@ -175,7 +169,9 @@ static int read_into(struct iostream *stream, void *buffer, size_t length, bool 
     op->partial = partial;
     op->is_into = true;
     op->with.into = buffer;
-    begin(stream, op, consume_into);
+    op->place = (struct iostreamlayer_place){ buffer, length };
+    iostreamlayer_begin_placed_read(stream, consume_into, op, length == 0);
+    stream->is_read_op = true;
     return 0;
 }
 
@@ -388,7 +384,7 @@ void iostream_cancel_read(struct iostream *stream)
     if (!stream->is_read_op || stream->is_closed)
         return;
     struct read_op *op = stream->consumer_arg;
-    if (op->is_into && iobuffer_append(&stream->input, op->with.into, op->scanned) < 0) {
+    if (op->is_into && iobuffer_append(&stream->input, op->with.into, length_into(op)) < 0) {
         iostreamlayer_fail(stream, -ENOMEM);
         return;
     }

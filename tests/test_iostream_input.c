@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "ioloop/ioloop.h"
+#include "ioloop/iostreamlayer.h"
 #include "tests/support/faults.h"
 #include "tests/support/streampair.h"
 #include "tests/support/testing.h"
@@ -140,6 +142,144 @@ static void keeps_what_a_consumer_left_that_stopped(void **state)
     assert_int_equal(taker.shown.calls, 0);
     streampair_spin(&pair, 5);
     assert_string_equal(taker.shown.data, "bcde");
+    streampair_close(&pair);
+}
+
+/* What belongs in memory of the layer's own goes straight there. */
+struct placer {
+    struct iostreamlayer_place place;
+    char memory[10];
+    int shown_there, shown_elsewhere;
+    int error;
+};
+
+static size_t put_in_place(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    struct placer *placer = arg;
+    size_t count = length < placer->place.size ? length : placer->place.size;
+
+    placer->error = error;
+    if (error < 0)
+        return 0;
+    if (data == placer->place.memory)
+        placer->shown_there++;
+    else
+        memcpy(placer->place.memory, data, count), placer->shown_elsewhere++;
+    placer->place.memory += count;
+    placer->place.size -= count;
+    if (placer->place.size == 0)
+        accepted(iostream_set_consumer(stream, NULL, NULL));
+    return count;
+}
+
+static int waiting_in_kernel(const struct iostream *stream)
+{
+    int count = -1;
+
+    assert_int_equal(ioctl(iostream_fd(stream), FIONREAD, &count), 0);
+    return count;
+}
+
+static void receives_what_has_a_place_there_and_no_more(void **state)
+{
+    struct streampair pair;
+    struct placer placer = { .place = { placer.memory, 10 } };
+    struct outcome line = { 0 }, rest = { 0 };
+
+    streampair_open_unwatched(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &line));
+    streampair_put(&pair, "\nab");
+    streampair_run(&pair, &line);
+    iostreamlayer_begin_placed_read(pair.stream, put_in_place, &placer, false);
+    streampair_spin(&pair, 5);
+    assert_int_equal(placer.shown_elsewhere, 1); /* had been received before */
+    streampair_put(&pair, "cdef");
+    streampair_spin(&pair, 5);
+    faults_count_reset();
+    streampair_put(&pair, "ghijKLM");
+    streampair_spin(&pair, 5);
+    assert_int_equal(faults_count("recv"), 1); /* whether there is more the poller says */
+    assert_int_equal(placer.shown_elsewhere, 1);
+    assert_int_equal(placer.shown_there, 2);
+    assert_memory_equal(placer.memory, "abcdefghij", 10);
+    assert_int_equal(waiting_in_kernel(pair.stream), 3);
+    accepted(iostream_read_bytes(pair.stream, 3, outcome_read, &rest));
+    streampair_run(&pair, &rest);
+    assert_outcome(rest, 0, "KLM");
+    streampair_close(&pair);
+}
+
+/* Behind the last byte that has a place another receive would most likely find nothing. */
+static void does_not_look_for_more_behind_a_place(void **state)
+{
+    struct streampair pair;
+    struct placer placer = { .place = { placer.memory, 10 } };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    iostreamlayer_begin_placed_read(pair.stream, put_in_place, &placer, false);
+    faults_count_reset();
+    streampair_put(&pair, "abcdefghij");
+    streampair_spin(&pair, 5);
+    assert_int_equal(placer.place.size, 0);
+    assert_int_equal(faults_count("recv"), 1);
+    streampair_close(&pair);
+}
+
+/* Begun by another stream's callback, while the event is on its way already. */
+static void place_the_other(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    struct streampair *pair = ((void **)arg)[0];
+
+    iostreamlayer_begin_placed_read(pair->stream, put_in_place, ((void **)arg)[1], false);
+}
+
+static void puts_what_was_unread_before_what_comes(void **state)
+{
+    struct streampair pair;
+    struct placer placer = { .place = { placer.memory, 4 } };
+    struct taker taker = { .stop = true };
+    void *both[2] = { &pair, &placer };
+    int fds[2];
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    testing_socketpair(fds);
+    struct iostream *first = iostream_new(pair.loop, fds[0], NULL);
+    accepted(iostream_read_bytes(first, 1, place_the_other, both));
+    accepted(iostream_set_consumer(pair.stream, take, &taker));
+    streampair_spin(&pair, 1);
+    streampair_put(&pair, "ab");
+    streampair_run(&pair, &taker.shown);
+    streampair_spin(&pair, 2); /* the poller finds nothing, so that the other's event will be the first */
+    assert_int_equal(send(fds[1], "x", 1, 0), 1);
+    streampair_put(&pair, "cd");
+    streampair_spin(&pair, 10);
+    assert_int_equal(placer.place.size, 0);
+    assert_memory_equal(placer.memory, "abcd", 4);
+    iostream_close(first);
+    close(fds[1]);
+    streampair_close(&pair);
+}
+
+static void goes_on_without_a_place_where_there_is_none(void **state)
+{
+    struct streampair pair;
+    struct placer placer = { .place = { placer.memory, 4 } };
+    struct taker taker = { .take = 100 };
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    iostreamlayer_begin_placed_read(pair.stream, put_in_place, &placer, false);
+    streampair_put(&pair, "ab");
+    streampair_spin(&pair, 5);
+    assert_int_equal(placer.shown_there, 1);
+    accepted(iostream_set_consumer(pair.stream, take, &taker)); /* whose arg begins with something else */
+    streampair_put(&pair, "cd");
+    streampair_run(&pair, &taker.shown);
+    assert_outcome(taker.shown, 0, "cd");
+    iostreamlayer_begin_placed_read(pair.stream, put_in_place, &placer, false);
+    streampair_hang_up(&pair);
+    streampair_run(&pair, &pair.closed);
+    assert_int_equal(placer.error, -ESHUTDOWN);
+    assert_memory_equal(placer.memory, "ab", 2);
     streampair_close(&pair);
 }
 
@@ -599,6 +739,10 @@ static const struct CMUnitTest once[] = {
     cmocka_unit_test(shows_a_new_consumer_what_is_unread_before_the_end),
     cmocka_unit_test(shows_the_next_consumer_what_the_first_left),
     cmocka_unit_test(keeps_what_a_consumer_left_that_stopped),
+    cmocka_unit_test(receives_what_has_a_place_there_and_no_more),
+    cmocka_unit_test(does_not_look_for_more_behind_a_place),
+    cmocka_unit_test(puts_what_was_unread_before_what_comes),
+    cmocka_unit_test(goes_on_without_a_place_where_there_is_none),
     cmocka_unit_test(does_not_show_a_byte_again_that_was_taken),
     cmocka_unit_test(shows_what_is_left_when_writing_fails),
     cmocka_unit_test(does_not_stream_a_byte_again_after_closing),

@@ -36,13 +36,13 @@ static void a_block_grows_with_what_has_come(void **state)
     block = websocketloop_grow(loop, block, 131072, 131073, 200000);
     assert_int_equal(block->capacity, 200000); /* no more than is expected, */
     assert_ptr_equal(websocketloop_grow(loop, block, 10, 200000, 200000), block);
-    websocketloop_give(loop, block);
+    websocketloop_give(block);
     block = websocketloop_grow(loop, NULL, 0, 300000, 300000);
     assert_int_equal(block->capacity, 300000); /* and no less than is needed */
-    websocketloop_give(loop, block);
+    websocketloop_give(block);
     block = websocketloop_grow(loop, NULL, 0, 5, 5);
     assert_int_equal(block->capacity, 5);
-    websocketloop_give(loop, block);
+    websocketloop_give(block);
     ioloop_close(loop, false);
 }
 
@@ -57,7 +57,7 @@ static void a_block_that_grows_to_what_is_expected_ends_there(void **state)
         block = websocketloop_grow(loop, block, length - 65522, length, SIZE);
     block = websocketloop_grow(loop, block, SIZE - 14, SIZE, SIZE);
     assert_int_equal(block->capacity, SIZE);
-    websocketloop_give(loop, block);
+    websocketloop_give(block);
     ioloop_close(loop, false);
 }
 
@@ -75,7 +75,7 @@ static void a_block_that_grows_by_little_is_moved_seldom(void **state)
         assert_true(capacity <= 2 * length);
     }
     assert_true(moved < 6000000);
-    websocketloop_give(loop, block);
+    websocketloop_give(block);
     ioloop_close(loop, false);
 }
 
@@ -89,7 +89,7 @@ static void large_blocks_are_kept_up_to_8_MiB(void **state)
         for (int i = 0; i < COUNT; i++)
             assert_non_null(blocks[i] = websocketloop_grow(loop, NULL, 0, SIZE, SIZE));
         for (int i = 0; i < COUNT; i++)
-            websocketloop_give(loop, blocks[i]);
+            websocketloop_give(blocks[i]);
         assert_int_equal(websocketloop_find(loop)->kept_bytes, 8 * SIZE);
     }
     long before = faults_allocations();
@@ -98,10 +98,10 @@ static void large_blocks_are_kept_up_to_8_MiB(void **state)
     assert_int_equal(faults_allocations(), before);
     assert_int_equal(websocketloop_find(loop)->kept_bytes, 0);
     for (int i = 0; i < 8; i++)
-        websocketloop_give(loop, blocks[i]);
+        websocketloop_give(blocks[i]);
     blocks[0] = websocketloop_grow(loop, NULL, 0, 100, 100); /* a small one is not taken from them */
     assert_int_equal(blocks[0]->capacity, 100);
-    websocketloop_give(loop, blocks[0]);
+    websocketloop_give(blocks[0]);
     ioloop_close(loop, false);
 }
 
@@ -115,18 +115,18 @@ static void smaller_blocks_make_way_for_larger_ones(void **state)
     for (int i = 0; i < 64; i++)
         assert_non_null(blocks[i] = websocketloop_grow(loop, NULL, 0, SIZE / 8, SIZE / 8));
     for (int i = 0; i < 64; i++)
-        websocketloop_give(loop, blocks[i]);
+        websocketloop_give(blocks[i]);
     assert_int_equal(websocketloop_find(loop)->kept_bytes, 8 * SIZE);
     blocks[0] = websocketloop_grow(loop, NULL, 0, SIZE, SIZE);
-    websocketloop_give(loop, blocks[0]);
+    websocketloop_give(blocks[0]);
     assert_int_equal(websocketloop_find(loop)->kept_bytes, 8 * SIZE);
     blocks[1] = websocketloop_grow(loop, NULL, 0, 40000, 40000);
     assert_int_equal(blocks[1]->capacity, SIZE / 8); /* the smallest that will do */
     assert_ptr_equal(websocketloop_grow(loop, NULL, 0, 200000, 200000), blocks[0]);
-    websocketloop_give(loop, blocks[0]);
-    websocketloop_give(loop, blocks[1]);
+    websocketloop_give(blocks[0]);
+    websocketloop_give(blocks[1]);
     struct websocketloop_block *block = websocketloop_grow(loop, NULL, 0, 8 * SIZE + 1, 8 * SIZE + 1);
-    websocketloop_give(loop, block); /* is not kept, and nothing makes way for it */
+    websocketloop_give(block); /* is not kept, and nothing makes way for it */
     assert_int_equal(websocketloop_find(loop)->kept_bytes, 8 * SIZE);
     ioloop_close(loop, false);
 }
@@ -148,7 +148,7 @@ static void without_memory_a_block_stays_as_it_is(void **state)
     assert_int_equal(websocketloop_random(loop, &byte, 1), -ENOMEM);
     assert_int_equal(websocketloop_random(loop, &byte, 1), 0);
     faults_end();
-    websocketloop_give(loop, block);
+    websocketloop_give(block);
     ioloop_close(loop, false);
 }
 

@@ -12,13 +12,18 @@
 #define DEFAULT_HIGH_WATER (256u << 10)
 #define LEAST_WINDOW       9 /* other than 8, which not every encoder can do */
 #define MOST_WINDOW        15
-#define LEAST_INFLATED     512u                  /* room for a message that was compressed, at first */
-#define MOST_KEPT_INFLATED 4096u                 /* a block that stays with its socket for the next one */
+#define LEAST_INFLATED     512u   /* room for a message that was compressed, at first */
+#define MOST_KEPT_INFLATED 4096u  /* a block that stays with its socket for the next one */
+#define LEAST_IN_PLACE     16384u /* bytes still to come of a frame that are received where they belong */
 #define PLAIN_LIMIT        (2 * LOOPMEMBER_CORK) /* a limit of unsent bytes that no cork can reach */
 
+_Static_assert(MOST_KEPT_INFLATED <= WEBSOCKETCONNECTION_CORKED, "a block that is used again nobody else holds");
+
 _Thread_local struct websocketconnection_text websocketconnection_text;
+_Thread_local struct websocketloop_block *websocketconnection_lent;
 
 static size_t consume_frames(struct iostream *stream, int error, const char *data, size_t length, void *arg);
+static size_t consume_rest(struct iostream *stream, int error, const char *data, size_t length, void *arg);
 
 /* Life. */
 
@@ -46,7 +51,7 @@ static void free_rare(struct websocket *socket)
     struct websocketconnection_rare *rare = socket->rare;
 
     if (rare->block != NULL)
-        websocketloop_give(websocketconnection_loop(socket), rare->block);
+        websocketloop_give(rare->block);
     websocketdeflate_free(rare->deflate);
     ioalloc_free(rare->subprotocol);
     ioalloc_free(rare->reason);
@@ -397,6 +402,16 @@ static bool has_ended(const struct iostream *stream)
     return stream->is_closed || stream->consumer == drop_frames;
 }
 
+static bool is_in_place(const struct websocket *socket)
+{
+    return socket->rare != NULL && socket->rare->block != NULL && socket->rare->block->place.size > 0;
+}
+
+static void read_rest(struct websocket *socket)
+{
+    iostreamlayer_begin_placed_read(socket->stream, consume_rest, socket->rare->block, false);
+}
+
 static void refuse_frames(struct websocket *socket, int code, const char *problem)
 {
     int error = code == WEBSOCKET_TOO_BIG ? -EMSGSIZE : code == WEBSOCKET_INTERNAL ? -ENOMEM : -EPROTO;
@@ -408,16 +423,17 @@ static void refuse_frames(struct websocket *socket, int code, const char *proble
 static void hand_over_block(struct websocket *socket, bool is_binary)
 {
     struct websocketloop_block *block = socket->rare->block;
-    struct ioloop *loop = socket->stream->loop;
     size_t length = socket->rare->length;
 
     socket->rare->block = NULL;
     socket->rare->length = 0;
+    websocketconnection_lent = block;
     hand_over_message(socket, block->bytes, length, is_binary);
+    websocketconnection_lent = NULL;
     if (socket->compresses && block->capacity <= MOST_KEPT_INFLATED)
         socket->rare->block = block;
     else
-        websocketloop_give(loop, block);
+        websocketloop_give(block);
     websocketconnection_drop_rare(socket);
 }
 
@@ -442,10 +458,35 @@ static bool collect_bytes(struct websocket *socket, const char *data, size_t len
     return true;
 }
 
+/* The next bytes of this frame, so many at most, go behind those that are there. Room grows with what has come. */
+static void go_on_in_place(struct websocket *socket, uint64_t coming)
+{
+    struct websocketconnection_rare *rare = socket->rare;
+    size_t length = rare->length;
+    struct websocketloop_block *block = coming <= SIZE_MAX / 4 ? websocketloop_grow(socket->stream->loop, rare->block,
+                                                                                    length, length + 1, length + coming)
+                                                               : NULL;
+
+    if (block == NULL) {
+        refuse_frames(socket, WEBSOCKET_INTERNAL, "no memory");
+        return;
+    }
+    size_t room = block->capacity - length;
+    rare->block = block;
+    block->socket = socket;
+    block->place = (struct iostreamlayer_place){ block->bytes + length, room < coming ? room : (size_t)coming };
+    read_rest(socket);
+}
+
+/* What is missing of a long frame is received behind what there is of it, and unmasked there. */
 static void __attribute__((noinline)) collect_piece(struct websocket *socket, const struct websocketreader_piece *piece)
 {
-    if (collect_bytes(socket, piece->data, piece->length, piece->coming) && piece->is_last)
+    if (!collect_bytes(socket, piece->data, piece->length, piece->coming))
+        return;
+    if (piece->is_last)
         hand_over_block(socket, piece->is_binary);
+    else if (piece->coming >= LEAST_IN_PLACE)
+        go_on_in_place(socket, piece->coming);
 }
 
 /* Messages that are compressed. */
@@ -651,13 +692,58 @@ static size_t consume_frames(struct iostream *stream, int error, const char *dat
     return taken > 0 ? used : used + consume_any_frames(socket, most, data + used, length - used);
 }
 
+/* The end of what belongs in the block: of the frame, perhaps of the message, or of the room. */
+static void end_place(struct websocket *socket, const struct websocketreader_piece *piece)
+{
+    struct websocketconnection_rare *rare = socket->rare;
+
+    if (piece->coming > 0) {
+        go_on_in_place(socket, piece->coming);
+        return;
+    }
+    rare->is_reading = !piece->is_last;
+    (void)!iostream_set_consumer(socket->stream, consume_frames, socket);
+    if (piece->is_last)
+        hand_over_block(socket, piece->is_binary);
+}
+
+/* The rest of a long frame, as far as there is a place for it. Only what was unread has to be put there. */
+static size_t consume_rest(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    struct websocketloop_block *block = arg;
+    struct websocket *socket = block->socket;
+    struct iostreamlayer_place *place = &block->place;
+    size_t count = length < place->size ? length : place->size;
+    struct websocketreader_piece piece;
+
+    if (error < 0)
+        return length; /* the close callback tells */
+    hear_peer(socket);
+    if (data != place->memory)
+        memcpy(place->memory, data, count);
+    ssize_t taken = websocketreader_next(&socket->rare->reader, &(struct websocketreader_limits){ 0 }, place->memory,
+                                         count, &piece);
+    if (taken < 0) {
+        refuse_frames(socket, (int)-taken, piece.problem);
+        return length;
+    }
+    socket->rare->length += count;
+    place->memory += count;
+    place->size -= count;
+    if (place->size == 0)
+        end_place(socket, &piece);
+    return count;
+}
+
 void websocketconnection_read(struct websocket *socket)
 {
     struct iostream *stream = socket->stream;
 
     if (!socket->is_ready || socket->is_paused || has_ended(stream))
         return;
-    if (socket->rare != NULL && socket->rare->is_inflating)
+    if (is_in_place(socket))
+        read_rest(socket);
+    else if (socket->rare != NULL && socket->rare->is_inflating)
         iostreamlayer_begin_read(stream, consume_frames, socket, true);
     else
         (void)!iostream_set_consumer(stream, consume_frames, socket); /* it may have come to its end */

@@ -89,6 +89,10 @@ struct websocketconnection_text {
 extern _Thread_local struct websocketconnection_text websocketconnection_text
     __attribute__((tls_model("initial-exec")));
 
+/* The block that holds the message which is handed over to the program now; NULL: it is in none. Who has to keep bytes
+ * of it can hold the block instead. */
+extern _Thread_local struct websocketloop_block *websocketconnection_lent __attribute__((tls_model("initial-exec")));
+
 static inline bool websocketconnection_is_text(const void *data, size_t length)
 {
     return (length == websocketconnection_text.length && data == websocketconnection_text.data) ||

@@ -78,18 +78,24 @@ static struct websocketloop_block *take_kept_block(struct websocketloop *shared,
     if (block != NULL) {
         *link = block->next;
         shared->kept_bytes -= block->capacity;
+        block->holders = 1;
     }
     return block;
 }
 
-static struct websocketloop_block *resize_block(struct websocketloop_block *block, size_t capacity)
+static struct websocketloop_block *resize_block(struct ioloop *loop, struct websocketloop_block *block, size_t capacity)
 {
+    struct websocketloop_block *resized;
+
     if (capacity > SIZE_MAX - sizeof *block - 1)
         return NULL;
-    block = ioalloc_resize(block, sizeof *block + capacity + 1);
-    if (block != NULL)
-        block->capacity = capacity;
-    return block;
+    resized = ioalloc_resize(block, sizeof *block + capacity + 1);
+    if (resized == NULL)
+        return NULL;
+    if (block == NULL)
+        *resized = (struct websocketloop_block){ .loop = loop, .holders = 1 };
+    resized->capacity = capacity;
+    return resized;
 }
 
 /* A quarter more at least: fragments are expected one by one, and a byte is to be moved a constant number of times. But
@@ -117,10 +123,10 @@ struct websocketloop_block *websocketloop_grow(struct ioloop *loop, struct webso
     if (shared != NULL && expected >= LEAST_KEPT_BLOCK)
         kept = take_kept_block(shared, expected);
     if (kept == NULL)
-        return resize_block(block, grown_block(block, used, needed, expected));
+        return resize_block(loop, block, grown_block(block, used, needed, expected));
     if (block != NULL) {
         memcpy(kept->bytes, block->bytes, used);
-        websocketloop_give(loop, block);
+        websocketloop_give(block);
     }
     return kept;
 }
@@ -142,10 +148,15 @@ static bool make_room_for_block(struct websocketloop *shared, size_t capacity)
 
 /* In order, the smallest first. The shared part is made for this only where there is something to keep, and not if that
  * needs memory. */
-void websocketloop_give(struct ioloop *loop, struct websocketloop_block *block)
+void websocketloop_give(struct websocketloop_block *block)
 {
-    struct websocketloop *shared = block->capacity >= LEAST_KEPT_BLOCK ? websocketloop_of(loop) : NULL;
+    struct websocketloop *shared = NULL;
 
+    if (--block->holders > 0)
+        return;
+    block->place = (struct iostreamlayer_place){ 0 };
+    if (block->capacity >= LEAST_KEPT_BLOCK)
+        shared = websocketloop_of(block->loop);
     if (shared == NULL || block->capacity > MOST_KEPT_BLOCKS || !make_room_for_block(shared, block->capacity)) {
         ioalloc_free(block);
         return;

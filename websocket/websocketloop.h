@@ -7,15 +7,21 @@
 #include <stddef.h>
 
 #include "ioloop/ioloop.h"
+#include "ioloop/iostreamlayer.h"
 #include "ioloop/loopmember.h"
 #include "websocket/websocketdeflate.h"
 
+struct websocket;
 struct websocketmask;
 struct websockettopics;
 
-/* Memory of a message that comes in by and by. */
+/* Memory of a message that comes in by and by, or waits until it is sent. */
 struct websocketloop_block {
+    struct iostreamlayer_place place; /* for the next bytes of the message; at the beginning, as they want it */
+    struct websocket *socket;         /* whose message comes in, while there is a place */
     struct websocketloop_block *next; /* of those that are kept */
+    struct ioloop *loop;              /* where it belongs */
+    unsigned holders;                 /* who gives it back */
     size_t capacity;
     char bytes[]; /* capacity of them, and one for a NUL */
 };
@@ -40,9 +46,9 @@ int websocketloop_random(struct ioloop *loop, void *bytes, size_t size);
 /* Room for so many bytes, of which used are in the block that there is (NULL: there is none), and if it costs nothing
  * for all that are expected: memory grows with what has come, not with what was announced. NULL, and the block stays,
  * without memory. Fresh memory costs a page fault for each 4 KiB, so large blocks that are given back are kept, 8 MiB
- * of them. */
+ * of them. It has one holder; who wants to be another counts itself, and gives it back too. */
 struct websocketloop_block *websocketloop_grow(struct ioloop *loop, struct websocketloop_block *block, size_t used,
                                                size_t needed, size_t expected);
-void websocketloop_give(struct ioloop *loop, struct websocketloop_block *block);
+void websocketloop_give(struct websocketloop_block *block);
 
 #endif

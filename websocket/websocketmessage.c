@@ -64,12 +64,73 @@ static int send_masked(struct websocket *socket, struct websocketframe *frame, c
     return error;
 }
 
+/* Nothing is before it that was not sent, nor in between. */
+static inline bool is_first_to_send(const struct iostream *stream)
+{
+    const struct loopcork *cork = loopmember_cork(stream->loop);
+
+    return stream->output == NULL && stream->extras == NULL && !stream->is_closed &&
+           (cork->owner != stream || cork->used == 0);
+}
+
+/* And nothing is about to be sent with it. */
+static inline bool may_send_at_once(const struct iostream *stream)
+{
+    return is_first_to_send(stream) && loopmember_cork(stream->loop)->owner != stream;
+}
+
+/* The block of the message that is handed over now, if these are bytes of it, and so many that it is not held for a
+ * few.
+ */
+static struct websocketloop_block *find_block(const void *data, size_t length)
+{
+    struct websocketloop_block *block = websocketconnection_lent;
+    const char *bytes = data;
+
+    if (block == NULL || length <= WEBSOCKETCONNECTION_CORKED || length < block->capacity / 2 || bytes < block->bytes ||
+        bytes > block->bytes + block->capacity)
+        return NULL;
+    return block;
+}
+
+static void release_block(void *bytes, void *block)
+{
+    websocketloop_give(block);
+}
+
+/* What the kernel has not taken of the frame is not copied: its block is held until it is sent. */
+static int hold_block(struct websocket *socket, struct websocketloop_block *block, struct iovec vector[2], size_t sent)
+{
+    size_t head = sent < vector[0].iov_len ? vector[0].iov_len - sent : 0;
+    size_t gone = head > 0 ? 0 : sent - vector[0].iov_len;
+    int error = 0;
+
+    if (head > 0)
+        error = iostream_write(socket->stream, (char *)vector[0].iov_base + sent, head, NULL, NULL);
+    if (error == 0)
+        error = iostream_write_owned(socket->stream, (char *)vector[1].iov_base + gone, vector[1].iov_len - gone,
+                                     release_block, block, NULL, NULL);
+    if (error == 0)
+        block->holders++;
+    else
+        websocketconnection_break(socket, error); /* nobody could make sense of what follows half a frame */
+    return error;
+}
+
 static int send_unmasked(struct websocket *socket, const struct websocketframe *frame, const void *data)
 {
     char head[WEBSOCKETFRAME_LONGEST_HEAD];
     struct iovec vector[] = { { head, websocketframe_format(head, frame) }, { (void *)data, (size_t)frame->length } };
+    struct websocketloop_block *block = find_block(data, vector[1].iov_len);
 
-    return iostream_writev(socket->stream, vector, frame->length > 0 ? 2 : 1, NULL, NULL);
+    if (block != NULL && socket->stream->output != NULL)
+        return hold_block(socket, block, vector, 0);
+    if (block == NULL || !is_first_to_send(socket->stream))
+        return iostream_writev(socket->stream, vector, frame->length > 0 ? 2 : 1, NULL, NULL);
+    ssize_t sent = iostreamlayer_transport_write(socket->stream, vector, 2, false);
+    return sent == (ssize_t)(vector[0].iov_len + vector[1].iov_len)
+               ? 0
+               : hold_block(socket, block, vector, sent > 0 ? (size_t)sent : 0);
 }
 
 static int send_whole(struct websocket *socket, enum websocketframe_opcode opcode, const void *data, size_t length,
@@ -140,10 +201,10 @@ static int deflate_payload(struct websocket *socket, const char *data, size_t le
     return 0;
 }
 
-static void free_payload(struct websocket *socket, struct deflated_payload *payload)
+static void free_payload(struct deflated_payload *payload)
 {
     if (payload->block != NULL)
-        websocketloop_give(socket->stream->loop, payload->block);
+        websocketloop_give(payload->block);
 }
 
 static int send_deflated(struct websocket *socket, enum websocketframe_opcode opcode, const char *data, size_t length)
@@ -153,7 +214,7 @@ static int send_deflated(struct websocket *socket, enum websocketframe_opcode op
 
     if (error == 0)
         error = send_whole(socket, opcode, payload.data, payload.length, true);
-    free_payload(socket, &payload);
+    free_payload(&payload);
     return error;
 }
 
@@ -221,7 +282,7 @@ static struct websocket_message *deflated_message(struct websocket *socket, stru
         websocketdeflate_forget(deflate);
         if (deflate_payload(socket, message->bytes + message->head, message->length, &payload) == 0)
             message->deflated = new_message(payload.data, payload.length, message->is_binary, true);
-        free_payload(socket, &payload);
+        free_payload(&payload);
         message->window = websocketdeflate_send_window(deflate);
         websocketdeflate_forget(deflate);
     }
@@ -231,13 +292,6 @@ static struct websocket_message *deflated_message(struct websocket *socket, stru
 static void release_reference(void *bytes, void *message)
 {
     websocket_message_release(message);
-}
-
-/* Nothing is before it that was not sent, nor in between, and nothing is about to be sent with it. */
-static inline bool may_send_at_once(const struct iostream *stream)
-{
-    return stream->output == NULL && stream->extras == NULL && !stream->is_closed &&
-           loopmember_cork(stream->loop)->owner != stream;
 }
 
 /* What the kernel has not taken is kept: a reference, or if it is short a copy. What an error of it means the next
