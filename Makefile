@@ -100,7 +100,7 @@ stats:
 	$(Q)tests/stats.sh
 
 format:
-	clang-format -i $(wildcard $(FOLDERS:%=%/*.[ch]) tests/*.[ch] tests/*/*.[ch] docs/examples/*.c)
+	clang-format -i $(wildcard $(FOLDERS:%=%/*.[ch]) tests/*.[ch] tests/*/*.[ch] docs/examples/*.[ch])
 
 install: all
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(FOLDERS:%=$(DESTDIR)$(INCLUDEDIR)/ioloop-$(SOVERSION)/%)

@@ -4,7 +4,7 @@
 #
 # Each step builds below build/ in a folder of its own; logs are in build/check/.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 MAKE=${MAKE:-make} CC=${CC:-cc} pattern=${1:-}
 logs=build/check
 mkdir -p $logs && rm -f $logs/*
@@ -91,22 +91,25 @@ TESTING_SECONDS=60; export TESTING_SECONDS
 sanitized=build/address-undefined
 build address-undefined SANITIZE=address,undefined && run address+undefined $sanitized
 # What has a loop in it; formats are the same on any poller.
-with_loop='test_io* test_loop* test_poller* test_kqueue* test_kernel test_acceptor test_connector test_deadlines test_lifetime
-    test_netutil test_periodic* test_resolver* test_tcp* test_child* test_http1connection* test_http1body* test_http1answer*
-    test_httpserver* test_httprequest test_web test_web_* test_webstatic* test_webcompress* test_httpclient* test_httppool
-    test_websocket test_websocket_* test_websocketc* test_websocketserver* test_websockettopics test_websocketmessage'
-build kqueue POLLER=kqueue ONLY="$(echo $with_loop)" && run kqueue build/kqueue
+with_loop="test_io* test_loop* test_poller* test_kqueue* test_kernel test_acceptor test_connector test_deadlines \
+    test_lifetime test_netutil test_periodic* test_resolver* test_tcp* test_child* test_http1connection* \
+    test_http1body* test_http1answer* test_httpserver* test_httprequest test_web test_web_* test_webstatic* \
+    test_webcompress* test_httpclient* test_httppool* test_websocket test_websocket_* test_websocketc* \
+    test_websocketserver* test_websockettopics test_websocketmessage"
+build kqueue POLLER=kqueue ONLY="$with_loop" && run kqueue build/kqueue
 # What more than one thread takes part in.
-with_threads='test_ioloop* test_iofuture* test_ioexecutor* test_resolver* test_iolog* test_loopsignals test_tcpclient*
-    test_iosubprocess* test_httppool test_httpclient_future test_websocketclient'
-build thread SANITIZE=thread ONLY="$(echo $with_threads)" && run thread build/thread
+with_threads="test_ioloop* test_iofuture* test_ioexecutor* test_resolver* test_iolog* test_loopsignals test_tcpclient* \
+    test_iosubprocess* test_httppool* test_httpclient_future test_websocketclient"
+build thread SANITIZE=thread ONLY="$with_threads" && run thread build/thread
 unset TESTING_SECONDS
 
 # Names of functions are unique, static ones too, so that all of it compiles as one file.
-# shellcheck disable=SC2016
 count amalgamation sh -c 'ls ioloop/*.c httpserver/*.c httpclient/*.c websocket/*.c | grep -v "_bsd\|_kqueue" |
     sed "s/.*/#include \"&\"/" | '"$CC"' -std=c11 -D_GNU_SOURCE -I. -fsyntax-only -x c -'
 
+if command -v shellcheck > /dev/null; then
+    count shellcheck shellcheck tests/*.sh tests/*/*.sh
+fi
 for test in tests/interop/*.sh; do
     [ -e "$test" ] || continue
     name=$(basename "$test" .sh)

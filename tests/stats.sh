@@ -2,13 +2,16 @@
 # Facts about the code that change before anybody notices. Prints, never fails: what a number calls for is for people
 # to decide.
 cd "$(dirname "$0")/.." || exit 0
-sources=$(ls ioloop/*.[ch] httpserver/*.[ch] httpclient/*.[ch] websocket/*.[ch] 2>/dev/null)
+mkdir -p build
+code=$(ls ioloop/*.c httpserver/*.c httpclient/*.c websocket/*.c)
+headers=$(ls ioloop/*.h httpserver/*.h httpclient/*.h websocket/*.h)
+sources="$code $headers"
 
 echo "lines: $(cat $sources | wc -l) in the library, $(cat tests/*.[ch] tests/*/*.[ch] | wc -l) in tests"
 echo "files over 600 lines:"
 wc -l $sources tests/*.c tests/*/*.c | awk '$1 > 600 && $2 != "total" { print "    " $2, $1 }'
 echo "functions: length of the middle one, and those over 60 lines:"
-for file in $(ls $sources | grep '\.c$'); do
+for file in $code; do
     awk -v file="$file" '/^[a-z].*\)$/ { start = FNR; name = $0 }
         /^}$/ && start { print FNR - start - 1, file ":" start; start = 0 }' "$file"
 done | sort -n > build/stats.tmp
@@ -21,9 +24,8 @@ awk 'BEGIN { split("ioloop httpserver httpclient websocket", o); for (i in o) ra
         split($2, to, /["<\/>]/); split(FILENAME, from, "/")
         if (rank[to[2]] > rank[from[1]]) print "    " FILENAME ": " $2 }' $sources
 echo "public functions that no test and no example calls:"
-for header in $(grep -L '^/\* Internal' $(ls $sources | grep '\.h$')); do
-    grep -oE '\b[a-z0-9]+_[a-z0-9_]+\(' "$header" | tr -d '(' | sort -u
-done | sort -u | while read -r name; do
-    grep -qE "^[a-z].*\b$name\(" $(ls $sources | grep '\.h$') || continue
+grep -L '^/\* Internal' $headers | xargs grep -ohE '\b[a-z0-9]+_[a-z0-9_]+\(' | tr -d '(' | sort -u |
+while read -r name; do
+    grep -qE "^[a-z].*\b$name\(" $headers || continue
     grep -rqw "$name" tests docs/examples --include='*.c' || echo "    $name"
 done

@@ -93,6 +93,14 @@ static void connect_clients(struct accepting *accepting, int count)
     }
 }
 
+/* With its handler, and so many clients that wait. */
+static void begin_with_clients(struct accepting *accepting, int count)
+{
+    begin_accepting(accepting);
+    add_handler(accepting);
+    connect_clients(accepting, count);
+}
+
 static void run_until_count(struct accepting *accepting, int count)
 {
     accepting->wanted = count;
@@ -151,9 +159,7 @@ static void accepts_64_connections_an_iteration(void **state)
 {
     struct accepting accepting;
 
-    begin_accepting(&accepting);
-    add_handler(&accepting);
-    connect_clients(&accepting, 150);
+    begin_with_clients(&accepting, 150);
     testing_spin(accepting.loop, 1);
     assert_int_equal(accepting.count, 64);
     testing_spin(accepting.loop, 1);
@@ -172,9 +178,7 @@ static void stops_at_once_when_a_callback_removes_the_handler(void **state)
 {
     struct accepting accepting;
 
-    begin_accepting(&accepting);
-    add_handler(&accepting);
-    connect_clients(&accepting, 3);
+    begin_with_clients(&accepting, 3);
     accepting.on_accept = remove_handler;
     testing_spin(accepting.loop, 3);
     assert_int_equal(accepting.count, 1);
@@ -195,9 +199,7 @@ static void lets_a_callback_close_the_listener(void **state)
 {
     struct accepting accepting;
 
-    begin_accepting(&accepting);
-    add_handler(&accepting);
-    connect_clients(&accepting, 3);
+    begin_with_clients(&accepting, 3);
     accepting.on_accept = remove_handler_and_close;
     testing_spin(accepting.loop, 3);
     assert_int_equal(accepting.count, 1);
@@ -214,9 +216,7 @@ static void lets_a_callback_put_another_handler_in_place(void **state)
 {
     struct accepting accepting;
 
-    begin_accepting(&accepting);
-    add_handler(&accepting);
-    connect_clients(&accepting, 3);
+    begin_with_clients(&accepting, 3);
     accepting.on_accept = remove_and_add_handler;
     testing_spin(accepting.loop, 1);
     assert_int_equal(accepting.count, 1);
@@ -233,9 +233,7 @@ static void leaves_connections_in_the_queue_while_paused(void **state)
 {
     struct accepting accepting;
 
-    begin_accepting(&accepting);
-    add_handler(&accepting);
-    connect_clients(&accepting, 3);
+    begin_with_clients(&accepting, 3);
     accepting.on_accept = pause_handler;
     testing_spin(accepting.loop, 3);
     assert_int_equal(accepting.count, 1);
@@ -255,9 +253,7 @@ static void stops_at_once_when_a_callback_closes_the_loop(void **state)
 {
     struct accepting accepting;
 
-    begin_accepting(&accepting);
-    add_handler(&accepting);
-    connect_clients(&accepting, 3);
+    begin_with_clients(&accepting, 3);
     accepting.on_accept = close_loop;
     assert_int_equal(ioloop_start(accepting.loop), 0);
     assert_int_equal(accepting.count, 1);
@@ -371,9 +367,7 @@ static void rests_longer_each_time_up_to_a_second(void **state)
     static const double rests[] = { 0.1, 0.2, 0.4, 0.8, 1.0, 1.0 };
     struct accepting accepting;
 
-    begin_accepting(&accepting);
-    add_handler(&accepting);
-    connect_clients(&accepting, 1);
+    begin_with_clients(&accepting, 1);
     testing_begin_logs();
     faults_system_call_sticky("accept4", EMFILE, 1);
     testing_spin(accepting.loop, 1);
@@ -407,9 +401,7 @@ static void rests_after_an_error_it_does_not_know(void **state)
 {
     struct accepting accepting;
 
-    begin_accepting(&accepting);
-    add_handler(&accepting);
-    connect_clients(&accepting, 1);
+    begin_with_clients(&accepting, 1);
     testing_begin_logs();
     faults_system_call("accept4", EINVAL, 1);
     testing_spin(accepting.loop, 5);
@@ -424,9 +416,7 @@ static void recovers_without_memory_for_a_timeout(void **state)
 {
     struct accepting accepting;
 
-    begin_accepting(&accepting);
-    add_handler(&accepting);
-    connect_clients(&accepting, 1);
+    begin_with_clients(&accepting, 1);
     testing_begin_logs();
     faults_system_call("accept4", EINVAL, 1);
     faults_allocation(1, true);
@@ -440,9 +430,7 @@ static void tries_again_when_the_kernel_does_not_watch(void **state)
 {
     struct accepting accepting;
 
-    begin_accepting(&accepting);
-    add_handler(&accepting);
-    connect_clients(&accepting, 1);
+    begin_with_clients(&accepting, 1);
     testing_begin_logs();
     pause_handler(&accepting);
     faults_system_call("epoll_ctl", ENOMEM, 1);
@@ -457,9 +445,7 @@ static void stays_paused_when_a_rest_ends(void **state)
 {
     struct accepting accepting;
 
-    begin_accepting(&accepting);
-    add_handler(&accepting);
-    connect_clients(&accepting, 1);
+    begin_with_clients(&accepting, 1);
     testing_begin_logs();
     faults_system_call("accept4", EINVAL, 1);
     testing_spin(accepting.loop, 1);
@@ -475,9 +461,7 @@ static void may_be_removed_while_it_rests(void **state)
 {
     struct accepting accepting;
 
-    begin_accepting(&accepting);
-    add_handler(&accepting);
-    connect_clients(&accepting, 1);
+    begin_with_clients(&accepting, 1);
     testing_begin_logs();
     faults_system_call_sticky("accept4", EMFILE, 1);
     testing_spin(accepting.loop, 1);
@@ -493,9 +477,7 @@ static void gets_a_spare_descriptor_again_when_there_are_some(void **state)
     struct accepting accepting;
     struct rlimit limit, none;
 
-    begin_accepting(&accepting);
-    add_handler(&accepting);
-    connect_clients(&accepting, 1);
+    begin_with_clients(&accepting, 1);
     int before = testing_count_fds();
     testing_begin_logs();
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);

@@ -421,7 +421,29 @@ static void abandons_all_when_it_is_stopped(void **state)
     end_of(&trial);
 }
 
-static void starts_nothing_without_memory_for_its_deadline(void **state)
+static void asks_for_no_time_that_it_does_not_need(void **state)
+{
+    static const struct {
+        const char *letters, *fail_at_once;
+        bool needs_deadline, needs_delay;
+    } rows[] = {
+        { "ab", "ab", false, false }, { "ac", "ac", false, false }, { "ab", NULL, true, false },
+        { "ac", NULL, true, true },   { "ac", "a", true, false },   { "acd", "a", true, false },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct trial trial;
+        prepare_trial(&trial, rows[i].letters);
+        trial.fail_at_once = rows[i].fail_at_once;
+        connector_start(&trial.connector, 0.3, trial.clock + 1000);
+        assert_int_equal(trial.done, !rows[i].needs_deadline);
+        assert_int_equal(trial.connector.deadline != 0, rows[i].needs_deadline);
+        assert_int_equal(trial.connector.delay != 0, rows[i].needs_delay);
+        end_of(&trial);
+    }
+}
+
+static void goes_on_with_nothing_without_memory_for_its_deadline(void **state)
 {
     struct trial trial;
 
@@ -434,8 +456,8 @@ static void starts_nothing_without_memory_for_its_deadline(void **state)
         if (!trial.done)
             settle(&trial, 'a', 0);
         assert_true(trial.done);
-        /* Without a deadline nothing is started: it might never end. */
-        assert_int_equal(trial.error, trial.story[0] == '\0' ? -ENOMEM : 0);
+        /* Without a deadline nothing goes on: it might never end. */
+        assert_int_equal(trial.error, strcmp(trial.story, "+a-a") == 0 ? -ENOMEM : 0);
         assert_true(nth > 1 || trial.error == -ENOMEM);
         end_of(&trial);
         if (!hit)
@@ -465,7 +487,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(passes_over_addresses_that_fail_at_once),
     cmocka_unit_test(fails_when_all_addresses_fail_at_once),
     cmocka_unit_test(abandons_all_when_it_is_stopped),
-    cmocka_unit_test(starts_nothing_without_memory_for_its_deadline),
+    cmocka_unit_test(asks_for_no_time_that_it_does_not_need),
+    cmocka_unit_test(goes_on_with_nothing_without_memory_for_its_deadline),
 };
 
 TESTING_MAIN(tests)

@@ -1,46 +1,23 @@
-#include "tests/support/testing.h"
-
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "httpserver/http1scan.h"
 
-/* What http1parser refuses because of a scan is in test_http1parser.c, every way the bytes can be split. */
+#include <string.h>
 
-struct text {
-    const char *bytes;
-    size_t length;
-};
+#include "tests/support/guardpage.h"
+#include "tests/support/testing.h"
+#include "tests/support/text.h"
 
-#define TEXT(literal)                                                                                                  \
-    {                                                                                                                  \
-        literal, sizeof literal - 1                                                                                    \
-    }
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
-enum { ROOM = 4096 };
+/* What http1parser refuses because of a scan is in test_http1parser_refusals.c, every way the bytes can be split. */
 
 static const struct http1parser_limits limits = { .target = 100, .head = 1000, .line = 100, .headers = 10 };
 
-static const uint8_t *at_guard_page(const char *bytes, size_t length)
+static const uint8_t *guarded(const char *bytes, size_t length)
 {
-    static uint8_t *end;
-
-    if (end == NULL) {
-        size_t page = (size_t)sysconf(_SC_PAGESIZE);
-        uint8_t *memory = mmap(NULL, ROOM + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        assert_true(memory != MAP_FAILED);
-        assert_int_equal(mprotect(memory + ROOM, page, PROT_NONE), 0);
-        end = memory + ROOM;
-    }
-    assert_true(length <= ROOM);
-    return memcpy(end - length, bytes, length);
+    return (const uint8_t *)guardpage_text(bytes, length);
 }
 
 static int find_end(struct text text, size_t length, struct http1parser_scan *scan, const char **reason)
 {
-    return http1scan_find_end(HTTP1SCAN_REQUEST, at_guard_page(text.bytes, length), length, &limits, scan, reason);
+    return http1scan_find_end(HTTP1SCAN_REQUEST, guarded(text.bytes, length), length, &limits, scan, reason);
 }
 
 static void assert_end(struct text text, int result)
@@ -133,13 +110,13 @@ static void finds_an_empty_line_anywhere(void **state)
     for (size_t filler = 0; filler < sizeof fillers - 1; filler++) {
         for (size_t length = 0; length <= sizeof bytes; length++) {
             memset(bytes, fillers[filler], length);
-            assert_int_equal(http1scan_find_empty_line(at_guard_page(bytes, length), length), 0);
+            assert_int_equal(http1scan_find_empty_line(guarded(bytes, length), length), 0);
         }
         for (size_t place = 0; place + 4 <= sizeof bytes; place++) {
             memset(bytes, fillers[filler], sizeof bytes);
             memcpy(bytes + place, "\r\n\r\n", 4);
             for (size_t length = place; length <= sizeof bytes; length++)
-                assert_int_equal(http1scan_find_empty_line(at_guard_page(bytes, length), length),
+                assert_int_equal(http1scan_find_empty_line(guarded(bytes, length), length),
                                  length < place + 4 ? 0 : place + 4);
         }
     }
@@ -149,7 +126,7 @@ static void finds_the_first_of_two_empty_lines(void **state)
 {
     static const char bytes[] = "GET /\r\nA: b\r\n\r\nGET /\r\n\r\n";
 
-    assert_int_equal(http1scan_find_empty_line(at_guard_page(bytes, sizeof bytes - 1), sizeof bytes - 1), 15);
+    assert_int_equal(http1scan_find_empty_line(guarded(bytes, sizeof bytes - 1), sizeof bytes - 1), 15);
 }
 
 /* No empty line comes before a status line, and that is as long as other lines may be. */
@@ -161,14 +138,13 @@ static void knows_the_first_line_of_a_response(void **state)
     char line[202];
 
     assert_int_equal(
-        http1scan_find_end(HTTP1SCAN_RESPONSE, at_guard_page(empty, sizeof empty - 1), 7, &limits, &scan, &reason), 2);
+        http1scan_find_end(HTTP1SCAN_RESPONSE, guarded(empty, sizeof empty - 1), 7, &limits, &scan, &reason), 2);
     memset(line, 'a', sizeof line);
     for (size_t length = 1; length < sizeof line; length++) {
         scan = (struct http1parser_scan){ 0 };
         int wanted = length <= limits.line ? 0 : -431;
-        assert_int_equal(
-            http1scan_find_end(HTTP1SCAN_RESPONSE, at_guard_page(line, length), length, &limits, &scan, &reason),
-            wanted);
+        assert_int_equal(http1scan_find_end(HTTP1SCAN_RESPONSE, guarded(line, length), length, &limits, &scan, &reason),
+                         wanted);
     }
     assert_string_equal(reason, "status line too long");
 }

@@ -2,34 +2,17 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
+#include "tests/support/guardpage.h"
 #include "tests/support/testing.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-
-/* The bytes where the next one cannot be read. */
-static const char *at_guard_page(const char *bytes, size_t length)
-{
-    static char *end;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-    if (end == NULL) {
-        char *memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        assert_true(memory != MAP_FAILED);
-        assert_int_equal(mprotect(memory + page, page, PROT_NONE), 0);
-        end = memory + page;
-    }
-    assert_true(length <= page);
-    return memcpy(end - length, bytes, length);
-}
 
 /* Also checks that no byte is written that there is no room for. */
 static ssize_t decode(const char *text, size_t length, unsigned char *place)
 {
     memset(place, '#', length + 1);
-    ssize_t result = httpbase64_decode(at_guard_page(text, length), length, place);
+    ssize_t result = httpbase64_decode(guardpage_text(text, length), length, place);
     assert_int_equal(place[length / 4 * 3], '#');
     return result;
 }
@@ -40,7 +23,7 @@ static void assert_pair(const char *data, size_t length, const char *text)
     unsigned char decoded[64];
 
     memset(encoded, '#', sizeof encoded);
-    assert_int_equal(httpbase64_encode(at_guard_page(data, length), length, encoded), strlen(text));
+    assert_int_equal(httpbase64_encode(guardpage_text(data, length), length, encoded), strlen(text));
     assert_int_equal(HTTPBASE64_LENGTH(length), strlen(text));
     assert_memory_equal(encoded, text, strlen(text));
     assert_int_equal(encoded[strlen(text)], '#');

@@ -4,38 +4,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "tests/support/faults.h"
+#include "tests/support/guardpage.h"
 #include "tests/support/testing.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-
-enum { ROOM = 128 * 1024 };
-
-/* A string that ends at a page which cannot be read. */
-static const char *at_guard_page(const char *text)
-{
-    static char *end;
-    size_t size = strlen(text) + 1;
-
-    if (end == NULL) {
-        size_t page = (size_t)sysconf(_SC_PAGESIZE);
-        char *memory = mmap(NULL, ROOM + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        assert_true(memory != MAP_FAILED);
-        assert_int_equal(mprotect(memory + ROOM, page, PROT_NONE), 0);
-        end = memory + ROOM;
-    }
-    assert_true(size <= ROOM);
-    return memcpy(end - size, text, size);
-}
 
 static struct httpcookies parsed(const char *header)
 {
     struct httpcookies cookies = { 0 };
 
-    assert_int_equal(httpcookies_parse(&cookies, at_guard_page(header)), 0);
+    assert_int_equal(httpcookies_parse(&cookies, guardpage_string(header)), 0);
     return cookies;
 }
 
@@ -247,7 +227,7 @@ static void says_that_there_are_more_than_64(void **state)
     assert_string_equal(httpcookies_get(&cookies, "a63"), "63");
     free(header);
     header = many_cookies(HTTPCOOKIES_MAX + 1);
-    assert_int_equal(httpcookies_parse(&cookies, at_guard_page(header)), -ENOBUFS);
+    assert_int_equal(httpcookies_parse(&cookies, guardpage_string(header)), -ENOBUFS);
     assert_int_equal(httpcookies_count(&cookies), HTTPCOOKIES_MAX);
     assert_string_equal(httpcookies_get(&cookies, "a0"), "0");
     assert_string_equal(httpcookies_get(&cookies, "a63"), "63");
@@ -273,7 +253,7 @@ static void counts_duplicates_and_dropped_ones_but_not_empty_ones(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct httpcookies cookies = { 0 };
         char *header = repeated(cases[i].pair, cases[i].count);
-        assert_int_equal(httpcookies_parse(&cookies, at_guard_page(header)), cases[i].result);
+        assert_int_equal(httpcookies_parse(&cookies, guardpage_string(header)), cases[i].result);
         assert_int_equal(httpcookies_count(&cookies), cases[i].cookies);
         httpcookies_free(&cookies);
         free(header);

@@ -4,36 +4,19 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
+#include "tests/support/guardpage.h"
 #include "tests/support/testing.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define A_DAY        INT64_C(86400)
 #define NOW          INT64_C(784111777) /* Sun, 06 Nov 1994 08:49:37 GMT */
 
-/* A string that ends at a page which cannot be read. */
-static const char *at_guard_page(const char *text)
-{
-    static char *end;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = strlen(text) + 1;
-
-    if (end == NULL) {
-        char *memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        assert_true(memory != MAP_FAILED);
-        assert_int_equal(mprotect(memory + page, page, PROT_NONE), 0);
-        end = memory + page;
-    }
-    assert_true(size <= page);
-    return memcpy(end - size, text, size);
-}
-
 static void assert_format(const char *name, const char *value, const struct httpcookie_options *options,
                           const char *wanted)
 {
     char text[1024];
-    ssize_t length = httpcookie_format(text, sizeof text, name, at_guard_page(value), options, NOW);
+    ssize_t length = httpcookie_format(text, sizeof text, name, guardpage_string(value), options, NOW);
 
     assert_string_equal(text, wanted);
     assert_int_equal(length, strlen(wanted));

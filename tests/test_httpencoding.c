@@ -3,22 +3,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
+#include "tests/support/guardpage.h"
 #include "tests/support/testing.h"
 
-/* A string whose NUL is the last byte before a page that faults. */
 static void parse_at_guard(const char *value, struct httpencoding *accepted)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = strlen(value) + 1;
-    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    assert_true(pages != MAP_FAILED && size <= page);
-    assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
-    memcpy(pages + page - size, value, size);
-    httpencoding_parse(pages + page - size, accepted);
-    munmap(pages, 2 * page);
+    httpencoding_parse(guardpage_string(value), accepted);
 }
 
 static void codings_have_the_weights_that_are_said(void **state)

@@ -5,18 +5,7 @@
 
 #include "tests/support/guardpage.h"
 #include "tests/support/testing.h"
-
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
-struct text {
-    const char *bytes;
-    size_t length;
-};
-
-#define TEXT(literal)                                                                                                  \
-    {                                                                                                                  \
-        literal, sizeof literal - 1                                                                                    \
-    }
+#include "tests/support/text.h"
 
 typedef size_t escape_fn(const char *text, size_t length, char *place);
 

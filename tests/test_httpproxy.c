@@ -9,21 +9,11 @@
 #include "ioloop/netutil.h"
 #include "tests/support/guardpage.h"
 #include "tests/support/testing.h"
+#include "tests/support/text.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-#define SIGNATURE    "\r\n\r\n\0\r\nQUIT\n"
+#define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
 
 enum { UNIX_PATH = 108 };
-
-struct text {
-    const char *bytes;
-    size_t length;
-};
-
-#define TEXT(literal)                                                                                                  \
-    {                                                                                                                  \
-        literal, sizeof literal - 1                                                                                    \
-    }
 
 static int parse_proxy(const char *bytes, size_t length, struct httpproxy_address *address)
 {

@@ -5,9 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
+#include "tests/support/guardpage.h"
 #include "tests/support/testing.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -24,22 +23,6 @@ static const struct httpsigned_key old_key[] = { { 0, "ajklasdf0ojaisdf" }, { 0,
 static const struct httpsigned_key both_keys[] = { { 0, "ajklasdf0ojaisdf" }, { 1, "aslkjasaolwkjsdf" }, { 0, NULL } };
 static const struct httpsigned_key new_key[] = { { 1, "aslkjasaolwkjsdf" }, { 0, NULL } };
 
-/* A string that ends at a page which cannot be read. */
-static const char *at_guard_page(const char *text)
-{
-    static char *end;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = strlen(text) + 1;
-
-    if (end == NULL) {
-        char *memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        assert_true(memory != MAP_FAILED);
-        assert_int_equal(mprotect(memory + page, page, PROT_NONE), 0);
-        end = memory + page;
-    }
-    assert_true(size <= page);
-    return memcpy(end - size, text, size);
-}
-
 static const char *sign(const struct httpsigned_key *table, int version, const char *name, const char *value,
                         int64_t now)
 {
@@ -54,7 +37,7 @@ static const char *sign(const struct httpsigned_key *table, int version, const c
 static ssize_t verify(const struct httpsigned_key *table, const char *name, const char *text, int64_t now, char *value,
                       size_t size)
 {
-    return httpsigned_decode(table, name, at_guard_page(text), 0, now, value, size);
+    return httpsigned_decode(table, name, guardpage_string(text), 0, now, value, size);
 }
 
 static void assert_value(const struct httpsigned_key *table, const char *name, const char *text, int64_t now,
@@ -230,7 +213,7 @@ static void refuses_what_is_cut_off_anywhere(void **state)
         char text[] = KNOWN;
         text[length] = '\0';
         assert_refused(one_key, "key", text, PRESENT, -EBADMSG);
-        assert_int_equal(httpsigned_key_version(at_guard_page(text)), -EINVAL);
+        assert_int_equal(httpsigned_key_version(guardpage_string(text)), -EINVAL);
     }
 }
 
@@ -293,7 +276,7 @@ static void reads_the_form_strictly(void **state)
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {
-        if (httpsigned_key_version(at_guard_page(cases[i].text)) != cases[i].version)
+        if (httpsigned_key_version(guardpage_string(cases[i].text)) != cases[i].version)
             fail_msg("%s", cases[i].text);
         if (cases[i].version < 0)
             assert_refused(one_key, "", cases[i].text, PRESENT, -EBADMSG);

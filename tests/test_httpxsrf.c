@@ -3,9 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
+#include "tests/support/guardpage.h"
 #include "tests/support/testing.h"
 
 /* The same source once more, with random bytes of our own. */
@@ -40,28 +39,12 @@ int random_of_ours(void *bytes, size_t size)
     return random_error;
 }
 
-/* A string that ends at a page which cannot be read. */
-static const char *at_guard_page(const char *text)
-{
-    static char *end;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = strlen(text) + 1;
-
-    if (end == NULL) {
-        char *memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        assert_true(memory != MAP_FAILED);
-        assert_int_equal(mprotect(memory + page, page, PROT_NONE), 0);
-        end = memory + page;
-    }
-    assert_true(size <= page);
-    return memcpy(end - size, text, size);
-}
-
 static struct httpxsrf decoded(const char *text)
 {
     struct httpxsrf xsrf;
 
     memset(&xsrf, '#', sizeof xsrf);
-    assert_int_equal(httpxsrf_decode(&xsrf, at_guard_page(text), NOW), 0);
+    assert_int_equal(httpxsrf_decode(&xsrf, guardpage_string(text), NOW), 0);
     return xsrf;
 }
 
@@ -260,7 +243,7 @@ static void refuses_other_texts(void **state)
     for (size_t i = 0; i < COUNT(texts); i++) {
         struct httpxsrf xsrf;
         memset(&xsrf, '#', sizeof xsrf);
-        if (httpxsrf_decode(&xsrf, at_guard_page(texts[i]), NOW) != -EINVAL)
+        if (httpxsrf_decode(&xsrf, guardpage_string(texts[i]), NOW) != -EINVAL)
             fail_msg("%s", texts[i]);
         assert_empty(&xsrf);
     }

@@ -26,19 +26,6 @@ const struct fakename fakenames[] = {
 static const struct netutil_bind_options ipv4 = { .address = "127.0.0.1" };
 static const struct netutil_bind_options localhost = { .address = "localhost" };
 
-static bool has_ipv6(void)
-{
-    struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
-    int fd = socket(AF_INET6, SOCK_STREAM, 0);
-    bool has = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    if (!has)
-        print_message("this machine has no IPv6: part of the test is skipped\n");
-    return has;
-}
-
 static void close_fds(const int *fds, int count)
 {
     for (int i = 0; i < count; i++)
@@ -132,7 +119,7 @@ static int option_of(int fd, int level, int name)
 /* netutil_test:test_same_port_allocation */
 static void gives_one_port_to_all_families(void **state)
 {
-    int expected = has_ipv6() ? 2 : 1;
+    int expected = testing_has_ipv6() ? 2 : 1;
     int fds[8];
 
     for (int i = 0; i < 20; i++) {
@@ -166,7 +153,7 @@ static void listens_on_all_interfaces_ipv4_first(void **state)
     int fds[8];
     int count = netutil_bind_sockets(fds, 8, 0, &(struct netutil_bind_options){ .address = "" });
 
-    assert_int_equal(count, has_ipv6() ? 2 : 1);
+    assert_int_equal(count, testing_has_ipv6() ? 2 : 1);
     assert_int_equal(family_of(fds[0]), AF_INET);
     for (int i = 0; i < count; i++) {
         assert_true(fcntl(fds[i], F_GETFL) & O_NONBLOCK);
@@ -189,7 +176,7 @@ static void listens_on_one_family_when_asked_to(void **state)
     assert_int_equal(netutil_bind_sockets(fds, 8, 0, &(struct netutil_bind_options){ .family = AF_INET }), 1);
     assert_int_equal(family_of(fds[0]), AF_INET);
     close(fds[0]);
-    if (!has_ipv6())
+    if (!testing_has_ipv6())
         return;
     assert_int_equal(netutil_bind_sockets(fds, 8, 0, &(struct netutil_bind_options){ .family = AF_INET6 }), 1);
     assert_int_equal(family_of(fds[0]), AF_INET6);
@@ -209,7 +196,7 @@ static void refuses_what_makes_no_sense(void **state)
     assert_int_equal(netutil_bind_sockets(fds, 0, 0, &ipv4), -ENOSPC);
     assert_int_equal(netutil_bind_sockets(fds, 8, 0, &(struct netutil_bind_options){ .address = "192.0.2.1" }),
                      -EADDRNOTAVAIL);
-    if (has_ipv6())
+    if (testing_has_ipv6())
         assert_int_equal(netutil_bind_sockets(fds, 1, 0, NULL), -ENOSPC);
 }
 
@@ -241,7 +228,7 @@ static void serves_ipv4_where_ipv6_is_missing(void **state)
 {
     int fds[8];
 
-    if (!has_ipv6())
+    if (!testing_has_ipv6())
         return;
     faults_system_call("socket", EAFNOSUPPORT, 2);
     assert_int_equal(netutil_bind_sockets(fds, 8, 0, NULL), 1);
@@ -268,7 +255,7 @@ static void serves_ipv4_where_ipv6_is_missing(void **state)
 /* The name of the loopback, with a link-local address among its own as macOS has it. */
 static void binds_the_loopback_by_its_name(void **state)
 {
-    int fds[8], expected = has_ipv6() ? 2 : 1;
+    int fds[8], expected = testing_has_ipv6() ? 2 : 1;
 
     assert_int_equal(netutil_bind_sockets(fds, 8, 0, &localhost), expected);
     assert_int_equal(family_of(fds[0]), AF_INET);
@@ -288,7 +275,7 @@ static void binds_an_address_once_that_its_name_has_twice(void **state)
 static void asks_for_another_port_when_one_family_has_it_taken(void **state)
 {
     int fds[8];
-    int expected = has_ipv6() ? 2 : 1;
+    int expected = testing_has_ipv6() ? 2 : 1;
 
     faults_system_call("bind", EADDRINUSE, expected);
     assert_int_equal(netutil_bind_sockets(fds, 8, 0, NULL), expected);

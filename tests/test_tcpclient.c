@@ -28,14 +28,14 @@ static void connects_to_the_ipv4_address_of_a_name_with_both(void **state)
 /* tcpclient_test:test_connect_ipv6_ipv6 */
 static void connects_over_ipv6(void **state)
 {
-    if (has_ipv6())
+    if (testing_has_ipv6())
         assert_hello("::1", "::1", AF_INET6, AF_INET6);
 }
 
 /* tcpclient_test:test_connect_ipv6_dual */
 static void connects_to_the_ipv6_address_of_a_name_with_both(void **state)
 {
-    if (has_ipv6())
+    if (testing_has_ipv6())
         assert_hello("::1", "dual4.test", AF_INET6, AF_INET6);
 }
 
@@ -49,7 +49,7 @@ static void finds_a_server_that_is_on_ipv4_alone(void **state)
 /* tcpclient_test:test_connect_unspec_ipv6 */
 static void finds_a_server_that_is_on_ipv6_alone(void **state)
 {
-    if (!has_ipv6())
+    if (!testing_has_ipv6())
         return;
     assert_hello("::1", "::1", AF_UNSPEC, AF_INET6);
     assert_hello("::1", "dual4.test", AF_UNSPEC, AF_INET6);
@@ -58,7 +58,7 @@ static void finds_a_server_that_is_on_ipv6_alone(void **state)
 /* tcpclient_test:test_connect_unspec_dual */
 static void prefers_the_family_of_the_first_address(void **state)
 {
-    if (!has_ipv6())
+    if (!testing_has_ipv6())
         return;
     assert_hello("dual.test", "dual.test", AF_UNSPEC, AF_INET6);
     assert_hello("dual.test", "dual4.test", AF_UNSPEC, AF_INET);
@@ -225,7 +225,7 @@ static void turns_to_the_other_family_when_the_first_is_silent(void **state)
     struct client client;
     struct silence silence;
 
-    if (!has_ipv6())
+    if (!testing_has_ipv6())
         return;
     begin_with_server(&client, "127.0.0.1");
     begin_silence(&silence, "::1", client.port);
@@ -307,7 +307,7 @@ static void does_not_wait_for_what_is_connected_at_once(void **state)
 {
     static const char *const addresses[] = { "127.0.0.1", "::1" };
     struct client client;
-    int count = has_ipv6() ? 2 : 1;
+    int count = testing_has_ipv6() ? 2 : 1;
 
     for (int i = 0; i < count; i++) {
         begin_with_server(&client, addresses[i]);

@@ -70,6 +70,7 @@ server_of()
 
 # Measuring.
 
+# measure_loops NAME
 measure_loops()
 {
     for loop in $loops; do
@@ -84,7 +85,6 @@ measure_loops()
 measure_echo()
 {
     for loop in $loops echo_server; do
-        # shellcheck disable=SC2046
         start_server "$bench/on_cpu" 0 $(server_of "$loop") || continue
         for size in 64 16384; do
             if "$bench/load_echo" -c 64 -s $size -d "$SECONDS_EACH" -p "$server" "$port" > "$work/figures"; then
@@ -95,6 +95,14 @@ measure_echo()
         done
         stop_server
     done
+}
+
+measure_row()
+{
+    case $1 in
+    echo) measure_echo ;;
+    *) measure_loops "$1" ;;
+    esac
 }
 
 measure_memory_of()
@@ -120,7 +128,6 @@ measure_memory()
     limit_connections
     measure_memory_of idle_ioloop "$bench/idle_ioloop" "$CONNECTIONS"
     for loop in $loops; do
-        # shellcheck disable=SC2046
         measure_memory_of "$loop" $(server_of "$loop")
     done
 }
@@ -140,29 +147,11 @@ measure_exact()
 
 # All of it.
 
-describe()
+versions()
 {
-    echo "$(uname -sr) $(uname -m), $(getconf _NPROCESSORS_ONLN) processors, load $(cut -d' ' -f1-3 /proc/loadavg)"
     for loop in $loops; do
         "$bench/bench_$loop" version
     done
-    echo "Medians of $ROUNDS rounds, below them the least and the greatest. /limit, /best peer: ioloop's figure by theirs."
-}
-
-measure()
-{
-    for round in $(seq "$ROUNDS"); do
-        for name in $names; do
-            progress "round $round of $ROUNDS: $name"
-            case $name in
-            echo) measure_echo ;;
-            memory) [ "$round" = 1 ] && measure_memory ;;
-            exact) [ "$round" = 1 ] && measure_exact ;;
-            *) measure_loops "$name" ;;
-            esac
-        done
-    done
-    progress
 }
 
 show()
@@ -176,25 +165,18 @@ show()
 examples/echo_server (handlers alone). Server on one processor, load on another"
     table memory "Memory of a connection that is silent, with $CONNECTIONS of them: heap is all that the library holds"
     table exact "TCP echo of 64 B, one connection: what the server does for a message"
-    [ -s "$work/calls_of_all" ] && cat "$work/calls_of_all"
 }
 
 names=$*
 for name in ${names:=calls timers touch wakeups pipes echo memory}; do
     case $name in
     calls | timers | touch | wakeups | pipes | echo | memory | exact) ;;
-    *)
-        sed -n '2,/^$/p' "$0" >&2
-        exit 2
-        ;;
+    *) say_usage ;;
     esac
 done
 begin
 build_all
-describe
-: > "$results"
-measure
-show
+run
 case "$*" in
 '')
     tests/bench/futures.sh || failed=1

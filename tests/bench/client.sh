@@ -78,12 +78,10 @@ choose_row()
 measure_row()
 {
     choose_row "$1"
-    # shellcheck disable=SC2086
     start_server "$bench/on_cpu" 0 $server_of_row || return 0
     for peer in $peers; do
         command=$(client_of "$peer")
         [ -n "$command" ] || continue
-        # shellcheck disable=SC2086
         if $command -d "$SECONDS_EACH" "$port" > "$work/figures"; then
             keep client "$peer" "$title, "
         else
@@ -94,7 +92,6 @@ measure_row()
 }
 
 # As bench.inc says: it is the client that is measured.
-# shellcheck disable=SC2317
 run_measured()
 {
     messages=$1
@@ -114,7 +111,6 @@ measure_exact()
     say_what_is_not_exact
     for exact in keep1 keep64 close1; do
         choose_row $exact
-        # shellcheck disable=SC2086
         start_server "$bench/on_cpu" 0 $server_of_row || continue
         for peer in $peers; do
             command=$(client_of "$peer")
@@ -130,50 +126,27 @@ measure_exact()
 
 # All of it.
 
-describe()
+versions()
 {
-    echo "$(uname -sr) $(uname -m), $(getconf _NPROCESSORS_ONLN) processors, load $(cut -d' ' -f1-3 /proc/loadavg)"
     for peer in $peers; do
         case $peer in
         lib*) echo "$peer $(pkg-config --modversion "$peer" 2> /dev/null)" ;;
         tornado) echo "tornado $(version_of_module tornado)" ;;
         esac
     done
-    echo "Medians of $ROUNDS rounds, below them the least and the greatest. /limit, /best peer: ioloop's figure by theirs."
-}
-
-measure()
-{
-    for round in $(seq "$ROUNDS"); do
-        for name in $names; do
-            progress "round $round of $ROUNDS: $name"
-            case $name in
-            exact) [ "$round" = 1 ] && measure_exact ;;
-            *) measure_row "$name" ;;
-            esac
-        done
-    done
-    progress
 }
 
 show()
 {
     table client 'HTTP clients, an answer of 12 bytes. Client on one processor, server on another'
     table exact 'HTTP clients, an answer of 12 bytes: what the client does for a request'
-    [ -s "$work/calls_of_all" ] && cat "$work/calls_of_all"
 }
 
 names=$*
 for name in ${names:=keep1 keep64 keep256 close1 close64 close256}; do
-    [ "$name" = exact ] || choose_row "$name" || {
-        sed -n '2,/^$/p' "$0" >&2
-        exit 2
-    }
+    [ "$name" = exact ] || choose_row "$name" || say_usage
 done
 begin
 build_all
-describe
-: > "$results"
-measure
-show
+run
 exit $failed

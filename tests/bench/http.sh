@@ -10,6 +10,8 @@
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/bench/bench.inc
 . tests/bench/bench.inc
+# shellcheck source=tests/bench/load.inc
+. tests/bench/load.inc
 PATH=$PATH:/usr/sbin
 results=$bench/results_http
 application=$BUILD/tests/conformance_server
@@ -52,6 +54,7 @@ build_all()
 # What is served. Servers that become another user can read it too.
 make_pages()
 {
+    umask 022
     pages=$(cd "$work" && pwd)/pages
     mkdir -p "$pages/static"
     printf 'Hello, world' > "$pages/plain"
@@ -130,62 +133,15 @@ shorten_figures()
 # load_row OPTION...: on the server of $peer. The page of the application is another.
 load_row()
 {
-    # shellcheck disable=SC2086
     case $peer-$path in
     web-/plain) "$bench/load_http" $load -r 13 "$@" "$port" / ;;
     *) "$bench/load_http" $load "$@" "$port" "$path" ;;
     esac
 }
 
-measure_row()
-{
-    choose_row "$1"
-    for peer in $peers; do
-        command=$(server_of "$peer")
-        [ -n "$command" ] || continue
-        # shellcheck disable=SC2086
-        start_server "$bench/on_cpu" 0 $command || continue
-        if load_row -d "$SECONDS_EACH" -p "$server" > "$work/printed_figures"; then
-            shorten_figures < "$work/printed_figures" > "$work/figures"
-            keep "$(section_of "$row")" "$peer" "$title, "
-        else
-            complain "$row of $peer failed"
-        fi
-        stop_server
-    done
-}
-
-# measure_memory_of COMMAND...: of $peer.
-measure_memory_of()
-{
-    start_server "$bench/on_cpu" 0 "$@" || return 0
-    if ! load_row -p "$server" > "$work/figures"; then
-        complain "memory of $peer failed"
-    else
-        [ "$*" != "$counting" ] || head -n 2 <&3 > "$work/figures"
-        keep memory "$peer"
-    fi
-    stop_server
-}
-
 measure_memory()
 {
-    limit_connections
-    choose_row memory
-    counting="$bench/http_ioloop $CONNECTIONS"
-    peer=ioloop
-    # shellcheck disable=SC2086
-    measure_memory_of $counting
-    for peer in $peers; do
-        command=$(server_of "$peer")
-        # shellcheck disable=SC2086
-        [ -z "$command" ] || measure_memory_of $command
-    done
-}
-
-load_exactly()
-{
-    load_row -n "$1"
+    measure_memory_beside "$bench/http_ioloop"
 }
 
 measure_exact()
@@ -202,31 +158,14 @@ measure_exact()
 
 # All of it.
 
-describe()
+versions()
 {
-    echo "$(uname -sr) $(uname -m), $(getconf _NPROCESSORS_ONLN) processors, load $(cut -d' ' -f1-3 /proc/loadavg)"
     for peer in $peers; do
         case $peer in
         lib*) echo "$peer $(pkg-config --modversion "$peer" 2> /dev/null)" ;;
         nginx | h2o | lighttpd) $peer -v 2>&1 | head -n 1 ;;
         esac
     done
-    echo "Medians of $ROUNDS rounds, below them the least and the greatest. /limit, /best peer: ioloop's figure by theirs."
-}
-
-measure()
-{
-    for round in $(seq "$ROUNDS"); do
-        for name in $names; do
-            progress "round $round of $ROUNDS: $name"
-            case $name in
-            memory) [ "$round" = 1 ] && measure_memory ;;
-            exact) [ "$round" = 1 ] && measure_exact ;;
-            *) measure_row "$name" ;;
-            esac
-        done
-    done
-    progress
 }
 
 show()
@@ -237,7 +176,6 @@ show()
     table memory "Memory of a connection that has had an answer and is silent, with $CONNECTIONS of them: heap is all that
 the library holds"
     table exact 'HTTP, one connection, a body of 12 bytes: what the server does for a request'
-    [ -s "$work/calls_of_all" ] && cat "$work/calls_of_all"
 }
 
 names=$*
@@ -245,16 +183,10 @@ for name in ${names:=keep64 keep256 pipelined close post1k post1m static1k stati
     case $name in
     one | ten | once) false ;;
     *) [ "$name" = exact ] || choose_row "$name" ;;
-    esac || {
-        sed -n '2,/^$/p' "$0" >&2
-        exit 2
-    }
+    esac || say_usage
 done
 begin
 build_all
 make_pages
-describe
-: > "$results"
-measure
-show
+run
 exit $failed

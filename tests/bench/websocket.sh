@@ -9,6 +9,8 @@
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/bench/bench.inc
 . tests/bench/bench.inc
+# shellcheck source=tests/bench/load.inc
+. tests/bench/load.inc
 results=$bench/results_websocket
 columns='limit ioloop libwebsockets node tornado websockets'
 # Where Debian has the modules.
@@ -98,56 +100,12 @@ shorten_figures()
 # load_row OPTION...
 load_row()
 {
-    # shellcheck disable=SC2086
     "$bench/load_ws" $load "$@" "$port"
-}
-
-measure_row()
-{
-    choose_row "$1"
-    for peer in $peers; do
-        # shellcheck disable=SC2046
-        start_server "$bench/on_cpu" 0 $(server_of "$peer") || continue
-        if load_row -d "$SECONDS_EACH" -p "$server" > "$work/printed_figures"; then
-            shorten_figures < "$work/printed_figures" > "$work/figures"
-            keep "$(section_of "$row")" "$peer" "$title, "
-        else
-            complain "$row of $peer failed"
-        fi
-        stop_server
-    done
-}
-
-# measure_memory_of COMMAND...: of $peer.
-measure_memory_of()
-{
-    start_server "$bench/on_cpu" 0 "$@" || return 0
-    if ! load_row -p "$server" > "$work/figures"; then
-        complain "memory of $peer failed"
-    else
-        [ "$*" != "$counting" ] || head -n 2 <&3 > "$work/figures"
-        keep memory "$peer"
-    fi
-    stop_server
 }
 
 measure_memory()
 {
-    limit_connections
-    choose_row memory
-    counting="$bench/ws_ioloop $CONNECTIONS"
-    peer=ioloop
-    # shellcheck disable=SC2086
-    measure_memory_of $counting
-    for peer in $peers; do
-        # shellcheck disable=SC2046
-        measure_memory_of $(server_of "$peer")
-    done
-}
-
-load_exactly()
-{
-    load_row -n "$1"
+    measure_memory_beside "$bench/ws_ioloop"
 }
 
 # Of what is compiled while it runs only the system calls say something.
@@ -168,9 +126,8 @@ measure_exact()
 
 # All of it.
 
-describe()
+versions()
 {
-    echo "$(uname -sr) $(uname -m), $(getconf _NPROCESSORS_ONLN) processors, load $(cut -d' ' -f1-3 /proc/loadavg)"
     for peer in $peers; do
         case $peer in
         libwebsockets) echo "$peer $(pkg-config --modversion "$peer" 2> /dev/null)" ;;
@@ -178,22 +135,6 @@ describe()
         tornado | websockets) echo "$peer $(version_of_module "$peer")" ;;
         esac
     done
-    echo "Medians of $ROUNDS rounds, below them the least and the greatest. /limit, /best peer: ioloop's figure by theirs."
-}
-
-measure()
-{
-    for round in $(seq "$ROUNDS"); do
-        for name in $names; do
-            progress "round $round of $ROUNDS: $name"
-            case $name in
-            memory) [ "$round" = 1 ] && measure_memory ;;
-            exact) [ "$round" = 1 ] && measure_exact ;;
-            *) measure_row "$name" ;;
-            esac
-        done
-    done
-    progress
 }
 
 show()
@@ -203,7 +144,6 @@ show()
     table memory "Memory of a connection that has had a message and is silent, with $CONNECTIONS of them: heap is all that
 the library holds"
     table exact 'WebSocket, one connection, or a hundred: what the server does for a message'
-    [ -s "$work/calls_of_all" ] && cat "$work/calls_of_all"
 }
 
 names=$*
@@ -211,15 +151,9 @@ for name in ${names:=echo64 echo1 pipelined echo16k echo1m broadcast memory}; do
     case $name in
     one | sixteen | one16k | hundred) false ;;
     *) [ "$name" = exact ] || choose_row "$name" ;;
-    esac || {
-        sed -n '2,/^$/p' "$0" >&2
-        exit 2
-    }
+    esac || say_usage
 done
 begin
 build_all
-describe
-: > "$results"
-measure
-show
+run
 exit $failed

@@ -8,8 +8,8 @@ MAKE=${MAKE:-make} build=${FUZZ_BUILD:-build/fuzz}
 flags="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 "$MAKE" -s -j2 CC=clang BUILD=$build CFLAGS="-O1 -g $flags -fsanitize=fuzzer-no-link" $build/libioloop.a \
     $build/tests/support/faults.o
-wraps=$(sed -n '/^FAULTS/,/^WRAP/p' tests/support/faults.mk | grep -v '^WRAP' | tr -d '\\' | sed 's/FAULTS := //' |
-    tr -s ' \n' '\n\n' | sed '/^$/d; s/^/-Wl,--wrap=/')
+wraps=$(awk '/^WRAP/ { exit } !/^#/ { for (i = 1; i <= NF; i++) if ($i ~ /^[a-z]/) print "-Wl,--wrap=" $i }' \
+    tests/support/faults.mk)
 [ $# -gt 0 ] || set -- $(basename -s .c tests/fuzz/fuzz_*.c)
 for target; do
     mkdir -p $build/corpus/"$target"

@@ -2,14 +2,12 @@
  *
  * What has to hold: every way to take the bytes has the same outcome, with and without vectors, and whatever follows;
  * all slices lie in the head and say what they claim; limits are kept. */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "httpserver/http1parser.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/support/requestwords.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { CAPACITY = 20, SETTINGS = 6 };
 
@@ -18,12 +16,6 @@ struct outcome {
     struct http1parser_request request;
     struct http1parser_header headers[CAPACITY];
 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* A copy of its own, so that no byte behind it can be read unseen. */
 static int parse_copy(parse_fn *parse, const uint8_t *bytes, size_t length, const struct http1parser_limits *limits,

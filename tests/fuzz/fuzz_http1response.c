@@ -3,14 +3,12 @@
  * What has to hold: every way to take the bytes has the same outcome, with and without vectors, and whatever follows;
  * all slices lie in the head and say what they claim; limits are kept; no body but where one can be. */
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "httpserver/http1response.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/support/responsewords.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { CAPACITY = 20, SETTINGS = 7 };
 
@@ -23,12 +21,6 @@ struct outcome {
 /* The same in every call of one run. */
 static struct http1parser_limits limits;
 static enum http1response_to to;
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* A copy of its own, so that no byte behind it can be read unseen. */
 static int parse_copy(parse_fn *parse, const uint8_t *bytes, size_t length, struct http1parser_scan *scan,

@@ -3,26 +3,18 @@
  * What has to hold: the arguments are those that a simple reader finds; however the text is cut at its ampersands, they
  * are the same; written again they are read again; a limit or a lack of memory leaves what was there. */
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "httpserver/httparguments.h"
 #include "httpserver/httpurl.h"
 #include "ioloop/ioalloc.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 enum { SETTINGS = 2 };
 
 static int until_failure;
 static size_t allocations;
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static bool allows_allocation(void)
 {

@@ -2,14 +2,12 @@
  *
  * What has to hold: however the bytes are split, the body, its end, the trailers and the refusal are the same; limits
  * are kept; there is progress; what a decoded body is encoded to is decoded to the same. */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "httpserver/httpchunked.h"
 #include "httpserver/httpheaders.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 enum { SETTINGS = 6, MOST = 8192 };
 
@@ -21,12 +19,6 @@ struct trace {
     char body[MOST];
     char trailers[MOST];
 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* One call with a copy of its own, so that no byte behind it can be read unseen. */
 static ssize_t decode_copy(struct httpchunked *chunked, const struct httpchunked_limits *limits, const char *bytes,

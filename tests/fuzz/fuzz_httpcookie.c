@@ -4,7 +4,6 @@
  * parse reads back; a signed value has one text only, and no other verifies; a token survives its rendering; base64 has
  * one text for each value; bytes are hashed the same in whatever pieces. */
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,18 +12,11 @@
 #include "httpserver/httphmac.h"
 #include "httpserver/httpsigned.h"
 #include "httpserver/httpxsrf.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 #define NOW INT64_C(1300000000)
 
 static const struct httpsigned_key keys[] = { { 0, "It's a secret to everybody" }, { 7, "2342342" }, { 0, NULL } };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* A string of its own up to the first NUL, which is passed; no byte behind it can be read unseen. */
 static char *take_string(const uint8_t **data, size_t *size)

@@ -3,18 +3,15 @@
  *
  * What has to hold: our decoder, and zlib's, with a window of that size, make the same bytes of it again, and at each
  * flush all that have come; splits make no difference; what is incompressible grows by little. */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "httpserver/httpdeflate.h"
 #include "httpserver/httpinflate.h"
+#include "tests/fuzz/fuzz.h"
 
 #if __has_include(<zlib.h>)
 #include <zlib.h>
 #endif
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { SETTINGS = 7, MOST = 60000, FLUSHES = 40 };
 
@@ -29,12 +26,6 @@ struct encoded {
     size_t length, ends[FLUSHES];
     uint8_t bytes[2 * MOST];
 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static void encode_part(struct httpdeflate *deflate, const uint8_t *bytes, size_t length, size_t step,
                         enum httpdeflate_flush flush, struct encoded *encoded)

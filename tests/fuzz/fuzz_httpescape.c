@@ -1,19 +1,11 @@
 /* httpescape: the first byte is the room of a line of a log.
  *
  * What has to hold: what is escaped has none of what it must not have, is as long as promised, and says the same. */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "httpserver/httpescape.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static char html_character(const char *entity, size_t length, size_t *taken)
 {

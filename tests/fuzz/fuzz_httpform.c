@@ -5,8 +5,6 @@
  * httpform_parse finds the same parts; what is written from the parts is read as the same parts; a walk over any text
  * goes on, stays inside, and finds the same in place. */
 #include <errno.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +12,7 @@
 #include "httpserver/httpescape.h"
 #include "httpserver/httpformlayer.h"
 #include "httpserver/httpparameters.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 enum { SETTINGS = 5, MOST_PARTS = 40, ROOM = 4 * 8192 };
 
@@ -32,12 +29,6 @@ struct seen {
     int error;
     const char *reason;
 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static char *copy_of(const char *bytes, size_t length)
 {

@@ -4,14 +4,12 @@
  * What has to hold: the answers of the two are the same, and after each step so is what they hold; what is written is
  * read again as the same; what is refused changes nothing. */
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "httpserver/httpheaders.h"
 #include "ioloop/ioalloc.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 struct text {
     const char *bytes;
@@ -24,12 +22,6 @@ struct model {
         struct text name, value;
     } entries[HTTPHEADERS_MAX_COUNT + 1];
 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 static int folded(char byte)
 {

@@ -5,22 +5,14 @@
  * ones are only when all are trusted. */
 #include <errno.h>
 #include <limits.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "httpserver/httpproxy.h"
 #include "ioloop/netutil.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 enum { SETTINGS = 2 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* A copy of its own, so that no byte behind it can be read unseen. */
 static int parse_copy(const uint8_t *bytes, size_t length, struct httpproxy_address *address)

@@ -2,24 +2,15 @@
  *
  * What has to hold: a part lies in the file and is written as the range that asks for it; a tag is found in every list
  * that has it; what strong comparison finds the weak one does; a date, written anew, is the same date. */
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "httpserver/httpdate.h"
 #include "httpserver/httpetag.h"
 #include "httpserver/httprange.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 enum { SETTINGS = 10 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* A copy of its own that ends with a NUL, so that no byte behind it can be read unseen. */
 static char *copy_text(const uint8_t *bytes, size_t length)

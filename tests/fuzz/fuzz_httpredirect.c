@@ -5,23 +5,15 @@
  * none, with host and port, without user, password and fragment; credentials go along to the same origin only; the
  * method changes as the status says; nothing is written on an error. */
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "httpclient/httpredirect.h"
 #include "httpserver/httpurl.h"
 #include "ioloop/ioalloc.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 enum { SETTINGS = 3 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* Up to the first NUL, as a Location can have none. In memory of its own. */
 static char *take_text(const uint8_t **bytes, size_t *left, size_t length)

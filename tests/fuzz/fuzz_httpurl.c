@@ -3,22 +3,14 @@
  * What has to hold: the parts of a URL are its text, in order; what is resolved is a URL again, with the path that the
  * RFC's own words give, whatever the room; escapes go both ways; an argument that is put into a URL is found there. */
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "httpserver/httparguments.h"
 #include "httpserver/httpurl.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 enum { SETTINGS = 3, LONGEST = 1024 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 struct text {
     char bytes[8 * LONGEST];

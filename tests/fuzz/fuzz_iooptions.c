@@ -5,8 +5,6 @@
  * value; any string can be written in quotes; a line of the log is UTF-8 without control characters, and escaping it
  * again changes nothing but the indentation. */
 #include <errno.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +12,9 @@
 #include "httpserver/httpescape.h"
 #include "ioloop/iologline.h"
 #include "ioloop/iooptionslayer.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 enum { TYPES = 12, LONGEST = 20000 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 struct world {
     struct iooptions set;

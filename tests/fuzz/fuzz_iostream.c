@@ -5,8 +5,6 @@
  * and closes all that was written arrives; no memory and no descriptor is left at the end. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +14,8 @@
 #include "ioloop/iolog.h"
 #include "ioloop/ioloop.h"
 #include "ioloop/iostream.h"
+#include "tests/fuzz/fuzzloop.h"
 #include "tests/support/faults.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MOST_OPERATIONS 2000
 #define MOST_WRITTEN    1500000u /* bytes a run and direction */
@@ -45,7 +42,6 @@ struct end {
 };
 
 static struct ioloop *loop;
-static double now;
 static struct end ends[2];
 static struct operation operations[MOST_OPERATIONS];
 static size_t operation_count;
@@ -53,12 +49,6 @@ static bool is_clean; /* nothing was closed or made fail: all bytes have to arri
 static const uint8_t *input, *input_end;
 static unsigned depth; /* of the operations that run from inside callbacks */
 static int file;
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* Input. */
 
@@ -618,15 +608,6 @@ static int lowest_free_fd(void)
 
     close(fd);
     return fd;
-}
-
-static void say_nothing(enum iolog_channel channel, enum iolog_level level, const char *text, void *arg)
-{
-}
-
-static double read_clock(void *arg)
-{
-    return now;
 }
 
 static void make_file(void)

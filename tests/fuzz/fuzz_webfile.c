@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include "httpserver/webfile.h"
 #include "ioloop/kernel.h"
 #include "ioloop/pathwalk.h"
+#include "tests/fuzz/fuzz.h"
 
 static int root = -1;
 static char folder[] = "/tmp/fuzz_webfile_XXXXXX";

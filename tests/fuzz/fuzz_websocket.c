@@ -9,8 +9,6 @@
  * socket that was opened is told of its end once, also one whose handshake failed; nothing leaks. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,19 +19,16 @@
 #include "httpclient/httpclient.h"
 #include "ioloop/iolog.h"
 #include "ioloop/ioloop.h"
+#include "tests/fuzz/fuzzloop.h"
 #include "tests/support/faults.h"
 #include "websocket/websocket.h"
 #include "websocket/websocketdeflate.h"
 #include "websocket/websocketframe.h"
 #include "websocket/websocketutf8.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { SETTINGS = 10, MOST_SENT = 4096, LONGEST = 200000 };
 
 static struct ioloop *loop;
-static double now;
-static uint32_t seed;
 static char bytes[LONGEST];
 static struct web_application *app;
 static bool is_faulty; /* something was made to fail, or has been broken off */
@@ -51,27 +46,6 @@ struct side {
 
 static struct side sides[2]; /* server, client */
 static bool both;            /* are ours */
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
-
-static uint32_t draw(uint32_t below)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 16) % below;
-}
-
-static double read_clock(void *arg)
-{
-    return now;
-}
-
-static void say_nothing(enum iolog_channel channel, enum iolog_level level, const char *text, void *arg)
-{
-}
 
 /* What programs do. */
 

@@ -6,18 +6,11 @@
 
 #include "httpserver/httpbase64.h"
 #include "httpserver/httpfield.h"
+#include "tests/fuzz/fuzz.h"
 #include "websocket/websockethandshake.h"
 #include "websocket/websocketsha1.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { TEXTS = 8, DIGEST = 20 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* The texts as copies of their own; those that are missing stay NULL. */
 static void take_texts(const uint8_t *data, size_t size, char *texts[TEXTS])

@@ -3,17 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "websocket/websocketreader.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { SETTINGS = 5, MOST_FRAGMENTS = 40, ROOM = 1 << 15 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* What came of the bytes; of an unfinished message nothing. */
 struct trace {

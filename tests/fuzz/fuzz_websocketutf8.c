@@ -3,17 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "websocket/websocketutf8.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { WHOLE = -1, CUT = -2 };
-
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
 
 /* How many bytes from 0x80 to 0xBF belong behind a first byte; -1: it is none. */
 static int count_tail(uint8_t first)

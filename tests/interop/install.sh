@@ -43,7 +43,7 @@ ${CC:-cc} -Wall -Wextra -Wno-unused-parameter -Werror readme.c -o readme $(pkg-c
 
 # Exported are the functions of the installed headers, all of them and no other.
 nm -D --defined-only "$folder"/usr/lib/libioloop.so | awk '$2 == "T" { print $3 }' | sort > exported
-cat $(find usr/include -name '*.h') | grep -v '^ \*\|^/\*\|typedef' | grep -oE '\b[a-z0-9]+(_[a-z0-9]+)*\(' |
+find usr/include -name '*.h' -exec cat {} + | grep -v '^ \*\|^/\*\|typedef' | grep -oE '\b[a-z0-9]+(_[a-z0-9]+)*\(' |
     tr -d '(' | sort -u > named
 missing=$(grep -v -x -F -f named exported || true)
 [ -z "$missing" ] || fail "exported but in no public header:" $missing

@@ -9,7 +9,8 @@ import os
 import random
 import sys
 
-PATIENCE = 10
+from wssamples import soon
+
 generator = random.Random(7692)
 WORDS = [bytes(generator.choices(b"abcdefghijklmnopqrstuvwxyz", k=generator.randint(2, 9))) for _ in range(300)]
 
@@ -23,10 +24,6 @@ def text(size):
 MESSAGES = [text(size) for size in (0, 1, 63, 64, 65, 125, 500, 5000, 65536, 1 << 20)] + \
     [os.urandom(size) for size in (0, 1, 64, 100, 1000, 65536, 200000)] + \
     [b"\0" * (1 << 20), "\u20ac" * 100000, "\U0001f600\u00e4" * 1000] + [text(120) for _ in range(100)]
-
-
-def soon(awaitable):
-    return asyncio.wait_for(awaitable, PATIENCE)
 
 
 async def echoes(send, receive):

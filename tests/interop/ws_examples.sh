@@ -59,7 +59,7 @@ mkfifo "$folder/input"
 timeout 10 $client $url < "$folder/input" > "$folder/answers" 2> "$folder/errors" & waiting=$!
 exec 9> "$folder/input"
 echo 7 >&9
-for i in $(seq 100); do [ ! -s "$folder/answers" ] || break; sleep 0.05; done
+for _ in $(seq 100); do [ ! -s "$folder/answers" ] || break; sleep 0.05; done
 is 'an open input' "$(cat "$folder/answers")" 'is a prime number'
 stop_server
 wait $waiting || fail "ws_client: status $? when the server stops"

@@ -1,29 +1,10 @@
 #include "tests/support/chunktrace.h"
 
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "httpserver/httpheaders.h"
+#include "tests/support/guardpage.h"
 #include "tests/support/testing.h"
-
-enum { ROOM = 128 * 1024 };
-
-/* The bytes where the next one cannot be read. */
-static const char *at_guard_page(const char *bytes, size_t length)
-{
-    static char *end;
-
-    if (end == NULL) {
-        size_t page = (size_t)sysconf(_SC_PAGESIZE);
-        char *memory = mmap(NULL, ROOM + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        assert_true(memory != MAP_FAILED);
-        assert_int_equal(mprotect(memory + ROOM, page, PROT_NONE), 0);
-        end = memory + ROOM;
-    }
-    assert_true(length <= ROOM);
-    return memcpy(end - length, bytes, length);
-}
 
 static void note_piece(struct chunktrace *trace, const struct httpchunked_piece *piece, const char *bytes, size_t taken)
 {
@@ -40,7 +21,7 @@ static bool decode_once(struct httpchunked *chunked, const struct httpchunked_li
                         size_t length, struct httpheaders *trailers, struct chunktrace *trace)
 {
     size_t unread = length - trace->taken;
-    const char *copy = at_guard_page(bytes + trace->taken, unread);
+    const char *copy = guardpage_text(bytes + trace->taken, unread);
     struct httpchunked before = *chunked;
     struct httpchunked_piece piece;
     ssize_t taken = httpchunked_decode(chunked, limits, copy, unread, &piece, trailers);

@@ -36,6 +36,12 @@ static inline const char *guardpage_text(const char *bytes, size_t length)
     return length > 0 ? memcpy(end - length, bytes, length) : end;
 }
 
+/* The same, with the NUL at its end as the last byte. */
+static inline const char *guardpage_string(const char *text)
+{
+    return guardpage_text(text, strlen(text) + 1);
+}
+
 /* So many bytes to write to. */
 static inline char *guardpage_place(size_t length)
 {

@@ -47,19 +47,6 @@ struct client {
     struct resolver *resolver;
 };
 
-static inline bool has_ipv6(void)
-{
-    struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
-    int fd = socket(AF_INET6, SOCK_STREAM, 0);
-    bool has = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    if (!has)
-        print_message("this machine has no IPv6: the test is skipped\n");
-    return has;
-}
-
 static inline void say_hello(struct tcpserver *server, struct iostream *stream, const struct sockaddr *address,
                              socklen_t length, void *arg)
 {

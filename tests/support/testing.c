@@ -24,12 +24,13 @@
  * about none of that. (Signals that have a handler by now have it from a sanitizer.) */
 __attribute__((constructor)) static void begin_the_same_however_started(void)
 {
+    const struct sigaction as_usual = { .sa_handler = SIG_DFL };
     struct sigaction action;
     sigset_t none;
 
     for (int number = 1; number < NSIG; number++)
         if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
-            signal(number, SIG_DFL);
+            sigaction(number, &as_usual, NULL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     int fd = open("/dev/null", O_RDWR);
@@ -109,6 +110,19 @@ int testing_count_fds(void)
         count += entry->d_name[0] != '.';
     closedir(folder);
     return count;
+}
+
+bool testing_has_ipv6(void)
+{
+    struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    bool has = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    if (!has)
+        print_message("this machine has no IPv6: what is about it is skipped\n");
+    return has;
 }
 
 void __tsan_init(void) __attribute__((weak));

@@ -26,6 +26,9 @@ int testing_run(const char *group, const struct CMUnitTest *tests, size_t count)
 /* Open descriptors of this process. */
 int testing_count_fds(void);
 
+/* Whether this machine has ::1; says so if it has not. */
+bool testing_has_ipv6(void);
+
 /* For tests in which the child of a process with threads starts one: under ThreadSanitizer it cannot. */
 void testing_skip_under_thread_sanitizer(void);
 

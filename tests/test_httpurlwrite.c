@@ -1,4 +1,4 @@
-/* References as seen from another URL. */
+/* References as seen from another URL, and arguments that are put into one. */
 #include "httpserver/httpurl.h"
 
 #include <errno.h>
@@ -264,6 +264,77 @@ static void long_paths_take_no_longer(void **state)
     }
 }
 
+static void assert_concat(const char *url, const struct httpurl_pair *pairs, size_t count, const char *wanted)
+{
+    size_t length = strlen(wanted);
+
+    for (size_t size = 0; size <= length; size++)
+        assert_int_equal(httpurl_concat(url, pairs, count, guardpage_place(size), size), -ENOBUFS);
+    char *place = guardpage_place(length + 1);
+    assert_int_equal(httpurl_concat(url, pairs, count, place, length + 1), length);
+    assert_string_equal(place, wanted);
+}
+
+#define PAIRS(...) (const struct httpurl_pair[]){ __VA_ARGS__ }, COUNT(((const struct httpurl_pair[]){ __VA_ARGS__ }))
+
+static void arguments_are_added_to_a_url(void **state)
+{
+    /* httputil_test:test_url_concat_no_query_params */
+    assert_concat("https://localhost/path", PAIRS({ "y", "y" }, { "z", "z" }), "https://localhost/path?y=y&z=z");
+    /* httputil_test:test_url_concat_encode_args */
+    assert_concat("https://localhost/path", PAIRS({ "y", "/y" }, { "z", "z" }), "https://localhost/path?y=%2Fy&z=z");
+    /* httputil_test:test_url_concat_trailing_q */
+    assert_concat("https://localhost/path?", PAIRS({ "y", "y" }, { "z", "z" }), "https://localhost/path?y=y&z=z");
+    /* httputil_test:test_url_concat_q_with_no_trailing_amp */
+    assert_concat("https://localhost/path?x", PAIRS({ "y", "y" }, { "z", "z" }), "https://localhost/path?x=&y=y&z=z");
+    /* httputil_test:test_url_concat_trailing_amp */
+    assert_concat("https://localhost/path?x&", PAIRS({ "y", "y" }, { "z", "z" }), "https://localhost/path?x=&y=y&z=z");
+    /* httputil_test:test_url_concat_mult_params */
+    assert_concat("https://localhost/path?a=1&b=2", PAIRS({ "y", "y" }, { "z", "z" }),
+                  "https://localhost/path?a=1&b=2&y=y&z=z");
+    /* httputil_test:test_url_concat_with_frag */
+    assert_concat("https://localhost/path#tab", PAIRS({ "y", "y" }, { "z", "z" }),
+                  "https://localhost/path?y=y&z=z#tab");
+    /* httputil_test:test_url_concat_multi_same_params */
+    assert_concat("https://localhost/path", PAIRS({ "y", "y1" }, { "y", "y2" }), "https://localhost/path?y=y1&y=y2");
+    /* httputil_test:test_url_concat_multi_same_query_params */
+    assert_concat("https://localhost/path?r=1&r=2", PAIRS({ "y", "y" }), "https://localhost/path?r=1&r=2&y=y");
+}
+
+static void without_arguments_a_url_stays_as_it_is(void **state)
+{
+    /* httputil_test:test_url_concat_no_params, httputil_test:test_url_concat_none_params */
+    assert_concat("https://localhost/path?r=1&t=2", (struct httpurl_pair[1]){ { 0 } }, 0,
+                  "https://localhost/path?r=1&t=2");
+    assert_concat("https://localhost/path?r=1&t=2", NULL, 0, "https://localhost/path?r=1&t=2");
+    assert_concat("/?&&a#b", NULL, 0, "/?&&a#b");
+}
+
+static void what_is_in_a_url_stays_there(void **state)
+{
+    assert_concat("", PAIRS({ "a", "b" }), "?a=b");
+    assert_concat("?", PAIRS({ "a", "b" }), "?a=b");
+    assert_concat("#", PAIRS({ "a", "b" }), "?a=b#");
+    assert_concat("#c?d", PAIRS({ "a", "b" }), "?a=b#c?d");
+    assert_concat("?&&c&&d=e&", PAIRS({ "a", "b" }), "?c=&d=e&a=b");
+    assert_concat("?c=%7e+%20=d?/", PAIRS({ "a", "b" }), "?c=%7e+%20=d?/&a=b");
+    assert_concat("?=", PAIRS({ "a", "b" }), "?=&a=b");
+    assert_concat("http://u@h:1?c#d#e", PAIRS({ "a", "b" }), "http://u@h:1?c=&a=b#d#e");
+    assert_concat("/a", PAIRS({ "", "" }), "/a?=");
+    assert_concat("/a", PAIRS({ "b", NULL }), "/a?b=");
+    assert_concat("/a", PAIRS({ "a b", "c+d&e=f#\xff" }), "/a?a+b=c%2Bd%26e%3Df%23%FF");
+    assert_concat("/a", PAIRS({ "~", "-._" }), "/a?~=-._");
+}
+
+static void arguments_are_added_to_urls_only(void **state)
+{
+    char place[64];
+
+    assert_int_equal(httpurl_concat("http://h/ a", PAIRS({ "a", "b" }), place, sizeof place), -EINVAL);
+    assert_int_equal(httpurl_concat("http://h/\r\nA: b", NULL, 0, place, sizeof place), -EINVAL);
+    assert_int_equal(httpurl_concat("http:///", NULL, 0, place, sizeof place), -EINVAL);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(normal_examples_of_the_rfc),
     cmocka_unit_test(abnormal_examples_of_the_rfc),
@@ -276,6 +347,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_base_has_to_be_absolute),
     cmocka_unit_test(what_does_not_fit_is_refused),
     cmocka_unit_test(long_paths_take_no_longer),
+    cmocka_unit_test(arguments_are_added_to_a_url),
+    cmocka_unit_test(without_arguments_a_url_stays_as_it_is),
+    cmocka_unit_test(what_is_in_a_url_stays_there),
+    cmocka_unit_test(arguments_are_added_to_urls_only),
 };
 
 TESTING_MAIN(tests)
