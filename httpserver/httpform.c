@@ -219,11 +219,29 @@ static size_t take_line_feed(struct httpform *form, const char *data, size_t len
     return 1;
 }
 
+static size_t take_last_line_feed(struct httpform *form, const char *data, size_t length)
+{
+    if (*data == '\n')
+        form->step = ignore_all;
+    else
+        refuse_form(form, -EINVAL, "CR without LF after a boundary");
+    return 1;
+}
+
+static size_t take_after_last(struct httpform *form, const char *data, size_t length)
+{
+    if (*data == '\r')
+        form->step = take_last_line_feed;
+    else
+        refuse_form(form, -EINVAL, "bytes after a boundary");
+    return 1;
+}
+
 static size_t take_second_dash(struct httpform *form, const char *data, size_t length)
 {
     if (*data == '-') {
         end_part(form);
-        form->step = ignore_all;
+        form->step = take_after_last;
     } else {
         refuse_form(form, -EINVAL, "bytes after a boundary");
     }
@@ -495,7 +513,7 @@ int httpform_feed(struct httpform *form, const char *data, size_t length)
 
 int httpform_finish(struct httpform *form)
 {
-    if (form->error == 0 && form->step != ignore_all)
+    if (form->error == 0 && form->step != ignore_all && form->step != take_after_last)
         refuse_form(form, -EINVAL, "the last boundary is missing");
     return form->error;
 }

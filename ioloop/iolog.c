@@ -1,6 +1,8 @@
 #include "ioloop/iolog.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -28,13 +30,14 @@ static bool wants_colours(void)
     return (no_color == NULL || no_color[0] == '\0') && terminal != NULL && strcmp(terminal, "dumb") != 0;
 }
 
-/* In one piece, so that those of several processes do not mix; what is left of it when the reader takes no more, or is
- * gone, is dropped. */
+/* In one piece, so that those of several processes do not mix, if it is not longer than a pipe takes at once; what is
+ * left of it when the reader takes no more, or is gone, is dropped: nobody waits. */
 static void write_stderr(const char *line, size_t length)
 {
     while (length > 0) {
-        struct iovec vector = { (char *)line, length };
-        ssize_t count = kernel_write_pipe(STDERR_FILENO, &vector, 1);
+        struct pollfd stderr_fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+        struct iovec vector = { (char *)line, length < PIPE_BUF ? length : PIPE_BUF };
+        ssize_t count = poll(&stderr_fd, 1, 0) > 0 ? kernel_write_pipe(STDERR_FILENO, &vector, 1) : 0;
         if (count <= 0)
             return;
         line += count;

@@ -5,7 +5,8 @@
  * Without a function of the program's own, warnings and errors go to stderr, a line each: "[W 261121 10:00:00 general]
  * text", in colours on a terminal unless NO_COLOR is set. Lines of the text but the first are indented by four. Bytes
  * that are no UTF-8, and control characters, are written as \xHH; what came from a peer is escaped by the caller
- * before. What cannot be written does not stop the program.
+ * before. What cannot be written does not stop the program, and a reader of stderr that takes nothing is not waited
+ * for: its lines are dropped.
  *
  * Threads: any; the function is called from the thread that has something to say. Set it before starting others. */
 #ifndef IOLOOP_IOLOG_H
@@ -69,8 +70,10 @@ struct iolog_file_options {
     unsigned backups;  /* how many old files are kept, path.1 the newest; 0: 10; at most 1,000 (-EINVAL) */
 };
 
-/* From now on lines also go to the end of the file at path, instead of to another one. Processes may share it. One that
- * was moved away, or deleted, is made anew within a second. A negative errno value: all is as before. */
+/* From now on lines also go to the end of the file at path, instead of to another one. Processes may share it: of those
+ * one ends it, under a lock (flock), and what the others write meanwhile goes into it even above max_size. One that was
+ * moved away, or deleted, is made anew within a second. Where path is a symbolic link it is the link that becomes
+ * path.1. A pipe without a reader is -ENXIO. A negative errno value: all is as before. */
 int iolog_open_file(const char *path, const struct iolog_file_options *options) IOAPI_MUST_USE;
 void iolog_close_file(void);
 

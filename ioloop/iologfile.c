@@ -25,9 +25,10 @@ struct iologfile {
     char path[];    /* absolute: a program may go to another folder */
 };
 
+/* Whoever reads from a pipe or a terminal at path, or does not, is not waited for. */
 static int open_to_append(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 
     return fd >= 0 ? fd : -errno;
 }

@@ -4,6 +4,7 @@
  *     struct iosubprocess_options options = { .in = IOSUBPROCESS_STREAM, .out = IOSUBPROCESS_STREAM };
  *     struct iosubprocess *child = iosubprocess_new(loop, argv, &options);
  *     iostream_write(iosubprocess_stdin(child), text, length, NULL, NULL);
+ *     iostream_shutdown(iosubprocess_stdin(child));               // behind what was written: there is no more
  *     iosubprocess_set_exit_callback(child, on_exit, NULL);       // void on_exit(child, error, status, arg)
  *
  * Lifetime: until iosubprocess_close, also when it has ended. Its streams live as streams do, but end with it.

@@ -151,7 +151,7 @@ static void ignores_what_comes_before_and_after(void **state)
         ROW("--12\r\n" FIELD("name=a") "1" END, "[a|-|-:1]"),
         ROW("x" FIELD("name=b") "2\r\n" FIELD("name=a") "1" END, "[a|-|-:1]"),
         ROW(FIELD("name=a") "1" END "epilogue\r\n" FIELD("name=b") "2" END, "[a|-|-:1]"),
-        ROW(FIELD("name=a") "1\r\n--1234--epilogue\x00", "[a|-|-:1]"),
+        ROW(FIELD("name=a") "1\r\n--1234--\r\nepilogue\x00", "[a|-|-:1]"),
         ROW(FIELD("name=\"files\"; filename=\"ab.txt\"") "Foo\r\n--1234--\r\n\r\n", "[files|ab.txt|-:Foo]"),
     };
 
@@ -242,6 +242,11 @@ static void wants_crlf_at_the_end_of_every_line(void **state)
         WRONG(FIELD("name=a") "1\r\n--1234x" END, "[a|-|-:1", "after a boundary"),
         WRONG(FIELD("name=a") "1\r\n--1234\r\r", "[a|-|-:1", "CR without LF"),
         WRONG(FIELD("name=a") "1\r\n--1234-x", "[a|-|-:1", "after a boundary"),
+        /* Some readers take that for the last boundary, others for content. */
+        WRONG(FIELD("name=a") "1\r\n--1234--x" END, "[a|-|-:1]", "after a boundary"),
+        WRONG(FIELD("name=a") "1\r\n--1234--\n", "[a|-|-:1]", "after a boundary"),
+        WRONG(FIELD("name=a") "1\r\n--1234--\rx", "[a|-|-:1]", "CR without LF"),
+        WRONG(FIELD("name=a") "1\r\n--1234--\r", "[a|-|-:1]", "last boundary"),
         WRONG(FIELD("name=a") "1\r\n--1234\0\0x", "[a|-|-:1", "after a boundary"),
     };
 

@@ -410,6 +410,27 @@ static void what_cannot_be_written_stops_nothing(void **state)
     assert_int_equal(faults_allocated(), before);
 }
 
+/* The pipe is full after 64 KiB: what has gone into it are whole lines. */
+static void a_reader_of_stderr_that_takes_nothing_is_not_waited_for(void **state)
+{
+    static char text[1 << 17];
+    int fds[2], real = dup(2);
+
+    assert_int_equal(pipe(fds), 0);
+    dup2(fds[1], 2);
+    close(fds[1]);
+    iolog_set_rate(1000000);
+    for (int i = 0; i < 3000; i++)
+        iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "a line that nobody reads");
+    iolog_set_rate(0);
+    dup2(real, 2);
+    close(real);
+    ssize_t count = read(fds[0], text, sizeof text);
+    close(fds[0]);
+    assert_in_range(count, 4096, 65536);
+    assert_int_equal(text[count - 1], '\n');
+}
+
 static void *write_many(void *arg)
 {
     for (int i = 0; i < 500; i++)
@@ -517,6 +538,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(lines_go_to_a_file_and_to_stderr),
     cmocka_unit_test(another_file_takes_the_place_of_the_first),
     cmocka_unit_test(what_cannot_be_written_stops_nothing),
+    cmocka_unit_test(a_reader_of_stderr_that_takes_nothing_is_not_waited_for),
     cmocka_unit_test(threads_write_whole_lines),
     cmocka_unit_test(a_child_can_write_whatever_threads_did_at_the_fork),
 };

@@ -297,7 +297,10 @@ static void what_is_no_file_is_never_ended(void **state)
     assert_int_equal(access(folder_place(&folder, "log.1"), F_OK), -1);
     close(reader);
     put("three\n", 101); /* no SIGPIPE */
-    close_log();
+    iologfile_close(file);
+    assert_int_equal(iologfile_open(&file, folder_place(&folder, "log"), NULL), -ENXIO); /* and is not waited for */
+    folder_close(&folder);
+    assert_int_equal(faults_allocated(), allocated);
 }
 
 static void lines_that_could_not_be_written_are_counted(void **state)
