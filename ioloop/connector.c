@@ -37,10 +37,10 @@ int connector_init(struct connector *connector, struct ioloop *loop, const struc
 
 void connector_free(struct connector *connector)
 {
-    if (connector->loop != NULL) {
+    if (connector->delay != 0)
         ioloop_remove_timeout(connector->loop, connector->delay);
+    if (connector->deadline != 0)
         ioloop_remove_timeout(connector->loop, connector->deadline);
-    }
     ioalloc_free(connector->addresses);
 }
 
@@ -122,14 +122,18 @@ static void on_deadline(void *arg)
     connector_stop(arg, -ETIMEDOUT);
 }
 
-/* Without memory for the delay the second list waits for the first failure; without a deadline nothing is started. */
+/* What is connected at once, as it is within one machine, needs neither of the timeouts. Without memory for the delay
+ * the second list waits for the first failure; without a deadline nothing goes on: it might never end. */
 void connector_start(struct connector *connector, double delay, double deadline)
 {
-    connector->deadline = ioloop_call_at(connector->loop, deadline, on_deadline, connector);
-    if (connector->deadline == 0) {
-        connector_stop(connector, -errno);
-        return;
-    }
-    connector->delay = ioloop_call_later(connector->loop, delay, on_delay, connector);
+    const struct connector_side *second = &connector->sides[1];
+
     go_on_with_side(connector, 0, false);
+    if (connector->over)
+        return;
+    connector->deadline = ioloop_call_at(connector->loop, deadline, on_deadline, connector);
+    if (connector->deadline == 0)
+        connector_stop(connector, -errno);
+    else if (!second->trying && second->next < second->end)
+        connector->delay = ioloop_call_later(connector->loop, delay, on_delay, connector);
 }

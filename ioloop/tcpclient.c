@@ -17,6 +17,7 @@
 
 #define DEFAULT_TIMEOUT 10.0
 #define DEFAULT_DELAY   0.3
+#define LEAST_CHOSEN    1024 /* ports that a kernel gives to who has not asked for one are not below */
 
 /* One tcpclient_connect. Attempts are bare descriptors: only the one that wins becomes a stream, so a transport from
  * outside, of which there is one a stream, never sees the others. */
@@ -133,7 +134,24 @@ static int bind_source(struct connecting *connecting, int fd, int family)
     return bind(fd, (struct sockaddr *)&connecting->source, connecting->source_length) < 0 ? -errno : 0;
 }
 
-/* A port that nobody listens on may be the very one the kernel chose for this side: then the socket has met itself. */
+static in_port_t port_of(const struct sockaddr_storage *address)
+{
+    return address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
+                                          : ((const struct sockaddr_in *)address)->sin_port;
+}
+
+/* A port that nobody listens on may be the very one the kernel chose for this side: then the socket has met itself.
+ * Only who has the port of the other side may be the other side. */
+static bool may_be_itself(const struct connecting *connecting, int fd, const struct resolver_address *address)
+{
+    struct sockaddr_storage own;
+    socklen_t length = sizeof own;
+
+    if (connecting->options.source_port == 0 && ntohs(port_of(&address->address)) < LEAST_CHOSEN)
+        return false;
+    return getsockname(fd, (struct sockaddr *)&own, &length) < 0 || port_of(&own) == port_of(&address->address);
+}
+
 static bool is_connected_to_itself(int fd)
 {
     struct sockaddr_storage own, peer;
@@ -153,8 +171,10 @@ static void on_writable(int fd, unsigned events, void *arg)
         cancel_connecting(connecting);
         return;
     }
+    const struct connector *connector = &connecting->connector;
+    const struct resolver_address *address = &connector->addresses[connector->sides[side].next - 1];
     int error = kernel_socket_error(fd);
-    if (error == 0 && is_connected_to_itself(fd))
+    if (error == 0 && may_be_itself(connecting, fd, address) && is_connected_to_itself(fd))
         error = -ECONNREFUSED;
     ioloop_remove_handler(connecting->loop, fd);
     if (error < 0) {
@@ -176,21 +196,6 @@ static int wait_for_connection(struct connecting *connecting, int fd)
     return error;
 }
 
-static in_port_t port_of(const struct sockaddr_storage *address)
-{
-    return address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
-                                          : ((const struct sockaddr_in *)address)->sin_port;
-}
-
-/* Only who has the port of the other side may be the other side. */
-static bool may_be_itself(int fd, const struct resolver_address *address)
-{
-    struct sockaddr_storage own;
-    socklen_t length = sizeof own;
-
-    return getsockname(fd, (struct sockaddr *)&own, &length) < 0 || port_of(&own) == port_of(&address->address);
-}
-
 /* Is there nothing to wait for? Within one machine that is so, though connect does not say it. Whatever is not as it
  * should be is left to on_writable. */
 static bool is_connected_now(struct connecting *connecting, int fd, const struct resolver_address *address)
@@ -200,7 +205,7 @@ static bool is_connected_now(struct connecting *connecting, int fd, const struct
     if (poll(&state, 1, 0) != 1 || (state.revents & (POLLOUT | POLLERR | POLLHUP)) != POLLOUT)
         return false;
     connecting->is_silent = (state.revents & POLLIN) == 0;
-    return !may_be_itself(fd, address);
+    return !may_be_itself(connecting, fd, address);
 }
 
 static struct connecting *connecting_of(struct connector *connector)
