@@ -22,8 +22,9 @@ FOLDERS  := ioloop httpserver httpclient websocket
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
             -Wformat=2 -Wundef -Wno-unused-parameter $(if $(WERROR),-Werror)
-OURFLAGS := -std=c11 -D_GNU_SOURCE -I. -fPIC -fno-semantic-interposition -pthread $(WARNINGS) \
+OURFLAGS := -std=c11 -D_GNU_SOURCE -I. -pthread $(WARNINGS) \
             $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+SHARED   := -fPIC -fno-semantic-interposition# last: for the shared library whatever CFLAGS say
 LINK     := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 Q        := $(if $(V),,@)
 
@@ -45,7 +46,10 @@ examples := $(patsubst docs/examples/%.c,$(BUILD)/examples/%,\
 tests    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(patsubst %,tests/%.c,$(or $(ONLY),test_*))))
 programs := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/test_%.c,$(wildcard tests/*.c)))
 archive  := $(BUILD)/libioloop.a
-shared   := $(BUILD)/libioloop.so.$(VERSION)
+# $(call so_name,VERSION)
+so_name   = libioloop$(if $(filter Darwin,$(OS)),$(1:%=.%).dylib,.so$(1:%=.%))
+so_flags := $(if $(filter Darwin,$(OS)),-dynamiclib -Wl$(comma)-install_name$(comma)$(LIBDIR)/,-shared -Wl$(comma)-soname$(comma))$(call so_name,$(SOVERSION))
+shared   := $(BUILD)/$(call so_name,$(VERSION))
 
 # System calls that a test may make fail: the linker sends them through tests/support/faults.c.
 include tests/support/faults.mk
@@ -55,14 +59,14 @@ all: $(archive) $(shared) $(examples)
 $(BUILD)/%.o: %.c
 	$(if $(V),,@echo "  cc    $<")
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(OURFLAGS) $(if $(filter $(FOLDERS:%=%/%),$<),-fvisibility=hidden) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(OURFLAGS) $(if $(filter $(FOLDERS:%=%/%),$<),-fvisibility=hidden) $(CPPFLAGS) $(CFLAGS) $(SHARED) -MMD -MP -c -o $@ $<
 
 $(archive): $(objects)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(shared): $(objects)
-	$(Q)$(CC) -shared -Wl,-soname,libioloop.so.$(SOVERSION) $(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
-	$(Q)ln -sf $(@F) $(BUILD)/libioloop.so.$(SOVERSION) && ln -sf $(@F) $(BUILD)/libioloop.so
+	$(Q)$(CC) $(so_flags) $(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^
+	$(Q)ln -sf $(@F) $(BUILD)/$(call so_name,$(SOVERSION)) && ln -sf $(@F) $(BUILD)/$(call so_name)
 
 $(examples): $(BUILD)/examples/%: $(BUILD)/docs/examples/%.o $(archive)
 	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
@@ -106,8 +110,8 @@ install: all
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(FOLDERS:%=$(DESTDIR)$(INCLUDEDIR)/ioloop-$(SOVERSION)/%)
 	install -m 644 $(archive) $(DESTDIR)$(LIBDIR)
 	install -m 755 $(shared) $(DESTDIR)$(LIBDIR)
-	ln -sf libioloop.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libioloop.so.$(SOVERSION)
-	ln -sf libioloop.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libioloop.so
+	ln -sf $(notdir $(shared)) $(DESTDIR)$(LIBDIR)/$(call so_name,$(SOVERSION))
+	ln -sf $(notdir $(shared)) $(DESTDIR)$(LIBDIR)/$(call so_name)
 	for h in $(headers); do install -m 644 $$h $(DESTDIR)$(INCLUDEDIR)/ioloop-$(SOVERSION)/$$h || exit 1; done
 	printf '%s\n' 'Name: ioloop' 'Description: event loop, streams, HTTP and WebSocket in callback style' 'Version: $(VERSION)' \
 	    'Libs: -L$(LIBDIR) -lioloop' 'Libs.private: -pthread' 'Cflags: -I$(INCLUDEDIR)/ioloop-$(SOVERSION)' \

@@ -8,6 +8,7 @@
 #include "httpclient/httpfetch.h"
 #include "httpclient/httpredirect.h"
 #include "httpclient/httprequesthead.h"
+#include "httpserver/httpheaderslayer.h"
 #include "ioloop/ioalloc.h"
 #include "ioloop/iostreamlayer.h"
 
@@ -147,33 +148,17 @@ static bool keep_lines(struct httpfetch *fetch, const char *data, size_t size)
     return true;
 }
 
-static int keep_response_headers(struct httpfetch *fetch, const char *data)
-{
-    const struct http1response *parsed = &fetch->parsed;
-
-    httpheaders_clear(&fetch->response_headers);
-    for (uint32_t i = 0; i < parsed->header_count; i++) {
-        const struct http1parser_header *header = &parsed->headers[i];
-        int error = httpheaders_add_bytes(&fetch->response_headers, data + header->name.offset, header->name.length,
-                                          data + header->value.offset, header->value.length);
-        if (error < 0)
-            return error == -ENOBUFS ? -EMSGSIZE : error == -ENOMEM ? -ENOMEM : -EPROTO;
-    }
-    return 0;
-}
-
 /* All of it, or nothing. */
 static int keep_head(struct httpfetch *fetch, const char *data)
 {
     const struct http1response *parsed = &fetch->parsed;
-    int error = keep_response_headers(fetch, data);
 
-    if (error == 0 && !httpfetch_make_room(&fetch->reason, parsed->reason.length + 1))
-        error = -ENOMEM;
-    if (error < 0) {
-        httpheaders_clear(&fetch->response_headers);
-        return error;
-    }
+    httpheaderslayer_clear(&fetch->response_headers);
+    if (!httpfetch_make_room(&fetch->reason, parsed->reason.length + 1))
+        return -ENOMEM;
+    int error = httpheaderslayer_take_parsed(&fetch->response_headers, data, parsed->headers, parsed->header_count);
+    if (error < 0)
+        return error == -ENOBUFS ? -EMSGSIZE : error == -ENOMEM ? -ENOMEM : -EPROTO;
     memcpy(fetch->reason.bytes, data + parsed->reason.offset, parsed->reason.length);
     fetch->reason.bytes[parsed->reason.length] = '\0';
     fetch->response.code = parsed->status;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "httpclient/httpredirect.h"
+#include "httpserver/httpheaderslayer.h"
 #include "httpserver/httpstatus.h"
 #include "ioloop/ioalloc.h"
 
@@ -68,9 +69,9 @@ void httpfetch_clear(struct httpfetch *fetch)
     httpdownload_release_inflate(fetch);
     memset(fetch, 0, offsetof(struct httpfetch, client));
     fetch->timer_at = HTTPFETCH_NEVER;
-    httpheaders_clear(&fetch->headers);
-    httpheaders_clear(&fetch->response_headers);
-    httpheaders_clear(&fetch->trailers);
+    httpheaderslayer_clear(&fetch->headers);
+    httpheaderslayer_clear(&fetch->response_headers);
+    httpheaderslayer_clear(&fetch->trailers);
     empty_room(&fetch->texts);
     empty_room(&fetch->head);
     empty_room(&fetch->body_in);

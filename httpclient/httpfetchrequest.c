@@ -8,9 +8,9 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/netutil.h"
 
-#define CONNECT_TIMEOUT 10.0
-#define IDLE_TIMEOUT    20.0
-#define REQUEST_TIMEOUT 60.0
+#define CONNECT_TIMEOUT INT64_C(10000000000) /* nanoseconds */
+#define IDLE_TIMEOUT    INT64_C(20000000000)
+#define REQUEST_TIMEOUT INT64_C(60000000000)
 #define MAX_REDIRECTS   5
 #define MAX_BODY        (16u << 20)
 #define MOST_SECONDS    1e9
@@ -75,10 +75,10 @@ void httpfetch_merge_defaults(struct httpclient_request *request, const struct h
 
 /* Limits. */
 
-static int64_t nanoseconds_of(double seconds, double default_seconds)
+static int64_t nanoseconds_of(double seconds, int64_t when_zero)
 {
     if (seconds == 0)
-        seconds = default_seconds;
+        return when_zero;
     return seconds < 0 || seconds > MOST_SECONDS ? HTTPFETCH_NEVER : (int64_t)(seconds * 1e9);
 }
 
@@ -92,14 +92,13 @@ static int set_request_limits(struct httpfetch *fetch, const struct httpclient_r
 {
     if (has_nan(request) || request->max_header > MOST_LIMIT)
         return -EINVAL;
-    double idle = request->request_timeout != 0 ? request->request_timeout : IDLE_TIMEOUT;
     fetch->connect_timeout = nanoseconds_of(request->connect_timeout, CONNECT_TIMEOUT);
     fetch->request_timeout = nanoseconds_of(request->request_timeout, REQUEST_TIMEOUT);
+    int64_t idle = request->request_timeout != 0 ? fetch->request_timeout : IDLE_TIMEOUT;
     fetch->idle_timeout = nanoseconds_of(request->idle_timeout, idle);
-    fetch->total_timeout =
-        request->total_timeout != 0 ? nanoseconds_of(request->total_timeout, 0) : fetch->request_timeout;
+    fetch->total_timeout = nanoseconds_of(request->total_timeout, fetch->request_timeout);
     int64_t lesser = fetch->connect_timeout < fetch->request_timeout ? fetch->connect_timeout : fetch->request_timeout;
-    fetch->queue_timeout = request->queue_timeout != 0 ? nanoseconds_of(request->queue_timeout, 0) : lesser;
+    fetch->queue_timeout = nanoseconds_of(request->queue_timeout, lesser);
     fetch->max_redirects = request->max_redirects != 0 ? request->max_redirects : MAX_REDIRECTS;
     fetch->max_body = request->max_body;
     if (fetch->max_body == 0)
@@ -204,12 +203,14 @@ static int take_userinfo(struct httpfetch *fetch, char *text, size_t length)
     return httpurl_parse(text, length - info.length - 1, &fetch->url);
 }
 
-static bool is_scheme(const struct httpurl *url, const char *name)
+static inline bool is_scheme(const struct httpurl *url, const char *name)
 {
     size_t length = strlen(name);
 
     if (url->scheme.length != length)
         return false;
+    if (memcmp(url->scheme.text, name, length) == 0)
+        return true;
     for (size_t i = 0; i < length; i++) {
         if ((url->scheme.text[i] | 0x20) != name[i])
             return false;
@@ -270,6 +271,8 @@ static int check_method(const struct httpclient_request *request, const char *me
         return -EINVAL;
     if (request->allow_nonstandard_methods)
         return 0;
+    if (request->method == NULL)
+        return has_body ? -EINVAL : 0; /* it is GET */
     return httprequesthead_is_standard(method) && has_body == httprequesthead_wants_body(method) ? 0 : -EINVAL;
 }
 

@@ -54,11 +54,13 @@ static int put_line(struct head_writer *writer, const char *name, size_t name_le
 {
     size_t length = strlen(value);
 
-    if (!httpfield_is_value(value, length))
-        return -EINVAL;
     put_piece(writer, name, name_length);
     PUT_LITERAL(writer, ": ");
-    put_piece(writer, value, length);
+    bool fits = writer->length + length <= writer->size;
+    if (fits ? !httpfield_copy_value(writer->place + writer->length, value, length)
+             : !httpfield_is_value(value, length))
+        return -EINVAL;
+    writer->length += length;
     PUT_LITERAL(writer, "\r\n");
     return 0;
 }

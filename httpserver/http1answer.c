@@ -4,6 +4,7 @@
 
 #include "httpserver/http1connection.h"
 #include "httpserver/httpfield.h"
+#include "httpserver/httpheaderslayer.h"
 #include "httpserver/httpserverlayer.h"
 #include "httpserver/httpstatus.h"
 #include "ioloop/ioalloc.h"
@@ -380,12 +381,13 @@ static inline bool is_usual(const struct httprequest *request, int status, const
            (headers == NULL || (headers->kinds & LOOKED_AT) == 0);
 }
 
-/* False: nothing was sent. */
-static inline bool answer_as_usual(struct httprequest *request, const char *content_type,
-                                   const struct httpheaders *headers, const void *body, size_t length)
+/* False: nothing was sent. Inlined twice, as callers have either a type or headers. */
+static inline __attribute__((always_inline)) bool answer_as_usual(struct httprequest *request, const char *content_type,
+                                                                  const struct httpheaders *headers, const void *body,
+                                                                  size_t length)
 {
     size_t type_length = content_type != NULL ? strlen(content_type) : 0;
-    size_t size = headers != NULL ? httpheaders_size(headers) : 0;
+    size_t size = headers != NULL ? headers->length : 0;
 
     if (type_length > LONGEST_TYPE)
         return false;
@@ -401,7 +403,7 @@ static inline bool answer_as_usual(struct httprequest *request, const char *cont
         size += PUT(place + size, "\r\n");
     }
     if (headers != NULL)
-        size += httpheaders_serialize(headers, place + size);
+        size += httpheaderslayer_serialize(headers, place + size);
     size += PUT(place + size, "Content-Length: ");
     size += put_number(place + size, length);
     size += PUT(place + size, "\r\n\r\n");
@@ -414,15 +416,26 @@ static inline bool answer_as_usual(struct httprequest *request, const char *cont
     return true;
 }
 
-int http1answer_whole(struct httprequest *request, int status, const char *reason, const char *content_type,
-                      const struct httpheaders *headers, const void *body, size_t length)
+int http1answer_whole(struct httprequest *request, int status, const char *content_type, const void *body,
+                      size_t length)
 {
-    if (request->connection != NULL && is_usual(request, status, reason, headers, length) &&
-        answer_as_usual(request, content_type, headers, body, length)) {
+    if (request->connection != NULL && is_usual(request, status, NULL, NULL, length) &&
+        answer_as_usual(request, content_type, NULL, body, length)) {
         http1connection_end_request(request);
         return 0;
     }
-    return answer_the_long_way(request, status, reason, content_type, headers, body, length);
+    return answer_the_long_way(request, status, NULL, content_type, NULL, body, length);
+}
+
+int http1answer_with_headers(struct httprequest *request, int status, const char *reason,
+                             const struct httpheaders *headers, const void *body, size_t length)
+{
+    if (request->connection != NULL && is_usual(request, status, reason, headers, length) &&
+        answer_as_usual(request, NULL, headers, body, length)) {
+        http1connection_end_request(request);
+        return 0;
+    }
+    return answer_the_long_way(request, status, reason, NULL, headers, body, length);
 }
 
 /* By and by. */

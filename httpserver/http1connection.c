@@ -245,7 +245,7 @@ void http1connection_refuse(struct http1connection *connection, int status, cons
     memcpy(page + 3, ": ", 2);
     memcpy(page + 5, reason, length);
     page[5 + length] = '\n';
-    http1answer_whole(connection->request, status, NULL, "text/plain", NULL, page, length + 6);
+    http1answer_whole(connection->request, status, "text/plain", page, length + 6);
 }
 
 /* Requests. */

@@ -167,9 +167,11 @@ void http1body_begin(struct http1connection *connection);
 void http1body_pause(struct httprequest *request);
 void http1body_resume(struct httprequest *request);
 
-/* http1answer.c: what httprequest.h says. content_type instead of headers, or NULL. */
-int http1answer_whole(struct httprequest *request, int status, const char *reason, const char *content_type,
-                      const struct httpheaders *headers, const void *body, size_t length);
+/* http1answer.c: what httprequest.h says. */
+int http1answer_whole(struct httprequest *request, int status, const char *content_type, const void *body,
+                      size_t length);
+int http1answer_with_headers(struct httprequest *request, int status, const char *reason,
+                             const struct httpheaders *headers, const void *body, size_t length);
 int http1answer_begin(struct httprequest *request, int status, const char *reason, const struct httpheaders *headers,
                       const void *body, size_t length, iostream_write_fn *callback, void *arg);
 int http1answer_write(struct httprequest *request, const void *data, size_t length, iostream_write_fn *callback,

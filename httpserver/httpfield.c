@@ -112,18 +112,18 @@ static inline field_block usual_in_value(field_block block)
     return from_to(block, 0x20, 0x7e);
 }
 
-/* Copies SHORTEST_BLOCK bytes or more. Are all of them usual? */
-static inline __attribute__((always_inline)) bool copy_usual(char *place, const char *bytes, size_t length,
-                                                             field_block usual(field_block))
+/* Copies SHORTEST_BLOCK bytes or more, and answers a block in which every byte is set if all of them are usual. */
+static inline __attribute__((always_inline)) field_block copy_usual(char *place, const char *bytes, size_t length,
+                                                                    field_block usual(field_block))
 {
     if (length < FIELD_BLOCK) {
         copy_short(place, bytes, length);
-        return is_every_byte_set(usual(load_short_block(bytes, length)));
+        return usual(load_short_block(bytes, length));
     }
     field_block so_far = usual(copy_block(place + length - FIELD_BLOCK, bytes + length - FIELD_BLOCK));
     for (size_t at = 0; at + FIELD_BLOCK < length; at += FIELD_BLOCK)
         so_far &= usual(copy_block(place + at, bytes + at));
-    return is_every_byte_set(so_far);
+    return so_far;
 }
 
 static __attribute__((noinline)) bool copy_unusual_name(char *place, const char *name, size_t length)
@@ -140,18 +140,28 @@ static __attribute__((noinline)) bool copy_unusual_value(char *place, const char
     return httpfield_is_value(place, length);
 }
 
-bool httpfield_copy_name(char *place, const char *name, size_t length)
-{
-    if (length >= SHORTEST_BLOCK && copy_usual(place, name, length, usual_in_name))
-        return true;
-    return copy_unusual_name(place, name, length);
-}
-
 bool httpfield_copy_value(char *place, const char *value, size_t length)
 {
-    if (length >= SHORTEST_BLOCK && copy_usual(place, value, length, usual_in_value))
+    if (length >= SHORTEST_BLOCK && is_every_byte_set(copy_usual(place, value, length, usual_in_value)))
         return true;
     return copy_unusual_value(place, value, length);
+}
+
+bool httpfield_copy(char *place, const struct httpfield *field)
+{
+    size_t name_length = field->name_length, value_length = field->value_length;
+    char *value_place = place + name_length + sizeof "\0 " - 1;
+
+    if (name_length < SHORTEST_BLOCK || value_length < SHORTEST_BLOCK ||
+        !is_every_byte_set(copy_usual(place, field->name, name_length, usual_in_name) &
+                           copy_usual(value_place, field->value, value_length, usual_in_value))) {
+        if (!copy_unusual_name(place, field->name, name_length) ||
+            !copy_unusual_value(value_place, field->value, value_length))
+            return false;
+    }
+    memcpy(place + name_length, "\0 ", 2);
+    memcpy(value_place + value_length, "\0\n", 2);
+    return true;
 }
 
 static inline field_block fold_block(field_block block)

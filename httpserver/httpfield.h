@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "ioloop/ioapi.h"
@@ -26,21 +28,38 @@ bool httpfield_is_name(const char *name, size_t length);
 /* HTAB, 0x20-0x7E and 0x80-0xFF, RFC 9110 5.5. Blanks at the ends are for httpfield_trim. */
 bool httpfield_is_value(const char *value, size_t length);
 
-/* The same answers, and place is a copy: one pass. */
-bool httpfield_copy_name(char *place, const char *name, size_t length) IOAPI_MUST_USE;
+/* The same answers, and place is a copy: one pass. Of both it becomes "name\0 value\0\n". */
 bool httpfield_copy_value(char *place, const char *value, size_t length) IOAPI_MUST_USE;
+bool httpfield_copy(char *place, const struct httpfield *field) IOAPI_MUST_USE;
 
 /* Are so many bytes, 1 or more, the same but for the case of ASCII letters? */
 bool httpfield_is_same(const char *a, const char *b, size_t length);
+
+/* As is_same, where most of them are: two names of a usual length that are written alike need not be folded. */
+static inline bool httpfield_is_likely_same(const char *a, const char *b, size_t length)
+{
+    uint64_t ours[2], theirs[2];
+
+    if (length < sizeof ours[0] || length > sizeof ours)
+        return httpfield_is_same(a, b, length);
+    memcpy(&ours[0], a, sizeof ours[0]);
+    memcpy(&theirs[0], b, sizeof theirs[0]);
+    memcpy(&ours[1], a + length - sizeof ours[1], sizeof ours[1]);
+    memcpy(&theirs[1], b + length - sizeof theirs[1], sizeof theirs[1]);
+    return ((ours[0] ^ theirs[0]) | (ours[1] ^ theirs[1])) == 0 || httpfield_is_same(a, b, length);
+}
 
 static inline bool httpfield_is_blank(char byte)
 {
     return byte == ' ' || byte == '\t';
 }
 
-/* Takes the blanks around its value from the field: OWS, RFC 9110 5.6.3, and no other white space. */
+/* Takes the blanks around its value from the field: OWS, RFC 9110 5.6.3, and no other white space. Most have none. */
 static inline void httpfield_trim(struct httpfield *field)
 {
+    if (field->value_length > 0 && (unsigned char)field->value[0] > ' ' &&
+        (unsigned char)field->value[field->value_length - 1] > ' ')
+        return;
     while (field->value_length > 0 && httpfield_is_blank(field->value[field->value_length - 1]))
         field->value_length--;
     while (field->value_length > 0 && httpfield_is_blank(field->value[0])) {

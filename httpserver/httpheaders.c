@@ -4,15 +4,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "httpserver/httpetag.h"
 #include "httpserver/httpfield.h"
+#include "httpserver/httpheaderslayer.h"
 #include "ioloop/ioalloc.h"
-
-/* The text is "Name\0 value\0\n" again and again, without gaps and in order: so each name and value is a string, and
- * putting ':' and '\r' in the place of the zeros makes the whole of it a head. */
-struct httpheaders_entry {
-    uint32_t offset; /* of the name */
-    uint16_t name_length, value_length;
-};
 
 /* Bytes of a header that are neither name nor value; as many in the text as on the wire. */
 enum { HEADER_PUNCTUATION = sizeof ": \r\n" - 1 };
@@ -39,15 +34,16 @@ static size_t size_of(const struct httpheaders *headers, uint32_t index)
     return header_size(headers->entries[index].name_length, headers->entries[index].value_length);
 }
 
-static bool is_named(const struct httpheaders *headers, uint32_t index, const char *name, size_t length)
+static inline bool is_named(const struct httpheaders *headers, uint32_t index, const char *name, size_t length)
 {
-    return headers->entries[index].name_length == length && httpfield_is_same(name_of(headers, index), name, length);
+    return headers->entries[index].name_length == length &&
+           httpfield_is_likely_same(name_of(headers, index), name, length);
 }
 
 /* Most of the time the answer is no, and found without a look at the names. */
 static bool may_have(const struct httpheaders *headers, const char *name, size_t length)
 {
-    return length > 0 && (headers->kinds & HTTPHEADERS_KIND(length, name[0])) != 0;
+    return length > 0 && httpheaderslayer_may_have(headers, length, name[0]);
 }
 
 /* The index of the first one of that name from `from` on; the count when there is none. */
@@ -68,9 +64,7 @@ void httpheaders_free(struct httpheaders *headers)
 
 void httpheaders_clear(struct httpheaders *headers)
 {
-    headers->length = 0;
-    headers->count = 0;
-    headers->kinds = 0;
+    httpheaderslayer_clear(headers);
 }
 
 /* Memory. */
@@ -133,13 +127,9 @@ int httpheaders_copy(struct httpheaders *to, const struct httpheaders *from)
 static inline int put_header(struct httpheaders *headers, const struct httpfield *field)
 {
     char *place = headers->text + headers->length;
-    char *value_place = place + field->name_length + sizeof "\0 " - 1;
 
-    if (!httpfield_copy_name(place, field->name, field->name_length) ||
-        !httpfield_copy_value(value_place, field->value, field->value_length))
+    if (!httpfield_copy(place, field))
         return -EINVAL;
-    memcpy(place + field->name_length, "\0 ", 2);
-    memcpy(value_place + field->value_length, "\0\n", 2);
     headers->entries[headers->count++] = (struct httpheaders_entry){
         .offset = headers->length,
         .name_length = (uint16_t)field->name_length,
@@ -202,6 +192,73 @@ int httpheaders_add(struct httpheaders *headers, const char *name, const char *v
 int httpheaders_set_default(struct httpheaders *headers, const char *name, const char *value)
 {
     return httpheaders_get(headers, name) != NULL ? 0 : httpheaders_add(headers, name, value);
+}
+
+/* From a head that was parsed. */
+
+/* Of what comes as nearly everybody writes it, "Name: value\r\n" without gaps, the text is the head's but for two bytes
+ * of each line. Answers how many bytes that are; 0: it is not so. There is room. */
+static size_t put_usual_lines(struct httpheaders *headers, const char *head, const struct http1parser_header *fields,
+                              uint32_t count)
+{
+    size_t begin = fields[0].name.offset, at = begin;
+    uint32_t kinds = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct http1parser_slice name = fields[i].name, value = fields[i].value;
+        size_t end = value.offset + value.length;
+        if (name.offset != at || value.offset != at + name.length + 2 || head[end] != '\r')
+            return 0;
+        char *line = headers->text + (at - begin);
+        headers->entries[i] = (struct httpheaders_entry){
+            .offset = (uint32_t)(at - begin),
+            .name_length = (uint16_t)name.length,
+            .value_length = (uint16_t)value.length,
+        };
+        kinds |= HTTPHEADERS_KIND(name.length, head[at]);
+        memcpy(line + name.length, "\0 ", 2); /* it may have been a tab */
+        memcpy(line + (end - at), "\0\n", 2);
+        at = end + 2;
+    }
+    headers->kinds = kinds;
+    return at - begin;
+}
+
+static int take_one_by_one(struct httpheaders *headers, const char *head, const struct http1parser_header *fields,
+                           uint32_t count)
+{
+    int error = 0;
+
+    for (uint32_t i = 0; i < count && error == 0; i++)
+        error = httpheaders_add_bytes(headers, head + fields[i].name.offset, fields[i].name.length,
+                                      head + fields[i].value.offset, fields[i].value.length);
+    if (error < 0)
+        httpheaders_clear(headers);
+    return error;
+}
+
+int httpheaderslayer_take_parsed(struct httpheaders *headers, const char *head, const struct http1parser_header *fields,
+                                 uint32_t count)
+{
+    if (count == 0)
+        return 0;
+    const struct http1parser_header *last = &fields[count - 1];
+    size_t begin = fields[0].name.offset, length = last->value.offset + last->value.length + 2 - begin;
+    if (count > HTTPHEADERS_MAX_COUNT || length > HTTPHEADERS_MAX_SIZE)
+        return take_one_by_one(headers, head, fields, count);
+    if (!has_room_for(headers, count, length)) {
+        struct httpheaders larger;
+        if (make_headers(&larger, count, length) < 0)
+            return -ENOMEM;
+        ioalloc_free(headers->entries);
+        *headers = larger;
+    }
+    memcpy(headers->text, head + begin, length);
+    if (put_usual_lines(headers, head, fields, count) != length)
+        return take_one_by_one(headers, head, fields, count);
+    headers->count = count;
+    headers->length = (uint32_t)length;
+    return 0;
 }
 
 /* Removing: first the entries are marked, with a name of no length, then the gaps are closed. The name may be one that
@@ -287,6 +344,91 @@ int httpheaders_set_bytes(struct httpheaders *headers, const char *name, size_t 
 int httpheaders_set(struct httpheaders *headers, const char *name, const char *value)
 {
     return set_field(headers, &(struct httpfield){ name, strlen(name), value, strlen(value) });
+}
+
+/* Another list with one set. What it takes the place of is not copied in the first place. */
+
+static __attribute__((noinline)) void append_copy(struct httpheaders *to, const char *text,
+                                                  const struct httpheaders_entry *entry)
+{
+    size_t size = header_size(entry->name_length, entry->value_length);
+
+    memcpy(to->text + to->length, text + entry->offset, size);
+    to->entries[to->count] = *entry;
+    to->entries[to->count++].offset = to->length;
+    to->length += (uint32_t)size;
+}
+
+/* There is room for all of them. */
+static inline void copy_others(struct httpheaders *to, const struct httpheaders *from, const struct httpfield *field)
+{
+    if (!may_have(from, field->name, field->name_length)) {
+        copy_headers(to, from);
+        return;
+    }
+    to->kinds = from->kinds;
+    for (const struct httpheaders_entry *entry = from->entries, *end = entry + from->count; entry < end; entry++) {
+        if (entry->name_length != field->name_length ||
+            !httpfield_is_likely_same(from->text + entry->offset, field->name, field->name_length))
+            append_copy(to, from->text, entry);
+    }
+}
+
+static __attribute__((noinline)) int copy_then_set(struct httpheaders *to, const struct httpheaders *from,
+                                                   struct httpfield *field)
+{
+    int error = httpheaders_copy(to, from);
+
+    if (error == 0)
+        error = set_field(to, field);
+    if (error < 0)
+        httpheaders_clear(to);
+    return error;
+}
+
+int httpheaderslayer_copy_with(struct httpheaders *to, const struct httpheaders *from, const char *name,
+                               const char *value)
+{
+    struct httpfield field = { name, strlen(name), value, strlen(value) };
+
+    httpfield_trim(&field);
+    if (!is_within_limits(from, &field, 0, 0) ||
+        !has_room_for(to, from->count + 1, from->length + header_size(field.name_length, field.value_length)))
+        return copy_then_set(to, from, &field);
+    copy_others(to, from, &field);
+    int error = put_header(to, &field);
+    if (error < 0)
+        httpheaders_clear(to);
+    return error;
+}
+
+/* Nothing but its quotes until the tag is written. */
+static const char blank_etag[] = "Etag\0 \"----------------\"\0\n";
+
+enum { ETAG_LENGTH = sizeof "Etag" - 1, ETAG_SIZE = sizeof blank_etag - 1 };
+
+static __attribute__((noinline)) char *add_etag_in_larger(struct httpheaders *headers)
+{
+    const char *value = blank_etag + ETAG_LENGTH + sizeof "\0 " - 1;
+
+    if (httpheaders_add_bytes(headers, blank_etag, ETAG_LENGTH, value, HTTPETAG_SIZE - 1) < 0)
+        return NULL;
+    return value_of(headers, headers->count - 1);
+}
+
+char *httpheaderslayer_add_etag(struct httpheaders *headers)
+{
+    uint32_t index = headers->count, length = headers->length;
+
+    if (index >= HTTPHEADERS_MAX_COUNT || length + ETAG_SIZE > HTTPHEADERS_MAX_SIZE ||
+        !has_room_for(headers, index + 1, length + ETAG_SIZE))
+        return add_etag_in_larger(headers);
+    memcpy(headers->text + length, blank_etag, ETAG_SIZE);
+    headers->entries[index] = (struct httpheaders_entry){ length, ETAG_LENGTH, HTTPETAG_SIZE - 1 };
+    headers->count = index + 1;
+    headers->length = length + ETAG_SIZE;
+    headers->kinds |= HTTPHEADERS_KIND(ETAG_LENGTH, 'e');
+    return headers->text + length + ETAG_LENGTH + sizeof "\0 " - 1;
 }
 
 /* Looking. */
@@ -398,14 +540,5 @@ size_t httpheaders_size(const struct httpheaders *headers)
 
 size_t httpheaders_serialize(const struct httpheaders *headers, char *place)
 {
-    if (headers->count == 0)
-        return 0;
-    memcpy(place, headers->text, headers->length);
-    for (uint32_t i = 0; i < headers->count; i++) {
-        const struct httpheaders_entry *entry = &headers->entries[i];
-        char *name_end = place + entry->offset + entry->name_length;
-        name_end[0] = ':';
-        name_end[sizeof ": " - 1 + entry->value_length] = '\r';
-    }
-    return headers->length;
+    return httpheaderslayer_serialize(headers, place);
 }

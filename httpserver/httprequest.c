@@ -294,13 +294,13 @@ void httprequest_resume(struct httprequest *request)
 int httprequest_reply(struct httprequest *request, int status, const char *content_type, const void *body,
                       size_t length)
 {
-    return http1answer_whole(request, status, NULL, content_type, NULL, body, length);
+    return http1answer_whole(request, status, content_type, body, length);
 }
 
 int httprequest_answer(struct httprequest *request, int status, const char *reason, const struct httpheaders *headers,
                        const void *body, size_t length)
 {
-    return http1answer_whole(request, status, reason, NULL, headers, body, length);
+    return http1answer_with_headers(request, status, reason, headers, body, length);
 }
 
 int httprequest_write_head(struct httprequest *request, int status, const char *reason,

@@ -19,13 +19,18 @@ void weblayer_enter(struct web_request *request)
 }
 
 /* Nobody looks at the request behind this. */
-void weblayer_leave(struct web_request *request)
+static inline void leave(struct web_request *request)
 {
     request->entered--;
     if (request->finished && !request->answered && request->entered == 0)
         (void)weblayer_answer(request);
     if (is_done(request))
         weblayer_give(request);
+}
+
+void weblayer_leave(struct web_request *request)
+{
+    leave(request);
 }
 
 /* For what the program calls out of nowhere: it may look at the request until it returns to the loop. */
@@ -67,6 +72,15 @@ static void hand_over_body(struct web_request *request)
         request->handler->data_received(request, body, length);
 }
 
+/* A function of the program runs for it, and will return to the loop: what it finishes is answered then. */
+static inline void call_method(struct web_request *request)
+{
+    request->method_began = true;
+    request->method(request);
+    if (!request->handler->asynchronous)
+        request->finished = true;
+}
+
 static void go_on(struct web_request *request)
 {
     if (request->finished || request->paused || request->method_began || !request->body_through)
@@ -76,13 +90,10 @@ static void go_on(struct web_request *request)
         if (request->finished || request->paused)
             return;
     }
-    request->method_began = true;
-    request->method(request);
-    if (!request->handler->asynchronous)
-        (void)web_finish(request);
+    call_method(request);
 }
 
-static void run_task(struct looptask *task)
+void weblayer_run_task(struct looptask *task)
 {
     struct web_request *request = (struct web_request *)((char *)task - offsetof(struct web_request, task));
 
@@ -122,24 +133,20 @@ static web_fn *find_usual_method(const struct web_handler *handler, enum http1pa
     }
 }
 
-static void find_method(struct web_request *request)
+static inline void find_method(struct web_request *request)
 {
     const struct web_handler *handler = request->handler;
     enum http1parser_method method = request->http->head.method_code;
 
     request->is_get = method == HTTP1PARSER_GET;
     request->is_head = method == HTTP1PARSER_HEAD;
-    request->method = find_usual_method(handler, method);
+    request->method = request->is_get ? handler->get : find_usual_method(handler, method);
     if (request->method == NULL && handler->others != NULL)
         request->method = find_other_method(handler, httprequest_method(request->http));
 }
 
-static int clear_state(struct web_request *request)
+static int clear_state(struct web_request *request, size_t size)
 {
-    size_t size = request->handler->size;
-
-    if (size == 0)
-        return 0;
     if (weblayer_reserve(&request->state, size) < 0)
         return -ENOMEM;
     memset(request->state.bytes, 0, size);
@@ -147,19 +154,29 @@ static int clear_state(struct web_request *request)
 }
 
 /* A request and what serves it. NULL: no memory. */
-static struct web_request *begin_request(struct web_application *app, struct httprequest *http)
+static inline struct web_request *begin_request(struct web_application *app, struct httprequest *http)
 {
     struct web_request *request = weblayer_take(app);
 
     if (request == NULL)
         return NULL;
     request->http = http;
-    request->task.run = run_task;
-    if (weblayer_find_route(request) < 0 || clear_state(request) < 0) {
+    if (weblayer_find_route(request) < 0 ||
+        (request->handler->size > 0 && clear_state(request, request->handler->size) < 0)) {
         weblayer_give(request);
         return NULL;
     }
     return request;
+}
+
+/* Most requests for pages: nothing comes before the method. */
+static inline bool is_ready(const struct web_request *request)
+{
+    const struct web_handler *handler = request->handler;
+
+    return request->is_get && request->method != NULL && request->refused == 0 && !request->http->has_body &&
+           handler->initialize == NULL && handler->set_default_headers == NULL && handler->prepare == NULL &&
+           handler->data_received == NULL;
 }
 
 /* Everything before the method. */
@@ -167,7 +184,6 @@ static void prepare(struct web_request *request)
 {
     const struct web_handler *handler = request->handler;
 
-    find_method(request);
     if (handler->initialize != NULL)
         handler->initialize(request);
     if (!request->finished && handler->set_default_headers != NULL)
@@ -233,6 +249,7 @@ static void begin_streaming(struct web_request *request)
     httprequest_set_close_callback(http, client_has_left, request);
     httprequest_stream_body(http, data_has_come, request);
     weblayer_enter(request);
+    find_method(request);
     prepare(request);
     weblayer_leave(request);
 }
@@ -258,15 +275,20 @@ void web_application_serve_head(struct httprequest *http, void *arg)
 
 /* A request that is there whole. */
 
-static void serve_whole(struct web_request *request)
+static inline void serve_whole(struct web_request *request)
 {
     request->body_through = true;
     if (request->handler->asynchronous || request->handler->on_connection_close != NULL)
         httprequest_set_close_callback(request->http, client_has_left, request);
     weblayer_enter(request);
-    prepare(request);
-    go_on(request);
-    weblayer_leave(request);
+    find_method(request);
+    if (is_ready(request)) {
+        call_method(request);
+    } else {
+        prepare(request);
+        go_on(request);
+    }
+    leave(request);
 }
 
 static void serve_streamed(struct web_request *request)
@@ -280,7 +302,7 @@ static void serve_streamed(struct web_request *request)
 void web_application_serve(struct httprequest *http, void *arg)
 {
     struct web_application *app = arg;
-    struct web_request *request = app->looks_at_heads ? httprequest_arg(http) : NULL;
+    struct web_request *request = app->looks_at_heads ? http->arg : NULL;
 
     if (request != NULL) {
         serve_streamed(request);
@@ -360,10 +382,8 @@ bool web_finished(const struct web_request *request)
     return request->finished;
 }
 
-int weblayer_reserve(struct weblayer_buffer *buffer, size_t more)
+int weblayer_grow(struct weblayer_buffer *buffer, size_t more)
 {
-    if (more <= buffer->capacity - buffer->length)
-        return 0;
     if (more > SIZE_MAX / 4 - buffer->length)
         return -ENOMEM;
     size_t capacity = buffer->capacity < 512 ? 512 : buffer->capacity;

@@ -1,9 +1,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "httpserver/http1connection.h"
 #include "httpserver/httpdeflate.h"
 #include "httpserver/httpescape.h"
 #include "httpserver/httpetag.h"
+#include "httpserver/httpheaderslayer.h"
 #include "httpserver/httpurl.h"
 #include "httpserver/webcompress.h"
 #include "httpserver/webfilecache.h"
@@ -74,29 +76,41 @@ struct web_request *weblayer_take(struct web_application *app)
         request = ioalloc_zeroed(sizeof *request);
         if (request == NULL)
             return NULL;
+        request->task.run = weblayer_run_task;
     } else {
         app->spare = request->next_spare;
         app->spare_count--;
-        memset(request, 0, offsetof(struct web_request, group));
+        memset(&request->entered, 0, offsetof(struct web_request, flushes) - offsetof(struct web_request, entered));
         request->reason[0] = '\0';
     }
     request->app = app;
+    request->answer_headers = &app->headers;
     request->status = 200;
     app->live++;
     return request;
 }
 
-/* What was long is not kept, as it might be for weeks. */
 static void shorten(struct weblayer_buffer *buffer)
 {
-    buffer->length = 0;
     if (buffer->capacity <= WEBLAYER_SPARE_BYTES)
         return;
     ioalloc_free(buffer->bytes);
     *buffer = (struct weblayer_buffer){ 0 };
 }
 
-static void empty_request(struct web_request *request)
+/* What was long is not kept, as it might be for weeks. Capacities are powers of two, so that one look tells. */
+static inline void shorten_buffers(struct web_request *request)
+{
+    if ((request->body.capacity | request->packed.capacity | request->path.capacity | request->state.capacity) <
+        2 * WEBLAYER_SPARE_BYTES)
+        return;
+    shorten(&request->body);
+    shorten(&request->packed);
+    shorten(&request->path);
+    shorten(&request->state);
+}
+
+static __attribute__((noinline)) void free_pieces(struct web_request *request)
 {
     if (request->deflate != NULL)
         webcompress_end(request);
@@ -106,8 +120,14 @@ static void empty_request(struct web_request *request)
         request->texts = text->next;
         ioalloc_free(text);
     }
-    if (request->own_headers)
-        httpheaders_clear(&request->headers);
+}
+
+static inline void empty_request(struct web_request *request)
+{
+    if (request->deflate != NULL || request->texts != NULL)
+        free_pieces(request);
+    if (weblayer_has_own_headers(request))
+        httpheaderslayer_clear(&request->headers);
     if (request->new_cookies.count > 0)
         httpheaders_clear(&request->new_cookies);
     if (request->has_query)
@@ -118,10 +138,8 @@ static void empty_request(struct web_request *request)
     }
     if (request->has_cookies)
         httpcookies_free(&request->cookies);
-    shorten(&request->body);
-    shorten(&request->packed);
-    shorten(&request->path);
-    shorten(&request->state);
+    request->body.length = 0;
+    shorten_buffers(request);
 }
 
 void weblayer_give(struct web_request *request)
@@ -336,7 +354,8 @@ struct search {
     struct web_request *request;
     const char *path;
     size_t length;
-    bool copied; /* path is the request's own, with a NUL behind it */
+    uint64_t word; /* of the path: see webroute_word */
+    bool copied;   /* path is the request's own, with a NUL behind it */
 };
 
 static int copy_path(struct search *search)
@@ -362,19 +381,22 @@ static void use_route(struct web_request *request, const struct web_route *route
     request->handler = route->handler != NULL ? route->handler : &web_error_handler;
 }
 
-/* 1: found. */
-static int search_table(struct search *search, const struct webroute_table *table)
+static __attribute__((noinline)) int match_pattern(struct search *search, const struct webroute *route)
+{
+    if (copy_path(search) < 0)
+        return -ENOMEM;
+    return webroute_match(route, search->path, search->length, search->request->group);
+}
+
+/* 1: found. What may match a literal does. */
+static inline int search_table(struct search *search, const struct webroute_table *table)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct webroute *route = &table->list[i];
 
-        if (!webroute_may_match(route, search->path, search->length))
+        if (!webroute_may_match(route, search->word, search->path, search->length))
             continue;
-        int matches = 1; /* what may match a literal does */
-        if (route->kind != WEBROUTE_LITERAL)
-            matches = copy_path(search) < 0
-                          ? -ENOMEM
-                          : webroute_match(route, search->path, search->length, search->request->group);
+        int matches = route->kind == WEBROUTE_LITERAL ? 1 : match_pattern(search, route);
         if (matches < 0)
             return matches;
         if (matches > 0) {
@@ -424,7 +446,7 @@ static bool is_proxied(const struct web_request *request)
 }
 
 /* The hosts' routes, those of all, and once more as if the default host had been asked. */
-static int search_all(struct search *search)
+static __attribute__((noinline)) int search_all(struct search *search)
 {
     const struct web_application *app = search->request->app;
     int found = 0;
@@ -459,7 +481,7 @@ static bool decode_group(struct weblayer_buffer *path, struct webroute_group *gr
     return true;
 }
 
-static int decode_groups(struct web_request *request)
+static __attribute__((noinline)) int decode_groups(struct web_request *request)
 {
     size_t most = 0;
 
@@ -474,11 +496,17 @@ static int decode_groups(struct web_request *request)
     return 0;
 }
 
+static inline size_t length_without_query(const char *path, size_t length)
+{
+    const char *query = memchr(path, '?', length);
+
+    return query != NULL ? (size_t)(query - path) : length;
+}
+
 int weblayer_find_route(struct web_request *request)
 {
     struct web_application *app = request->app;
     const struct web_settings *settings = &app->settings;
-    struct search search = { .request = request };
 
     if (settings->find_route != NULL) {
         const struct web_route *route = settings->find_route(app, request->http, settings->arg);
@@ -486,8 +514,11 @@ int weblayer_find_route(struct web_request *request)
         if (route != NULL)
             return use_route(request, route), 0;
     }
-    search.path = httprequest_path(request->http, &search.length);
-    int found = search_all(&search);
+    const char *path = request->http->bytes + request->http->head.path.offset;
+    size_t length = length_without_query(path, request->http->head.path.length);
+    struct search search = { request, path, length, webroute_word(path, length), false };
+    int found = app->host_count == 0 && app->static_routes.count == 0 ? search_table(&search, &app->routes)
+                                                                      : search_all(&search);
     if (found < 0)
         return found;
     if (found == 0)

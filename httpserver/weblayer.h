@@ -71,18 +71,21 @@ struct weblayer_flush {
 };
 
 struct web_request {
+    /* Set for each request. */
     struct httprequest *http; /* NULL: it has ended, or is no longer ours */
     struct web_application *app;
     const struct web_handler *handler;
     const struct web_route *route;
-    const struct webroute *compiled; /* NULL: the route is not from a table */
-    web_fn *method;                  /* NULL: the handler has none of that name */
-    struct web_request *next_spare;
-    struct looptask task; /* goes on after a pause, or releases */
-    void *arg;
-    unsigned entered; /* functions of the program that run for it */
-    unsigned flushes; /* callbacks that are still to come */
+    const struct httpheaders *answer_headers; /* those of the application, unless there are own ones: see headers */
+    web_fn *method;                           /* NULL: the handler has none of that name */
+    struct looptask task;                     /* goes on after a pause, or releases */
     int status;
+
+    /* Zeroed for each request. */
+    unsigned entered;                /* functions of the program that run for it */
+    const struct webroute *compiled; /* NULL: the route is not from a table */
+    void *arg;
+    const char *user;
     int failed;      /* an error, mostly -ENOMEM: what was collected is not what the program meant */
     int refused;     /* a status: the path cannot be decoded */
     uint32_t groups; /* of the path */
@@ -94,20 +97,22 @@ struct web_request {
     bool answered; /* and nothing of it is left to be done */
     bool left;     /* the client, while its body came: the request ends by itself */
     bool flushed;  /* the head has gone */
-    bool own_headers, tagged;
     bool is_get, is_head;
     bool in_error; /* write_error runs */
     bool has_query, has_form, has_cookies, has_token, has_user;
     bool as_it_is; /* the body is not compressed */
-    const char *user;
+
+    /* Zero again when a request is released. */
+    unsigned flushes;            /* callbacks that are still to come */
+    struct weblayer_flush flush; /* more of them at a time are allocated */
     struct httpdeflate *deflate; /* compresses what is flushed; NULL: it goes out as it is */
     struct weblayer_text *texts;
-    struct weblayer_flush flush; /* more of them at a time are allocated */
 
-    /* What is from here on is kept for the next request. */
+    /* Kept for the next request. */
+    struct web_request *next_spare;
     struct webroute_group group[WEBROUTE_GROUPS]; /* before they are decoded: see path */
     char reason[WEBLAYER_REASON];                 /* "": the usual one */
-    struct httpheaders headers;                   /* if own_headers; else those of the application */
+    struct httpheaders headers;                   /* empty as long as the answer's are others */
     struct httpheaders new_cookies;
     struct weblayer_buffer body;
     struct weblayer_buffer packed; /* the body compressed, and then the other way round */
@@ -130,6 +135,9 @@ void weblayer_give(struct web_request *request);
 
 /* web.c */
 
+/* What a request puts off to the loop: going on after a pause, or its release. */
+void weblayer_run_task(struct looptask *task);
+
 /* Calls a function of the program for a call that it made. NULL is fine. */
 void weblayer_call(struct web_request *request, web_fn *function);
 
@@ -141,8 +149,8 @@ void weblayer_leave(struct web_request *request);
 /* The request is finished: sends the answer and ends it, as soon as no function of the program runs for it. */
 int weblayer_end(struct web_request *request);
 
-/* Room for so many more bytes. -ENOMEM. */
-int weblayer_reserve(struct weblayer_buffer *buffer, size_t more);
+/* Makes room for so many more bytes, of which there is not enough. -ENOMEM. */
+int weblayer_grow(struct weblayer_buffer *buffer, size_t more);
 
 /* A place for a text of that length; NULL: no memory, and the request has failed. */
 char *weblayer_new_text(struct web_request *request, size_t length);
@@ -180,6 +188,17 @@ void weblayer_refuse_method(struct web_request *request);
 
 /* A request that changes something needs the token, or is answered with 403. */
 void weblayer_check_xsrf(struct web_request *request);
+
+/* Room for so many more bytes. -ENOMEM. */
+static inline int weblayer_reserve(struct weblayer_buffer *buffer, size_t more)
+{
+    return more <= buffer->capacity - buffer->length ? 0 : weblayer_grow(buffer, more);
+}
+
+static inline bool weblayer_has_own_headers(const struct web_request *request)
+{
+    return request->answer_headers == &request->headers;
+}
 
 static inline bool weblayer_is_get_or_head(const struct web_request *request)
 {

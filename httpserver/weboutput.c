@@ -5,6 +5,7 @@
 
 #include "httpserver/http1connection.h"
 #include "httpserver/httpetag.h"
+#include "httpserver/httpheaderslayer.h"
 #include "httpserver/webcompress.h"
 #include "httpserver/weblayer.h"
 #include "ioloop/ioalloc.h"
@@ -51,26 +52,19 @@ int web_get_status(const struct web_request *request)
 
 /* Headers. Most answers have just those of the application; a copy is made for the others. */
 
-static const struct httpheaders *answer_headers(const struct web_request *request)
-{
-    const struct web_application *app = request->app;
-
-    return request->own_headers ? &request->headers : request->tagged ? &app->tagged_headers : &app->headers;
-}
-
 struct httpheaders *weblayer_own_headers(struct web_request *request)
 {
-    if (!request->own_headers) {
-        if (httpheaders_copy(&request->headers, answer_headers(request)) < 0)
+    if (!weblayer_has_own_headers(request)) {
+        if (httpheaders_copy(&request->headers, request->answer_headers) < 0)
             return NULL;
-        request->own_headers = true;
+        request->answer_headers = &request->headers;
     }
     return &request->headers;
 }
 
 const struct httpheaders *web_headers(const struct web_request *request)
 {
-    return answer_headers(request);
+    return request->answer_headers;
 }
 
 static int cannot_change(const struct web_request *request)
@@ -87,11 +81,15 @@ static int is_missing(const struct web_request *request)
 int web_set_header(struct web_request *request, const char *name, const char *value)
 {
     int error = cannot_change(request);
-    struct httpheaders *headers = error == 0 ? weblayer_own_headers(request) : NULL;
 
     if (error < 0 || value == NULL)
         return error < 0 ? error : is_missing(request);
-    return note_failure(request, headers != NULL ? httpheaders_set(headers, name, value) : -ENOMEM);
+    if (weblayer_has_own_headers(request))
+        return note_failure(request, httpheaders_set(&request->headers, name, value));
+    error = httpheaderslayer_copy_with(&request->headers, request->answer_headers, name, value);
+    if (error == 0)
+        request->answer_headers = &request->headers;
+    return note_failure(request, error);
 }
 
 int web_add_header(struct web_request *request, const char *name, const char *value)
@@ -107,7 +105,7 @@ int web_add_header(struct web_request *request, const char *name, const char *va
 /* A copy that cannot be made is noted: the answer would have the header. */
 void web_clear_header(struct web_request *request, const char *name)
 {
-    if (cannot_change(request) < 0 || httpheaders_get(answer_headers(request), name) == NULL)
+    if (cannot_change(request) < 0 || httpheaders_get(request->answer_headers, name) == NULL)
         return;
     if (weblayer_own_headers(request) == NULL)
         note_failure(request, -ENOMEM);
@@ -118,7 +116,7 @@ void web_clear_header(struct web_request *request, const char *name)
 void weblayer_clear(struct web_request *request)
 {
     httpheaders_clear(&request->headers);
-    request->own_headers = false;
+    request->answer_headers = &request->app->headers;
     request->body.length = 0;
     request->failed = 0;
     request->status = 200;
@@ -200,32 +198,41 @@ bool web_check_etag(const struct web_request *request)
 {
     const char *wanted = request->http != NULL ? httprequest_header(request->http, "If-None-Match") : NULL;
 
-    const char *etag = wanted != NULL ? httpheaders_get(answer_headers(request), "Etag") : NULL;
+    const char *etag = wanted != NULL ? httpheaders_get(request->answer_headers, "Etag") : NULL;
 
     return etag != NULL && httpetag_matches(wanted, etag, true);
 }
 
 /* Where there are none but the application's headers, those with a tag are there already, and it is written into
  * them. */
-static void add_etag(struct web_request *request)
+static inline void add_etag(struct web_request *request)
 {
     struct web_application *app = request->app;
-    char own[HTTPETAG_SIZE];
+    char *tag = app->tag;
 
-    request->tagged = !request->own_headers;
-    httpetag_of_bytes(request->body.bytes, request->body.length, request->tagged ? app->tag : own);
-    if (!request->tagged && httpheaders_add_bytes(&request->headers, "Etag", 4, own, HTTPETAG_SIZE - 1) < 0)
+    if (weblayer_has_own_headers(request))
+        tag = httpheaderslayer_add_etag(&request->headers);
+    else
+        request->answer_headers = &app->tagged_headers;
+    if (tag != NULL)
+        httpetag_of_bytes(request->body.bytes, request->body.length, tag);
+    else
         request->failed = -ENOMEM;
 }
 
-/* A HEAD whose handler has written nothing is not about an empty page. */
-static bool wants_etag(const struct web_request *request)
+static inline bool has_etag(const struct web_request *request)
 {
-    return !request->handler->no_etag && (request->body.length > 0 || request->is_get) &&
-           (!request->own_headers || httpheaders_get(&request->headers, "Etag") == NULL);
+    return httpheaderslayer_may_have(request->answer_headers, sizeof "Etag" - 1, 'e') &&
+           httpheaders_get(request->answer_headers, "Etag") != NULL;
 }
 
-static void apply_etag(struct web_request *request)
+/* A HEAD whose handler has written nothing is not about an empty page. */
+static inline bool wants_etag(const struct web_request *request)
+{
+    return !request->handler->no_etag && (request->body.length > 0 || request->is_get) && !has_etag(request);
+}
+
+static inline void apply_etag(struct web_request *request)
 {
     if (request->status != 200 || !weblayer_is_get_or_head(request))
         return;
@@ -245,7 +252,7 @@ static const char *reason_of(const struct web_request *request)
 }
 
 /* 204 and 304 are about no representation (RFC 9110 15.3.5, 15.4.5), whatever the handler has written. */
-static void drop_body(struct web_request *request)
+static __attribute__((noinline)) void drop_body(struct web_request *request)
 {
     static const char *const names[] = { "Content-Type", "Content-Encoding", "Content-Language", "Content-Length" };
 
@@ -258,7 +265,7 @@ static void drop_body(struct web_request *request)
         httpheaders_remove(&request->headers, names[i]);
 }
 
-static void add_cookies(struct web_request *request)
+static __attribute__((noinline)) void add_cookies(struct web_request *request)
 {
     const char *name, *value;
 
@@ -268,9 +275,9 @@ static void add_cookies(struct web_request *request)
         note_failure(request, httpheaders_add(&request->headers, name, value));
 }
 
-static void complete_head(struct web_request *request)
+static inline void complete_head(struct web_request *request)
 {
-    if (request->status == 204 || request->status == 304)
+    if (request->status != 200 && (request->status == 204 || request->status == 304))
         drop_body(request);
     if (request->new_cookies.count > 0)
         add_cookies(request);
@@ -281,7 +288,7 @@ static void add_length(struct web_request *request)
     char text[24];
 
     if (request->status == 204 || request->status == 304 ||
-        httpheaders_get(answer_headers(request), "Content-Length") != NULL)
+        httpheaders_get(request->answer_headers, "Content-Length") != NULL)
         return;
     snprintf(text, sizeof text, "%zu", request->body.length);
     if (weblayer_own_headers(request) == NULL || httpheaders_set(&request->headers, "Content-Length", text) < 0)
@@ -306,14 +313,14 @@ static bool is_heard_at_end(const struct web_request *request)
 }
 
 /* Without memory for what there is to say: the status alone. */
-static void make_bare(struct web_request *request)
+static __attribute__((noinline)) void make_bare(struct web_request *request)
 {
     if (request->status < 400)
         request->status = 500;
     request->reason[0] = '\0';
     request->body.length = 0;
     httpheaders_clear(&request->headers);
-    request->own_headers = true;
+    request->answer_headers = &request->headers;
 }
 
 static void note_error(struct web_request *request, int error)
@@ -325,14 +332,14 @@ static void note_error(struct web_request *request, int error)
 }
 
 /* In two steps, so that on_finish sees the request behind its answer. */
-static int answer_and_tell(struct web_request *request)
+static __attribute__((noinline)) int answer_and_tell(struct web_request *request)
 {
     struct httprequest *http = request->http;
 
     add_length(request);
     if (request->failed != 0)
         make_bare(request);
-    int error = httprequest_write_head(http, request->status, reason_of(request), answer_headers(request),
+    int error = httprequest_write_head(http, request->status, reason_of(request), request->answer_headers,
                                        request->body.bytes, request->body.length, NULL, NULL);
     note_error(request, error);
     tell_end(request);
@@ -340,7 +347,7 @@ static int answer_and_tell(struct web_request *request)
     return error < 0 ? error : end;
 }
 
-static int answer_whole(struct web_request *request)
+static inline int answer_whole(struct web_request *request)
 {
     if (request->failed == 0)
         apply_etag(request);
@@ -352,8 +359,8 @@ static int answer_whole(struct web_request *request)
         make_bare(request);
     if (is_heard_at_end(request))
         return answer_and_tell(request);
-    int error = httprequest_answer(request->http, request->status, reason_of(request), answer_headers(request),
-                                   request->body.bytes, request->body.length);
+    int error = http1answer_with_headers(request->http, request->status, reason_of(request), request->answer_headers,
+                                         request->body.bytes, request->body.length);
     note_error(request, error);
     return error;
 }
@@ -365,7 +372,7 @@ static void break_off_answer(struct web_request *request)
         iostream_close(request->http->connection->stream);
 }
 
-static int answer_rest(struct web_request *request)
+static __attribute__((noinline)) int answer_rest(struct web_request *request)
 {
     struct httprequest *http = request->http;
     int error = request->failed;
@@ -453,7 +460,7 @@ static int send_collected(struct web_request *request, struct weblayer_flush *fl
     complete_head(request);
     if (request->failed != 0)
         return request->failed;
-    error = httprequest_write_head(http, request->status, reason_of(request), answer_headers(request), body->bytes,
+    error = httprequest_write_head(http, request->status, reason_of(request), request->answer_headers, body->bytes,
                                    body->length, callback, flush);
     request->flushed = error != -EINVAL;
     if (!request->flushed && request->deflate != NULL)

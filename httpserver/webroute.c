@@ -348,6 +348,16 @@ static void free_texts(struct webroute *route)
     ioalloc_free(route->text);
 }
 
+static void note_beginning(struct webroute *route)
+{
+    static const char ones[] = "\377\377\377\377\377\377\377\377";
+    size_t length = route->prefix_length < sizeof route->word ? route->prefix_length : sizeof route->word;
+
+    route->word = webroute_word(route->prefix, length);
+    route->word_mask = webroute_word(ones, length);
+    route->longest_rest = route->kind == WEBROUTE_LITERAL ? 0 : UINT32_MAX;
+}
+
 int webroute_init(struct webroute *route, const struct web_route *given)
 {
     size_t length = strlen(given->pattern);
@@ -361,6 +371,8 @@ int webroute_init(struct webroute *route, const struct web_route *given)
         error = compile_route(route, length);
     if (error < 0)
         free_texts(route);
+    else
+        note_beginning(route);
     return error;
 }
 
@@ -424,7 +436,7 @@ static int match_regex(const struct webroute *route, const char *path, struct we
 
 int webroute_match(const struct webroute *route, const char *path, size_t length, struct webroute_group *group)
 {
-    if (!webroute_may_match(route, path, length))
+    if (!webroute_may_match(route, webroute_word(path, length), path, length))
         return 0;
     if (route->kind == WEBROUTE_LITERAL)
         return 1;

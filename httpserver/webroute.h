@@ -26,10 +26,12 @@ struct webroute_group {
 };
 
 struct webroute {
-    struct web_route route; /* the pattern is a copy */
-    enum webroute_kind kind;
-    uint32_t prefix_length; /* of what every path begins with: of a literal, all */
+    uint64_t word, word_mask; /* how every path begins, as webroute_word has it */
+    uint32_t prefix_length;   /* of what every path begins with: of a literal, all */
+    uint32_t longest_rest;    /* of a path behind it: 0 for a literal */
     char *prefix;
+    enum webroute_kind kind;
+    struct web_route route; /* the pattern is a copy */
     uint32_t group_count;
     uint8_t group[WEBROUTE_GROUPS];      /* their numbers in the expression */
     uint32_t piece[WEBROUTE_GROUPS + 1]; /* where in text the literal before each argument ends */
@@ -65,11 +67,26 @@ int webroute_find_group(const struct webroute *route, const char *name);
 ssize_t webroute_reverse(const struct webroute *route, const char *const *arguments, size_t count, char *place,
                          size_t size);
 
-static inline bool webroute_may_match(const struct webroute *route, const char *path, size_t length)
+/* The first 8 bytes of a path, zeros behind a shorter one. */
+static inline uint64_t webroute_word(const char *path, size_t length)
 {
-    if (route->kind == WEBROUTE_LITERAL && route->prefix_length != length)
-        return false;
-    return route->prefix_length <= length && __builtin_memcmp(route->prefix, path, route->prefix_length) == 0;
+    const uint8_t *at = (const uint8_t *)path;
+    uint64_t word = 0;
+
+    if (length >= sizeof word) /* compilers make one load of this */
+        return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24 |
+               (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
+    while (length-- > 0)
+        word = word << 8 | at[length];
+    return word;
+}
+
+/* Most routes that are looked at are not the right one: that takes no look at more than the word. */
+static inline bool webroute_may_match(const struct webroute *route, uint64_t word, const char *path, size_t length)
+{
+    if (length - route->prefix_length > route->longest_rest || ((word ^ route->word) & route->word_mask) != 0)
+        return false; /* a path that is too short is longer than everything then */
+    return route->prefix_length <= sizeof word || __builtin_memcmp(route->prefix, path, route->prefix_length) == 0;
 }
 
 #endif

@@ -259,13 +259,13 @@ static int read_report(int channel)
 
 int childprocess_go(struct childprocess *child)
 {
-    ssize_t sent = kernel_send_bytes(child->channel, "", 1);
+    int error = kernel_send_bytes(child->channel, "", 1) < 0 ? -errno : 0;
 
-    if (sent < 0 && sent != -EPIPE && sent != -ECONNRESET) {
+    if (error < 0 && error != -EPIPE && error != -ECONNRESET) {
         childprocess_abandon(child);
-        return (int)sent;
+        return error;
     }
-    int error = read_report(child->channel);
+    error = read_report(child->channel);
     close(child->channel);
     if (error < 0)
         reap_at_once(child->pid);

@@ -544,6 +544,8 @@ uint64_t ioexecutor_submit(struct ioexecutor *executor, struct ioloop *loop, ioe
 {
     const struct ioexecutorlayer_job what = { .work = work, .done = done, .arg = arg };
 
+    if (executor == NULL && (executor = ioexecutor_default()) == NULL)
+        return 0;
     return ioexecutorlayer_submit(executor, loop, &what);
 }
 

@@ -34,7 +34,8 @@ struct ioexecutor *ioexecutor_new(int threads, int queue);
 /* wait: until the running jobs have ended (so not from one of them); else they end by themselves. */
 void ioexecutor_close(struct ioexecutor *executor, bool wait);
 
-/* An id to cancel by, 0 with errno: EAGAIN the queue is full or no thread could be started, ENOMEM, EBADF closed. */
+/* executor NULL: ioexecutor_default(). An id to cancel by, 0 with errno: EAGAIN the queue is full or no thread could be
+ * started, ENOMEM, EBADF closed. */
 uint64_t ioexecutor_submit(struct ioexecutor *executor, struct ioloop *loop, ioexecutor_work_fn *work,
                            ioexecutor_done_fn *done, void *arg);
 

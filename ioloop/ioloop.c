@@ -23,6 +23,10 @@ static void count_fork(void)
 {
     loopstate_forks++;
     loopsignals_forked();
+    if (loopstate_running != NULL) {
+        loopstate_running->ready_count = 0;
+        atomic_fetch_or(&loopstate_running->asked, FORKED);
+    }
 }
 
 static void watch_forks(void)
@@ -206,7 +210,7 @@ static void forget_others(struct ioloop *loop)
     else
         loop->posted = (struct taskqueue){ 0 }; /* one was just changing it; what it holds is lost */
     pthread_mutex_init(&loop->lock, NULL);
-    atomic_fetch_and(&loop->asked, ~(unsigned)POSTED);
+    atomic_fetch_and(&loop->asked, ~(unsigned)(POSTED | FORKED));
     if (!taskqueue_is_empty(&loop->posted))
         atomic_fetch_or(&loop->asked, POSTED);
     atomic_store(&loop->wakers, 0);

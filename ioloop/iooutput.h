@@ -31,6 +31,7 @@ struct iooutput {
     uint64_t pending;
     uint64_t in_files; /* of these: they take no memory */
     uint32_t gone;     /* how many were sent, modulo 2^32: for who asks whether any are */
+    bool sends_on;     /* in the next iteration, without asking the kernel, which would have taken more in this one */
 };
 
 struct iooutput *iooutput_new(void);

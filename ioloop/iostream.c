@@ -12,7 +12,8 @@
 #include "ioloop/kernel.h"
 #include "ioloop/loopmember.h"
 
-#define ONLY_ERRORS 0x2u /* an interest: watched, so that ERROR is told, for nothing else */
+#define HOLD_BACK   262144u /* unsent bytes */
+#define ONLY_ERRORS 0x2u    /* an interest: watched, so that ERROR is told, for nothing else */
 
 /* Life. */
 
@@ -31,6 +32,7 @@ static bool set_options(struct iostream *stream, const struct iostream_options *
     if (options == NULL)
         return true;
     stream->half_close = options->half_close;
+    stream->hold_back = options->hold_back;
     if (options->max_buffer_size == 0 && options->max_write_buffer_size == 0 && options->transport == NULL)
         return true;
     if (iostreamlayer_extras(stream) == NULL)
@@ -175,9 +177,14 @@ void iostreamlayer_set_interest(struct iostream *stream, unsigned events)
 
 /* A close callback wants to know when the peer closes, which shows in reading only. It waits while there are unread
  * bytes: the peer's end comes after them. */
+static bool is_held_back(const struct iostream *stream)
+{
+    return stream->hold_back && stream->output != NULL && stream->output->pending > HOLD_BACK;
+}
+
 bool iostreamlayer_wants_input(const struct iostream *stream)
 {
-    return stream->end == 0 && !stream->is_write_only && !stream->is_handshaking &&
+    return !is_held_back(stream) && stream->end == 0 && !stream->is_write_only && !stream->is_handshaking &&
            (stream->consumer != NULL || (stream->close_callback != NULL && stream->input == NULL));
 }
 
@@ -195,8 +202,8 @@ void iostreamlayer_update_interest(struct iostream *stream)
     else {
         if (iostreamlayer_wants_input(stream) || (stream->end == 0 && (stream->interest & IOLOOP_READ) != 0))
             events |= IOLOOP_READ;
-        if (stream->output != NULL && stream->output->pending > 0 && !stream->cannot_send &&
-            (stream->extras == NULL || stream->extras->corks == 0))
+        if (stream->output != NULL && stream->output->pending > 0 && !stream->output->sends_on &&
+            !stream->cannot_send && (stream->extras == NULL || stream->extras->corks == 0))
             events |= IOLOOP_WRITE;
         if (iostreamlayer_waits_for_shutdown(stream))
             events |= IOLOOP_WRITE;

@@ -311,7 +311,7 @@ static void go_on_with_connect(struct iostream *stream)
 
 static inline bool is_usual_stream(const struct iostream *stream)
 {
-    return stream->consumer != NULL && stream->input == NULL && stream->extras == NULL && stream->end == 0 &&
+    return stream->consumer != NULL && !((uintptr_t)stream->input | (uintptr_t)stream->extras) && stream->end == 0 &&
            stream->interest == IOLOOP_READ && !stream->is_connecting && !stream->is_handshaking && !stream->is_custom &&
            !stream->is_pipe && !stream->has_place;
 }
@@ -378,16 +378,27 @@ static void __attribute__((noinline)) feed_rest(struct iostream *stream, const c
         iostreamlayer_fail(stream, -ENOMEM);
 }
 
-static inline void send_cork(struct iostream *stream, int fd, struct loopcork *cork)
+/* What the consumer has written was not sent, or not all of it, or somebody waits to be told. */
+static void __attribute__((noinline)) settle_sent(struct iostream *stream, ssize_t sent)
 {
-    if (cork->used > 0) {
-        ssize_t sent = kernel_send_bytes(fd, cork->bytes, cork->used);
+    struct loopcork *cork = loopmember_cork(stream->loop);
 
-        if (sent == (ssize_t)cork->used && stream->output == NULL && stream->extras == NULL)
-            loopcork_clear(cork);
-        else
-            iostreamlayer_settle_cork(stream, sent);
+    if (cork->used > 0)
+        iostreamlayer_settle_cork(stream, sent < 0 ? -errno : sent);
+    cork->owner = NULL;
+    iostreamlayer_update_interest(stream);
+}
+
+/* What the consumer has written leaves in one call. */
+static inline void send_cork(struct iostream *stream, struct loopcork *cork)
+{
+    ssize_t sent = cork->used > 0 ? kernel_send_bytes(stream->fd, cork->data, cork->used) : 0;
+
+    if (sent != (ssize_t)cork->used || iostreamlayer_is_more_than_usual(stream)) {
+        settle_sent(stream, sent);
+        return;
     }
+    loopcork_clear(cork);
     cork->owner = NULL;
 }
 
@@ -403,21 +414,22 @@ void iostreamlayer_handle_events(int fd, unsigned events, void *arg)
         return;
     }
     ssize_t count = recv(fd, front->scratch, LOOPMEMBER_SCRATCH, 0);
-    if (count > 0) {
-        front->cork.owner = stream;
-        stream->is_feeding = true;
-        stream->is_fresh = false;
-        size_t taken = stream->consumer(stream, 0, front->scratch, (size_t)count, stream->consumer_arg);
-        if (taken < (size_t)count || stream->takes_nothing)
-            feed_rest(stream, front->scratch + taken, (size_t)count - taken, taken > 0);
-        stream->is_feeding = false;
-        if (front->cork.owner == stream)
-            send_cork(stream, fd, &front->cork);
-    } else {
+    if (count <= 0) {
         receive_nothing(stream, count < 0 ? -errno : 0);
+        iostreamlayer_update_interest(stream);
+        return;
     }
-    if (count == LOOPMEMBER_SCRATCH || stream->consumer == NULL || stream->output != NULL)
-        receive_and_send(stream, 0);
+    front->cork.owner = stream;
+    stream->is_feeding = true;
+    stream->is_fresh = false;
+    size_t taken = stream->consumer(stream, 0, front->scratch, (size_t)count, stream->consumer_arg);
+    if (taken < (size_t)count || stream->takes_nothing)
+        feed_rest(stream, front->scratch + taken, (size_t)count - taken, taken > 0);
+    stream->is_feeding = false;
+    if (front->cork.owner == stream)
+        send_cork(stream, &front->cork);
+    else
+        iostreamlayer_update_interest(stream); /* it was shut down, or is closed */
 }
 
 /* The peer takes no more bytes, so it sends no more either: what is there is the last. */
@@ -448,6 +460,8 @@ void iostreamlayer_run(struct looptask *task)
         go_on_with_handshake(stream);
     if (!stream->is_closed)
         iostreamlayer_tell_written(stream);
+    if (!stream->is_closed && stream->output != NULL && stream->output->sends_on)
+        iostreamlayer_send_output(stream);
     if (!stream->is_closed && stream->is_fresh && (stream->input != NULL || stream->takes_nothing))
         feed_unread(stream);
     if (!stream->is_closed && iostreamlayer_may_hide_bytes(stream) && !stream->is_handshaking && !stream->is_connecting)

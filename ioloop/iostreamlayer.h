@@ -47,6 +47,7 @@ struct iostream {
     unsigned is_connected : 1; /* which the program has not been told yet */
     unsigned is_closed : 1;
     unsigned half_close : 1;
+    unsigned hold_back : 1;
     unsigned shutdown_wanted : 1;
     unsigned shutdown_done : 1;
     unsigned is_feeding : 1;    /* the consumer is being shown bytes */
@@ -77,6 +78,12 @@ static inline const struct iostream_transport *iostreamlayer_transport(const str
 static inline void *iostreamlayer_context(const struct iostream *stream)
 {
     return stream->extras->options.transport_context;
+}
+
+/* Something waits to be sent or to be told, or has to be looked at: both at once, for the shortest ways. */
+static inline bool iostreamlayer_is_more_than_usual(const struct iostream *stream)
+{
+    return ((uintptr_t)stream->output | (uintptr_t)stream->extras) != 0;
 }
 
 /* Bytes may wait where the poller does not see them. */
@@ -165,17 +172,14 @@ static inline char *iostreamlayer_cork_place(struct iostream *stream, size_t siz
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
 
-    if (cork->owner != stream || size > cork->room || stream->output != NULL || stream->extras != NULL)
+    if (cork->owner != stream || iostreamlayer_is_more_than_usual(stream))
         return NULL;
-    return cork->bytes + cork->used;
+    return loopcork_place(cork, size);
 }
 
 static inline void iostreamlayer_put_in_cork(struct iostream *stream, size_t size)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
-
-    cork->used += size;
-    cork->room -= size;
+    loopmember_cork(stream->loop)->used += size;
 }
 
 /* What the kernel answered when it was given the cork. */

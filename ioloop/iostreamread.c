@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ioloop/bytesregex.h"
 #include "ioloop/ioalloc.h"
 #include "ioloop/iolog.h"
 #include "ioloop/iostreamlayer.h"
@@ -261,19 +262,17 @@ int iostream_read_until(struct iostream *stream, const char *delimiter, size_t m
     return iostream_read_until_bytes(stream, delimiter, strlen(delimiter), max_bytes, callback, arg);
 }
 
-/* REG_STARTEND takes the length from the match, so that NUL is a byte like any other. The NUL behind the bytes, for
- * which every buffer of ours has room, is for implementations that look for one all the same (AddressSanitizer's). An
- * empty match is none: it would be there without a byte, for ever. */
+/* Every buffer of ours has room for a NUL behind the bytes. An empty match is none: it would be there without a byte,
+ * for ever. */
 static size_t consume_until_regex(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
     struct read_op *op = arg;
-    regmatch_t match = { .rm_so = 0, .rm_eo = (regoff_t)length };
     size_t end = 0;
 
-    if (length > 0)
+    if (length > 0) {
         ((char *)data)[length] = '\0';
-    if (length > 0 && regexec(op->with.regex, data, 1, &match, REG_STARTEND) == 0)
-        end = (size_t)match.rm_eo;
+        end = bytesregex_find(op->with.regex, data, length);
+    }
     return settle_until(stream, op, error, data, length, end);
 }
 

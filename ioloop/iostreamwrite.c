@@ -15,9 +15,11 @@
 #define MAX_WRITE_BUFFER (16u << 20)
 #define CORKED_AT_MOST   4096u /* longer writes are not worth copying into the cork */
 #define VECTOR           16
-#define SEND_BUDGET      16     /* calls a wake-up */
+#define SEND_BUDGET      16           /* calls a wake-up, */
+#define SENT_AT_ONCE     (256u << 10) /* and bytes: what the peer cannot read meanwhile only drives others from caches, */
+#define MORE_AT_ONCE     (1u << 20)   /* but where so much waits that it does so anyway, fewer calls are better */
+#define LONG_OUTPUT      (8u << 20)
 #define FILE_CHUNK       65536u /* of a file that goes where sendfile does not */
-#define FILE_AT_ONCE     (1u << 20)
 
 /* Output comes and goes with what is in it. */
 static bool make_output(struct iostream *stream)
@@ -114,26 +116,40 @@ static ssize_t load_file_chunk(struct iostream *stream)
     return 0;
 }
 
-static ssize_t send_part_of_file(struct iostream *stream)
+static ssize_t send_part_of_file(struct iostream *stream, size_t most)
 {
     struct iooutput_segment *file = stream->output->first;
-    size_t size = file->left < FILE_AT_ONCE ? (size_t)file->left : FILE_AT_ONCE;
+    size_t size = file->left < most ? (size_t)file->left : most;
     ssize_t count = kernel_sendfile(stream->fd, file->file, file->offset, size);
 
     return count == 0 ? -EIO : count; /* the file is shorter than it was said to be */
 }
 
-/* Sends once. Answers how many bytes, or an error; full: the kernel takes no more now. */
-static ssize_t send_once(struct iostream *stream, bool *full)
+/* So much of the vector as has at most so many bytes. Answers how many it has. */
+static size_t cut_vector(struct iovec *vector, int *count, size_t most)
+{
+    size_t size = 0;
+
+    for (int i = 0; i < *count; i++) {
+        if (vector[i].iov_len >= most - size) {
+            vector[i].iov_len = most - size;
+            *count = i + 1;
+        }
+        size += vector[i].iov_len;
+    }
+    return size;
+}
+
+/* Sends once, at most so many bytes. Answers how many, or an error; full: the kernel takes no more now. */
+static ssize_t send_once(struct iostream *stream, size_t most, bool *full)
 {
     struct iovec vector[VECTOR];
     struct iooutput *output = stream->output;
     int count = iooutput_gather(output, vector, VECTOR);
     ssize_t sent;
-    size_t size = 0;
 
     if (count == 0) {
-        sent = stream->is_custom || stream->is_pipe ? -EINVAL : send_part_of_file(stream);
+        sent = stream->is_custom || stream->is_pipe ? -EINVAL : send_part_of_file(stream, most);
         if (sent != -EINVAL) {
             *full = would_block(sent);
             return *full ? 0 : sent;
@@ -143,8 +159,7 @@ static ssize_t send_once(struct iostream *stream, bool *full)
             return sent;
         count = iooutput_gather(output, vector, VECTOR);
     }
-    for (int i = 0; i < count; i++)
-        size += vector[i].iov_len;
+    size_t size = cut_vector(vector, &count, most);
     sent = iostreamlayer_transport_write(stream, vector, count, size < output->pending);
     /* A transport has reasons of its own to take less, such as the size of a record. */
     *full = would_block(sent) || sent == 0 || (sent > 0 && (size_t)sent < size && !stream->is_custom);
@@ -174,15 +189,20 @@ void iostreamlayer_send_output(struct iostream *stream)
     if (!may_send(stream) || is_corked_by_program(stream) || stream->output == NULL)
         return;
     iooutput_sent(stream->output, 0); /* so that the first has something to send */
-    for (int i = 0; i < SEND_BUDGET && !full && stream->output->pending > 0; i++) {
-        ssize_t sent = send_once(stream, &full);
+    size_t left = stream->output->pending < LONG_OUTPUT ? SENT_AT_ONCE : MORE_AT_ONCE;
+    for (int i = 0; i < SEND_BUDGET && !full && left > 0 && stream->output->pending > 0; i++) {
+        ssize_t sent = send_once(stream, left, &full);
         if (sent < 0) {
             fail_writing(stream, (int)sent);
             return;
         }
         iooutput_sent(stream->output, (uint64_t)sent);
+        left -= (size_t)sent;
     }
     iooutput_sent(stream->output, 0);
+    stream->output->sends_on = !full && stream->output->pending > 0;
+    if (stream->output->sends_on)
+        looptask_add(stream->loop, &stream->task);
     note_progress(stream);
     iostreamlayer_update_interest(stream);
 }
@@ -193,7 +213,7 @@ void iostreamlayer_send_output(struct iostream *stream)
  * what is left in the cork goes before all that waits. */
 static ssize_t settle_cork(struct iostream *stream, struct loopcork *cork, size_t sent)
 {
-    struct iovec rest = { cork->bytes + sent, cork->used - sent };
+    struct iovec rest = { cork->data + sent, cork->used - sent };
     size_t used = cork->used;
 
     if (used == 0)
@@ -232,7 +252,7 @@ void iostreamlayer_settle_cork(struct iostream *stream, ssize_t sent)
 void iostreamlayer_flush_cork(struct iostream *stream)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
-    struct iovec vector = { cork->bytes, cork->used };
+    struct iovec vector = { cork->data, cork->used };
 
     iostreamlayer_settle_cork(stream, iostreamlayer_transport_write(stream, &vector, 1, false));
 }
@@ -245,7 +265,7 @@ void iostreamlayer_flush_corks(struct iostream *stream)
     int count = 0;
 
     if (stream->error == 0 && may_send(stream) && cork->owner == stream && cork->used > 0)
-        vector[count++] = (struct iovec){ cork->bytes, cork->used };
+        vector[count++] = (struct iovec){ cork->data, cork->used };
     if (stream->error == 0 && may_send(stream) && stream->output != NULL && (count > 0 || is_corked_by_program(stream)))
         count += iooutput_gather(stream->output, vector + count, VECTOR - count);
     if (count > 0)
@@ -336,26 +356,39 @@ static int put_in_cork(struct iostream *stream, struct loopcork *cork, const str
     for (int i = 0; i < count; i++) {
         memcpy(cork->bytes + cork->used, vector[i].iov_base, vector[i].iov_len);
         cork->used += vector[i].iov_len;
-        cork->room -= vector[i].iov_len;
     }
     return 0;
 }
 
+static bool make_cork(struct loopcork *cork)
+{
+    cork->bytes = ioalloc(LOOPMEMBER_CORK);
+    if (cork->bytes == NULL)
+        return false;
+    cork->size = LOOPMEMBER_CORK;
+    if (cork->used == 0)
+        cork->data = cork->bytes;
+    return true;
+}
+
+/* What lies in the scratch memory is copied to make room behind it, unless it is so long that both had better go. */
 static bool fits_in_cork(struct loopcork *cork, size_t length)
 {
-    if (length > CORKED_AT_MOST)
+    if (length > CORKED_AT_MOST || (cork->data != cork->bytes && cork->used > CORKED_AT_MOST))
         return false;
-    if (cork->bytes == NULL) {
-        cork->bytes = ioalloc(LOOPMEMBER_CORK);
-        cork->room = cork->bytes != NULL ? LOOPMEMBER_CORK : 0;
-    }
-    return length <= cork->room;
+    if (cork->bytes == NULL && !make_cork(cork))
+        return false;
+    if (length > cork->size - cork->used)
+        return false;
+    if (cork->data != cork->bytes)
+        cork->data = memcpy(cork->bytes, cork->data, cork->used);
+    return true;
 }
 
 /* Sends what is in the cork and the vector behind it. Answers how many bytes of the vector went, or an error. */
 static ssize_t send_behind_cork(struct iostream *stream, struct loopcork *cork, const struct iovec *vector, int count)
 {
-    struct iovec all[VECTOR + 1] = { { cork->bytes, cork->used } };
+    struct iovec all[VECTOR + 1] = { { cork->data, cork->used } };
 
     if (cork->owner != stream || cork->used == 0) {
         ssize_t sent = iostreamlayer_transport_write(stream, vector, count < VECTOR ? count : VECTOR, false);
@@ -437,29 +470,41 @@ int iostream_writev(struct iostream *stream, const struct iovec *vector, int cou
     return error;
 }
 
-/* The shortest way of all: into the cork, behind which nothing waits, and nobody wants to be told. */
+/* The shortest ways of all, when nothing waits that was written before: to let it lie where the consumer was shown it,
+ * and to copy it behind what is in the cork. */
 static inline bool put_in_cork_quickly(struct iostream *stream, const void *data, size_t length)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct loopfront *front = loopmember_front(stream->loop);
+    struct loopcork *cork = &front->cork;
 
-    /* Also none at all is not for the cork: 0 - 1 is larger than everything. */
-    if (cork->owner != stream || length - 1 >= CORKED_AT_MOST || length > cork->room || stream->output != NULL ||
-        stream->extras != NULL)
+    if (cork->owner != stream || length == 0 || iostreamlayer_is_more_than_usual(stream))
         return false;
-    char *place = cork->bytes + cork->used;
+    if (cork->used == 0 && (uintptr_t)data - (uintptr_t)front->scratch < LOOPMEMBER_SCRATCH) {
+        cork->data = (char *)data;
+        cork->used = length;
+        return true;
+    }
+    char *place = length <= CORKED_AT_MOST ? loopcork_place(cork, length) : NULL;
+    if (place == NULL)
+        return false;
     cork->used += length;
-    cork->room -= length;
     memcpy(place, data, length);
     return true;
+}
+
+static int __attribute__((noinline))
+write_slowly(struct iostream *stream, const void *data, size_t length, iostream_write_fn *callback, void *arg)
+{
+    struct iovec vector = { (void *)data, length };
+
+    return iostream_writev(stream, &vector, length > 0, callback, arg);
 }
 
 int iostream_write(struct iostream *stream, const void *data, size_t length, iostream_write_fn *callback, void *arg)
 {
     if (callback == NULL && put_in_cork_quickly(stream, data, length))
         return 0;
-    struct iovec vector = { (void *)data, length };
-
-    return iostream_writev(stream, &vector, length > 0, callback, arg);
+    return write_slowly(stream, data, length, callback, arg);
 }
 
 /* What the cork holds was written before the segment that waits now; it goes with its beginning where that follows at
@@ -467,7 +512,7 @@ int iostream_write(struct iostream *stream, const void *data, size_t length, ios
 static void flush_cork_before_segment(struct iostream *stream, bool at_once)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
-    struct iovec vector = { cork->bytes, cork->used };
+    struct iovec vector = { cork->data, cork->used };
 
     if (cork->owner == stream && cork->used > 0)
         iostreamlayer_settle_cork(stream, iostreamlayer_transport_write(stream, &vector, 1, at_once));

@@ -26,7 +26,7 @@ int kernel_child_pipe(int fds[2]);
  */
 int kernel_adopt(int fd);
 
-/* Sends to a socket, in one call: -EINTR is not retried. */
+/* Sends to a socket: send(2) without a signal, -1 with errno. */
 ssize_t kernel_send_bytes(int fd, const void *data, size_t length);
 
 /* Sends to a socket; more: further bytes follow at once. */

@@ -166,25 +166,26 @@ int kernel_adopt(int fd)
     return error < 0 ? error : is_socket;
 }
 
-/* None of these systems offers a program to hold a segment back for more; TCP_NOPUSH would cost two calls. */
+#ifdef __APPLE__
+#define SEND_FLAGS 0
+#else
+#define SEND_FLAGS MSG_NOSIGNAL
+#endif
+
 ssize_t kernel_send_bytes(int fd, const void *data, size_t length)
 {
-    return kernel_send(fd, &(struct iovec){ (void *)data, length }, 1, false);
+    return send(fd, data, length, SEND_FLAGS);
 }
 
+/* None of these systems offers a program to hold a segment back for more; TCP_NOPUSH would cost two calls. */
 ssize_t kernel_send(int fd, const struct iovec *vector, int count, bool more)
 {
-#ifdef __APPLE__
-    const int flags = 0;
-#else
-    const int flags = MSG_NOSIGNAL;
-#endif
     struct msghdr message = { .msg_iov = (struct iovec *)vector };
     ssize_t sent;
 
     message.msg_iovlen = (__typeof__(message.msg_iovlen))count;
     do
-        sent = count == 1 ? send(fd, vector->iov_base, vector->iov_len, flags) : sendmsg(fd, &message, flags);
+        sent = count == 1 ? send(fd, vector->iov_base, vector->iov_len, SEND_FLAGS) : sendmsg(fd, &message, SEND_FLAGS);
     while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
 }

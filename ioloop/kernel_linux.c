@@ -63,9 +63,7 @@ int kernel_adopt(int fd)
 
 ssize_t kernel_send_bytes(int fd, const void *data, size_t length)
 {
-    ssize_t count = send(fd, data, length, MSG_NOSIGNAL);
-
-    return count < 0 ? -errno : count;
+    return send(fd, data, length, MSG_NOSIGNAL);
 }
 
 ssize_t kernel_send(int fd, const struct iovec *vector, int count, bool more)

@@ -61,18 +61,28 @@ void **loopmember_client(struct ioloop *loop);
 /* The loop's wheel, made when first asked for; NULL: no memory. */
 struct deadlines *loopmember_deadlines(struct ioloop *loop);
 
-/* What the one stream whose consumer runs now has written, until the consumer returns: it leaves in one call. */
+/* What the one stream whose consumer runs now has written, until the consumer returns: it leaves in one call. It is
+ * copied into bytes; but the first, when it is a part of what the consumer is being shown, stays where it is, in the
+ * loop's scratch memory. */
 #define LOOPMEMBER_CORK 65536u
 struct loopcork {
     struct iostream *owner; /* NULL: no consumer runs, or its stream is closed or shut down */
-    size_t used, room;
-    char *bytes; /* LOOPMEMBER_CORK of them; NULL until first needed, and then there is no room */
+    char *data;             /* what was written: bytes, or a part of the scratch memory */
+    size_t used;
+    char *bytes; /* NULL until first needed */
+    size_t size; /* of bytes: LOOPMEMBER_CORK, or 0 */
 };
 
 static inline void loopcork_clear(struct loopcork *cork)
 {
-    cork->room += cork->used;
     cork->used = 0;
+    cork->data = cork->bytes;
+}
+
+/* Where so many bytes can be put behind what was written; NULL: there is no room, or it lies in the scratch memory. */
+static inline char *loopcork_place(const struct loopcork *cork, size_t length)
+{
+    return length <= cork->size - cork->used && cork->data == cork->bytes ? cork->data + cork->used : NULL;
 }
 
 /* The part of a loop that the layers look at with every byte: its beginning. */

@@ -123,32 +123,31 @@ call_handler_watched(struct ioloop *loop, struct handler handler, int fd, unsign
     end_of_callback(loop, start, (void (*)(void))function);
 }
 
-/* Calls the handlers of the descriptors in ready[0..count) and answers how many.
+/* Calls the handlers of the descriptors that are ready, and counts them if that is asked for.
  *
  * A handler may remove any handler, close any descriptor, and open new ones that get the number of one just closed. So
- * an event counts only for the registration it was fetched for: same descriptor, same generation. One that returns
- * in a child of fork() leaves the rest to the parent. */
-static inline __attribute__((always_inline)) int run_handlers(struct ioloop *loop, int count)
+ * an event counts only for the registration it was fetched for: same descriptor, same generation. In a child of fork()
+ * none is ready any more: they are the parent's. */
+static inline __attribute__((always_inline)) void run_handlers(struct ioloop *loop, int *called)
 {
-    unsigned process = loopstate_forks;
-    int called = 0;
+    for (int i = 0; i < loop->ready_count; i++) {
+        const struct poller_event *event = &loop->ready[i];
 
-    for (int i = 0; i < count && process == loopstate_forks; i++) {
-        struct poller_event event = loop->ready[i];
-        struct handler *handler = &loop->handlers[event.fd]; /* the table never shrinks */
-
-        if (handler->generation != event.generation)
+        if (event->fd < 0)
+            continue;                                         /* a wake-up, which has done all it was for */
+        struct handler *handler = &loop->handlers[event->fd]; /* the table never shrinks */
+        if (handler->generation != event->generation)
             continue;
-        unsigned events = event.events & handler->told;
+        unsigned events = event->events & handler->told;
         if (events == 0)
             continue;
-        called++;
+        if (called != NULL)
+            ++*called;
         if (loop->slow_callback == 0)
-            loop->functions.of[handler->function](event.fd, events, handler->arg);
+            loop->functions.of[handler->function](event->fd, events, handler->arg);
         else
-            call_handler_watched(loop, *handler, event.fd, events);
+            call_handler_watched(loop, *handler, event->fd, events);
     }
-    return loop->forks == loopstate_forks ? called : -ESTALE;
 }
 
 static bool has_something_to_run(const struct ioloop *loop)
@@ -170,33 +169,37 @@ static int64_t __attribute__((noinline)) next_timeout(struct ioloop *loop)
     return wait < LONGEST_WAIT ? (int64_t)wait : LONGEST_WAIT;
 }
 
-/* How long the poller may wait; 0: there is something to do before. */
+/* How long the poller may wait; 0: there is something to do before.
+ *
+ * Others that add something look at sleeping after they have added it; the loop looks at what was added after it has
+ * set sleeping. So one of the two sees the other, and nothing is added unseen while the loop sleeps. */
 static inline __attribute__((always_inline)) int64_t longest_wait(struct ioloop *loop)
 {
-    if (has_something_to_run(loop))
+    if (loop->added)
+        return 0;
+    atomic_store(&loop->sleeping, true);
+    if (atomic_load(&loop->asked) != 0)
         return 0;
     return loop->timeouts.heap_count > 0 ? next_timeout(loop) : -1;
 }
 
-/* Others that add something look at sleeping after they have added it; the loop looks at what was added after it has
- * set sleeping. So one of the two sees the other, and nothing is added unseen while the loop sleeps. */
-static inline int wait_for_events(struct ioloop *loop, int64_t wait)
+/* Seen late it costs one wake-up, no more. */
+static inline void stop_sleeping(struct ioloop *loop)
 {
-    if (wait == 0)
-        return poller_wait(loop->poller, loop->ready, READY_EVENTS, 0);
-    atomic_store(&loop->sleeping, true);
-    if (atomic_load(&loop->asked) != 0)
-        wait = 0;
-    int count = poller_wait(loop->poller, loop->ready, READY_EVENTS, wait);
-    atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed); /* seen late it costs one wake-up, no more */
-    return count;
+    atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
 }
 
 /* The functions that are not inlined keep the turn of a busy loop, which calls none of them, short. */
 
+static inline bool is_asked_to_end(struct ioloop *loop)
+{
+    return (atomic_load_explicit(&loop->asked, memory_order_relaxed) & (STOPPING | FORKED)) != 0;
+}
+
 /* All that is due in this turn but the descriptors. Those callbacks run that were there when it began. */
 static void __attribute__((noinline)) run_what_is_due(struct ioloop *loop)
 {
+    loop->front.knows_now = false;
     if (timeouts_next(&loop->timeouts) != INT64_MAX)
         timeouts_collect_due(&loop->timeouts, loopstate_read_time(loop));
     loop->added = false;
@@ -213,24 +216,28 @@ static void __attribute__((noinline)) run_what_is_due(struct ioloop *loop)
     run_due_timeouts(loop);
 }
 
-/* One turn, in Tornado's order; docs/architecture.md tells it step by step. */
-static inline __attribute__((always_inline)) int run_iteration(struct ioloop *loop, int64_t limit)
+/* One turn, in Tornado's order; docs/architecture.md tells it step by step. called may be NULL. */
+static inline __attribute__((always_inline)) int run_iteration(struct ioloop *loop, int64_t limit, int *called)
 {
-    loop->front.knows_now = false;
     int64_t wait = longest_wait(loop);
+
     if (wait == 0) {
+        stop_sleeping(loop);
         run_what_is_due(loop);
-        if (atomic_load_explicit(&loop->asked, memory_order_relaxed) & STOPPING)
+        if (is_asked_to_end(loop))
             return 0;
         wait = longest_wait(loop);
     }
-    if (loop->forks != loopstate_forks)
-        return -ESTALE; /* a callback or a handler has forked, and this is the child */
     if (limit >= 0 && (wait < 0 || wait > limit))
         wait = limit;
-    int count = wait_for_events(loop, wait);
+    int count = poller_wait(loop->poller, loop->ready, READY_EVENTS, wait);
+    stop_sleeping(loop);
     loop->front.knows_now = false;
-    return count > 0 ? run_handlers(loop, count) : count;
+    if (count < 0)
+        return count;
+    loop->ready_count = count;
+    run_handlers(loop, called);
+    return 0;
 }
 
 static int begin_running(struct ioloop *loop)
@@ -243,17 +250,22 @@ static int begin_running(struct ioloop *loop)
         return error;
     loop->running = true;
     loopstate_running = loop;
-    atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed); /* ioloop_next_timeout may have set it */
+    stop_sleeping(loop); /* ioloop_next_timeout may have begun it */
     return 0;
 }
 
-static void end_running(struct ioloop *loop)
+/* Answers the result of the turns, or what has come between. */
+static int end_running(struct ioloop *loop, int result)
 {
+    if (loop->forks != loopstate_forks)
+        result = -ESTALE;
+    atomic_fetch_and(&loop->asked, ~(unsigned)STOPPING);
     loop->running = false;
     loop->front.knows_now = false;
     loopstate_running = NULL;
     if (loop->closing)
         loopstate_close(loop);
+    return result;
 }
 
 int ioloop_start(struct ioloop *loop)
@@ -262,23 +274,22 @@ int ioloop_start(struct ioloop *loop)
 
     if (result < 0)
         return result;
-    while (!(atomic_load_explicit(&loop->asked, memory_order_relaxed) & STOPPING) && result >= 0)
-        result = run_iteration(loop, -1);
-    atomic_fetch_and(&loop->asked, ~(unsigned)STOPPING);
-    end_running(loop);
-    return result < 0 ? result : 0;
+    while (!is_asked_to_end(loop)) {
+        result = run_iteration(loop, -1, NULL);
+        if (result < 0)
+            break;
+    }
+    return end_running(loop, result);
 }
 
 int ioloop_run_once(struct ioloop *loop, double timeout)
 {
-    int result = __builtin_isnan(timeout) ? -EINVAL : begin_running(loop);
+    int result = __builtin_isnan(timeout) ? -EINVAL : begin_running(loop), called = 0;
 
     if (result < 0)
         return result;
-    result = run_iteration(loop, timeout < 0 ? -1 : loopstate_nanoseconds(timeout));
-    atomic_fetch_and(&loop->asked, ~(unsigned)STOPPING);
-    end_running(loop);
-    return result;
+    result = run_iteration(loop, timeout < 0 ? -1 : loopstate_nanoseconds(timeout), &called);
+    return end_running(loop, result < 0 ? result : called);
 }
 
 int ioloop_fd(const struct ioloop *loop)

@@ -45,6 +45,7 @@ enum {
     STOPPING = 1,
     POSTED = 2,    /* posted is not empty */
     SIGNALLED = 4, /* signals has something */
+    FORKED = 8,    /* this is a child of fork() that was called while the loop ran */
 };
 
 struct ioloop {
@@ -86,6 +87,7 @@ struct ioloop {
     pthread_mutex_t lock;    /* of posted, and of the poller's life for those who post */
     atomic_bool closed;
     struct loopsignals signals;
+    int ready_count;
     struct poller_event ready[READY_EVENTS];
 };
 

@@ -36,7 +36,8 @@ int poller_update(struct poller *poller, int fd, unsigned old_events, unsigned e
 void poller_remove(struct poller *poller, int fd, unsigned events);
 
 /* Waits at most so many nanoseconds (negative: without end; never less than asked for, unless something happens) and
- * answers the number of events put into ready; 0 for a timeout, a wake-up or an interrupt. */
+ * answers the number of events put into ready; 0 for a timeout or an interrupt. A wake-up may be one of them, of
+ * descriptor -1. */
 int poller_wait(struct poller *poller, struct poller_event *ready, int capacity, int64_t nanoseconds);
 
 /* The wait under way, or else the next, ends at once. One system call. */

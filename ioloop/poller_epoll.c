@@ -138,11 +138,12 @@ static int call_pwait2(int epoll, struct epoll_event *events, int capacity, int6
 static int __attribute__((noinline))
 wait_nanoseconds(struct poller *poller, struct epoll_event *events, int capacity, int64_t nanoseconds)
 {
-    int count = call_pwait2(poller->epoll, events, capacity, nanoseconds);
-
-    if (count >= 0 || (errno != ENOSYS && errno != EPERM))
-        return count;
-    poller->milliseconds_only = true;
+    if (!poller->milliseconds_only) {
+        int count = call_pwait2(poller->epoll, events, capacity, nanoseconds);
+        if (count >= 0 || (errno != ENOSYS && errno != EPERM))
+            return count;
+        poller->milliseconds_only = true;
+    }
     return epoll_wait(poller->epoll, events, capacity, to_milliseconds(nanoseconds));
 }
 
@@ -176,35 +177,18 @@ static void translate(const struct poller *poller, struct poller_event *ready, i
 }
 #endif
 
-/* The wake-up is nobody's event. There is one at most. */
-static int leave_out_wake_up(struct poller_event *ready, int count)
-{
-    for (int i = 0; i < count; i++) {
-        if (ready[i].fd == -1) {
-            ready[i] = ready[count - 1];
-            return count - 1;
-        }
-    }
-    return count;
-}
-
 int poller_wait(struct poller *poller, struct poller_event *ready, int capacity, int64_t nanoseconds)
 {
     struct epoll_event *events = place_for(poller, ready);
-    int count;
 
     if (EVENTS_TRANSLATED > 1 && capacity > EVENTS_TRANSLATED)
         capacity = EVENTS_TRANSLATED;
-    if (nanoseconds <= 0)
-        count = epoll_wait(poller->epoll, events, capacity, (int)(nanoseconds >> 63));
-    else if (poller->milliseconds_only)
-        count = epoll_wait(poller->epoll, events, capacity, to_milliseconds(nanoseconds));
-    else
-        count = wait_nanoseconds(poller, events, capacity, nanoseconds);
-    if (count <= 0)
-        return count == 0 || errno == EINTR ? 0 : -errno;
+    int count = nanoseconds > 0 ? wait_nanoseconds(poller, events, capacity, nanoseconds)
+                                : epoll_wait(poller->epoll, events, capacity, (int)(nanoseconds >> 63));
+    if (count < 0)
+        return errno == EINTR ? 0 : -errno;
     translate(poller, ready, count);
-    return leave_out_wake_up(ready, count);
+    return count;
 }
 
 /* Full (EAGAIN) after 2^64 - 2 wake-ups; a signal handler must find its errno as it was. */

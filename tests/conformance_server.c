@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <httpclient/httpclient.h>
 #include <httpserver/httparguments.h>
@@ -464,11 +465,19 @@ static void on_sigterm(int signal_number, void *app)
     web_application_close(app);
 }
 
+/* Before the loops, or the supervisor of several processes, take the signals: nothing is served yet. */
+static void leave(int signal_number)
+{
+    _exit(0);
+}
+
 static int listen_and_start(struct web_application *app, const struct settings *settings)
 {
     struct httpserver *server = web_application_server(app);
     int error = 0;
 
+    signal(SIGTERM, leave);
+    signal(SIGINT, leave);
     if (settings->unix_path != NULL)
         error = httpserver_listen_unix(server, settings->unix_path, 0);
     if (error < 0)

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "httpserver/http1response.h"
 #include "httpserver/httpetag.h"
 #include "tests/support/faults.h"
 #include "tests/support/testing.h"
@@ -170,6 +172,118 @@ static void without_memory_there_is_neither(void **state)
     httpheaders_free(&to);
 }
 
+/* Parsed heads. */
+
+static uint32_t parse_head(const char *text, size_t length, struct http1parser_header *fields)
+{
+    struct http1parser_limits limits = { .head = 1u << 20, .line = 1u << 19 };
+    struct http1response response = { .headers = fields, .header_capacity = HTTP1PARSER_MAX_HEADERS };
+    struct http1parser_scan scan = { 0 };
+    int size = http1response_parse(text, length, &limits, &scan, HTTP1RESPONSE_TO_OTHER, &response);
+
+    assert_int_equal(size, length);
+    return response.header_count;
+}
+
+/* Takes it, and compares with what is added one by one. */
+static void assert_taken(struct httpheaders *headers, const char *lines)
+{
+    static char text[200000];
+    struct http1parser_header fields[HTTP1PARSER_MAX_HEADERS];
+    struct httpheaders wanted = { 0 };
+    int length = snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\n%s\r\n", lines), error = 0;
+    uint32_t count = parse_head(text, (size_t)length, fields);
+
+    for (uint32_t i = 0; i < count && error == 0; i++)
+        error = httpheaders_add_bytes(&wanted, text + fields[i].name.offset, fields[i].name.length,
+                                      text + fields[i].value.offset, fields[i].value.length);
+    if (error < 0)
+        httpheaders_clear(&wanted);
+    httpheaders_clear(headers);
+    assert_int_equal(httpheaderslayer_take_parsed(headers, text, fields, count), error);
+    assert_same_headers(headers, &wanted);
+    char *ours = malloc(httpheaders_size(headers) + 1), *theirs = malloc(httpheaders_size(&wanted) + 1);
+    assert_int_equal(httpheaders_serialize(headers, ours), httpheaders_serialize(&wanted, theirs));
+    assert_memory_equal(ours, theirs, httpheaders_size(&wanted));
+    assert_true(headers->kinds == wanted.kinds);
+    free(ours);
+    free(theirs);
+    httpheaders_free(&wanted);
+}
+
+static void what_was_parsed_is_as_if_it_was_added(void **state)
+{
+    static const char *const lists[] = {
+        "",
+        "A: b\r\n",
+        "Server: x\r\nContent-Type: text/plain; charset=UTF-8\r\nX-Y: z\r\na: 1\r\nA: 2\r\n",
+        "A:b\r\nC: d\r\n",
+        "A: b\r\nC:d\r\n",
+        "A:\tb\r\nC: d\r\n",
+        "A:  b\r\n",
+        "A: b\r\nC: d \r\n",
+        "A: b\t\r\nC: d\r\n",
+        "A:\r\nC: \r\nD: e\r\n",
+        "A: \r\n",
+        "A:\r\n",
+        "A: b\tc  d\r\nE: \xff\x80: ,\r\n",
+        "1: 2\r\n3: 4\r\n5: 6\r\n7: 8\r\n9: 0\r\na: b\r\nc: d\r\ne: f\r\ng: h\r\ni: j\r\n",
+    };
+    struct httpheaders headers = { 0 };
+
+    for (size_t i = 0; i < COUNT(lists) * COUNT(lists); i++) {
+        assert_taken(&headers, lists[i / COUNT(lists)]);
+        assert_taken(&headers, lists[i % COUNT(lists)]); /* into memory that is there */
+    }
+    for (size_t i = 0; i < COUNT(lists); i++) {
+        httpheaders_free(&headers);
+        assert_taken(&headers, lists[i]);
+        assert_int_equal(httpheaders_add(&headers, "New", "one"), 0);
+        assert_string_equal(httpheaders_get(&headers, "New"), "one");
+    }
+    httpheaders_free(&headers);
+}
+
+/* Without the blanks, of which there may be more. */
+static void what_was_parsed_has_the_same_limits(void **state)
+{
+    static char lines[150000];
+    struct httpheaders headers = { 0 };
+
+    for (int too_much = -1; too_much <= 1; too_much++) {
+        for (size_t blanks = 0; blanks < 70000; blanks += 69999) {
+            size_t length = HTTPHEADERS_MAX_SIZE - sizeof "First: 1\r\nA: \r\n" + 1;
+            memset(lines, ' ', sizeof lines);
+            size_t at = (size_t)sprintf(lines, "First: 1\r\nA:");
+            lines[at] = ' ';
+            at += 1 + blanks;
+            memset(lines + at, 'x', length + (size_t)(too_much + 1));
+            strcpy(lines + at + length + (size_t)(too_much + 1) - 1, "\r\n");
+            assert_taken(&headers, lines);
+            assert_int_equal(httpheaders_count(&headers), too_much == 1 ? 0 : 2);
+        }
+    }
+    httpheaders_free(&headers);
+}
+
+static void what_was_parsed_may_find_no_memory(void **state)
+{
+    static const char *const texts[] = { "HTTP/1.1 200 OK\r\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\nA:b\r\n\r\n" };
+    struct http1parser_header fields[HTTP1PARSER_MAX_HEADERS];
+
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct httpheaders headers = { 0 };
+        uint32_t count = parse_head(texts[i], strlen(texts[i]), fields);
+        faults_allocation(1, true);
+        assert_int_equal(httpheaderslayer_take_parsed(&headers, texts[i], fields, count), -ENOMEM);
+        faults_end();
+        assert_int_equal(httpheaders_count(&headers), 0);
+        assert_int_equal(httpheaderslayer_take_parsed(&headers, texts[i], fields, count), 0);
+        assert_string_equal(httpheaders_get(&headers, "a"), "b");
+        httpheaders_free(&headers);
+    }
+}
+
 static void kinds_tell_of_names_that_are_not_there(void **state)
 {
     struct httpheaders headers = make("Content-Type: a\r\nEtag: b\r\n");
@@ -187,6 +301,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_tag_is_added_where_it_is_written),
     cmocka_unit_test(a_tag_that_would_be_too_much_is_not_added),
     cmocka_unit_test(without_memory_there_is_neither),
+    cmocka_unit_test(what_was_parsed_is_as_if_it_was_added),
+    cmocka_unit_test(what_was_parsed_has_the_same_limits),
+    cmocka_unit_test(what_was_parsed_may_find_no_memory),
     cmocka_unit_test(kinds_tell_of_names_that_are_not_there),
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "ioloop/ioloop.h"
 #include "tests/support/faults.h"
@@ -110,6 +111,39 @@ static void holds_back_a_peer_that_nobody_reads_from(void **state)
     assert_ended(all, 0);
     assert_int_equal(all.length, 16 << 20);
     free(bytes);
+    streampair_close(&pair);
+}
+
+static size_t write_back(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    if (error == 0)
+        accepted(iostream_write(stream, data, length, NULL, NULL));
+    return length;
+}
+
+/* Of an echo, whose peer sends and sends, but does not read until the end. */
+static void holds_back_a_peer_that_does_not_read(void **state)
+{
+    static char bytes[4096];
+    struct streampair pair;
+    uint64_t sent = 0;
+
+    streampair_open(&pair, STREAMPAIR_UNIX, &(struct iostream_options){ .hold_back = true });
+    accepted(iostream_set_consumer(pair.stream, write_back, NULL));
+    for (int i = 0; i < 4000; i++) {
+        streampair_pattern(bytes, sent, sizeof bytes);
+        ssize_t some = write(pair.peer, bytes, sizeof bytes);
+        sent += some > 0 ? (uint64_t)some : 0;
+        streampair_spin(&pair, 1);
+    }
+    assert_in_range(iostream_pending(pair.stream), 262145, 2 * 262144);
+    faults_count_reset();
+    streampair_spin(&pair, 10);
+    assert_int_equal(faults_count("recv"), 0);
+    streampair_expect_pattern(&pair, 0, sent);
+    assert_int_equal(iostream_pending(pair.stream), 0);
+    streampair_put(&pair, "and on it goes");
+    streampair_expect(&pair, "and on it goes");
     streampair_close(&pair);
 }
 
@@ -248,6 +282,42 @@ static void costs_one_receive_and_one_send_a_message(void **state)
     }
 }
 
+/* What is sent before the peer can read it only fills caches; and others wait. */
+static void sends_a_long_output_part_by_part(void **state)
+{
+    enum { LENGTH = 1 << 20, PART = 256 << 10 };
+    char *bytes = malloc(LENGTH);
+    int file = streampair_file(LENGTH);
+
+    assert_non_null(bytes);
+    streampair_pattern(bytes, 0, LENGTH);
+    for (int is_file = 0; is_file < 2; is_file++) {
+        struct streampair pair;
+        struct outcome sent = { 0 };
+
+        streampair_open(&pair, STREAMPAIR_TCP, NULL);
+        faults_count_reset();
+        accepted(is_file ? iostream_sendfile(pair.stream, file, 0, LENGTH, outcome_end, &sent)
+                         : iostream_write_static(pair.stream, bytes, LENGTH, outcome_end, &sent));
+        uint64_t pending = iostream_pending(pair.stream);
+        assert_int_equal(pending, LENGTH - PART); /* a socket takes more than that */
+        assert_int_equal(faults_count("epoll_ctl"), 0);
+        for (uint64_t place = 0; place < LENGTH; place += PART) {
+            uint64_t before = iostream_pending(pair.stream);
+            streampair_spin(&pair, 1);
+            assert_true(before - iostream_pending(pair.stream) <= PART);
+            streampair_expect_pattern(&pair, place, PART);
+        }
+        streampair_run(&pair, &sent);
+        assert_ended(sent, 0);
+        assert_int_equal(faults_count("sendfile"), is_file ? LENGTH / PART : 0);
+        assert_int_equal(faults_count("send") + faults_count("sendmsg"), is_file ? 0 : LENGTH / PART);
+        streampair_close(&pair);
+    }
+    close(file);
+    free(bytes);
+}
+
 static const struct CMUnitTest at_all_sizes[] = {
     cmocka_unit_test(closes_over_max_buffer_size),
     cmocka_unit_test(serves_small_reads_whatever_the_peer_sends_ahead),
@@ -256,9 +326,11 @@ static const struct CMUnitTest at_all_sizes[] = {
 
 static const struct CMUnitTest once[] = {
     cmocka_unit_test(holds_back_a_peer_that_nobody_reads_from),
+    cmocka_unit_test(holds_back_a_peer_that_does_not_read),
     cmocka_unit_test(allocates_for_what_came_only),
     cmocka_unit_test(owns_no_buffer_while_it_waits),
     cmocka_unit_test(lets_no_greedy_stream_starve_the_others),
+    cmocka_unit_test(sends_a_long_output_part_by_part),
     cmocka_unit_test(costs_one_receive_and_one_send_a_message),
 };
 

@@ -19,7 +19,7 @@ static void count_events(struct poller *poller, int waits, int capacity, int *co
 
     assert_non_null(ready);
     for (int i = 0; i < waits; i++) {
-        int count = poller_wait(poller, ready, capacity, 0);
+        int count = wait_for_events(poller, ready, capacity, 0);
         assert_in_range(count, 0, capacity);
         for (int event = 0; event < count; event++) {
             assert_in_range(ready[event].fd, 0, limit - 1);

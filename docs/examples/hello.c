@@ -3,6 +3,7 @@
  *     hello [--port=N] [--processes=N]        port 8888; 0: any. One process; 0: one a core */
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <httpserver/web.h>
 #include <ioloop/ioloop.h>
@@ -38,6 +39,12 @@ static void on_close(struct httpserver *server, void *app)
     ioloop_stop(ioloop_current());
 }
 
+/* Before the loops, or the supervisor of several processes, take the signals: nothing is served yet. */
+static void leave(int signal_number)
+{
+    _exit(0);
+}
+
 static void on_sigterm(int signal_number, void *app)
 {
     web_application_close(app); /* finishes what is in flight, then calls on_close */
@@ -65,6 +72,8 @@ int main(int argc, char **argv)
         web_application_new(routes, &(struct web_settings){ .loop = loop, .server.on_close = on_close });
     if (app == NULL)
         return perror("hello"), 1;
+    signal(SIGTERM, leave);
+    signal(SIGINT, leave);
     struct httpserver *server = web_application_server(app);
     port = httpserver_bind(server, port, &(struct netutil_bind_options){ .address = "127.0.0.1" });
     if (port < 0)

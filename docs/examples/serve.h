@@ -50,17 +50,17 @@ static inline int serve(struct web_application *app, const char *program)
 
     if (app == NULL)
         return perror(program), 1;
-    int error = web_application_listen(app, serve_port, &(struct netutil_bind_options){ .address = "127.0.0.1" });
+    int error = ioloop_add_signal(loop, SIGTERM, serve_stop, app);
+    if (error == 0)
+        error = ioloop_add_signal(loop, SIGINT, serve_stop, app);
+    if (error == 0)
+        error = web_application_listen(app, serve_port, &(struct netutil_bind_options){ .address = "127.0.0.1" });
     if (error >= 0) {
         serve_port = error;
         printf("listening on 127.0.0.1:%d\n", serve_port);
         fflush(stdout);
-        error = ioloop_add_signal(loop, SIGTERM, serve_stop, app);
-    }
-    if (error == 0)
-        error = ioloop_add_signal(loop, SIGINT, serve_stop, app);
-    if (error == 0)
         error = ioloop_start(loop);
+    }
     ioloop_close(loop, false);
     if (error < 0)
         fprintf(stderr, "%s: %s\n", program, ioloop_strerror(error));

@@ -1,6 +1,6 @@
 /* An echo server on streams: tcp_echo [--port=N] (default 8888; 0: any free port).
  *
- * Back-pressure: a client that sends but does not read is read no further once HIGH_WATER bytes wait for it; the
+ * Back-pressure is an option: a client that sends but does not read is read no further once much waits for it; the
  * kernel's window then holds it back until it has read. */
 #include <errno.h>
 #include <signal.h>
@@ -9,39 +9,29 @@
 #include <ioloop/iooptions.h>
 #include <ioloop/tcpserver.h>
 
-#define HIGH_WATER (256u << 10)
-
-static size_t echo(struct iostream *stream, int error, const char *data, size_t length, void *arg);
-
-static void go_on(struct iostream *stream, void *arg)
+/* With an error nothing more comes; -ESHUTDOWN: the client has sent all. */
+static void end(struct iostream *stream, int error)
 {
-    if (iostream_set_consumer(stream, echo, NULL) < 0)
-        iostream_close(stream);
-}
-
-static void hold_back(struct iostream *stream)
-{
-    iostream_set_consumer(stream, NULL, NULL);
-    if (iostream_set_drain_callback(stream, HIGH_WATER, go_on, NULL) < 0)
+    if (error == -ESHUTDOWN)
+        iostream_shutdown(stream); /* sends what is left, then closes */
+    else
         iostream_close(stream);
 }
 
 /* Shown what has come, answers how much of it was used: all. */
 static size_t echo(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
-    if (error == -ESHUTDOWN)
-        iostream_shutdown(stream); /* sends what is left, then closes */
-    else if (error < 0 || iostream_write(stream, data, length, NULL, NULL) < 0)
-        iostream_close(stream);
-    else if (iostream_pending(stream) > HIGH_WATER)
-        hold_back(stream);
+    if (error == 0)
+        error = iostream_write(stream, data, length, NULL, NULL);
+    if (error < 0)
+        end(stream, error);
     return length;
 }
 
 static void handle_stream(struct tcpserver *server, struct iostream *stream, const struct sockaddr *address,
                           socklen_t length, void *arg)
 {
-    go_on(stream, NULL);
+    iostream_set_consumer(stream, echo, NULL);
 }
 
 static void stop(void *loop)
@@ -71,8 +61,8 @@ int main(int argc, char **argv)
         return rest < 0 ? 2 : 0;
     if (rest < argc)
         return fprintf(stderr, "tcp_echo: what is %s?\n", argv[rest]), 2;
-    /* half_close: who has sent all is still sent the answer. */
-    struct tcpserver_options options = { .stream = { .half_close = true } };
+    /* half_close: who has sent all is still sent the answer. hold_back: who does not read it is read no further. */
+    struct tcpserver_options options = { .stream = { .half_close = true, .hold_back = true } };
     struct ioloop *loop = ioloop_current();
     struct tcpserver *server = loop != NULL ? tcpserver_new(loop, handle_stream, NULL, &options) : NULL;
     if (server == NULL || ioloop_add_signal(loop, SIGTERM, on_sigterm, server) < 0)

@@ -1,12 +1,14 @@
 /* http1response with http1scan. The first bytes of the input are limits, the place of a split, and what was asked.
  *
  * What has to hold: every way to take the bytes has the same outcome, with and without vectors, and whatever follows;
- * all slices lie in the head and say what they claim; limits are kept; no body but where one can be. */
+ * all slices lie in the head and say what they claim; limits are kept; no body but where one can be; what is kept of
+ * the headers is what they are. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "httpserver/http1response.h"
+#include "httpserver/httpheaderslayer.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/responsewords.h"
 
@@ -122,6 +124,25 @@ static void require_headers(const uint8_t *bytes, const struct outcome *outcome)
     }
 }
 
+/* As they are kept: the same as when each is looked at once more. */
+static void require_kept(const uint8_t *bytes, const struct http1response *response)
+{
+    struct httpheaders taken = { 0 }, added = { 0 };
+
+    require(httpheaderslayer_take_parsed(&taken, (const char *)bytes, response->headers, response->header_count) == 0);
+    for (uint32_t i = 0; i < response->header_count; i++) {
+        struct http1parser_slice name = response->headers[i].name, value = response->headers[i].value;
+        require(httpheaders_add_bytes(&added, (const char *)bytes + name.offset, name.length,
+                                      (const char *)bytes + value.offset, value.length) == 0);
+    }
+    require(taken.count == added.count && taken.length == added.length && taken.kinds == added.kinds);
+    require(taken.length == 0 || memcmp(taken.text, added.text, added.length) == 0);
+    for (uint32_t i = 0; i < added.count; i++)
+        require(memcmp(&taken.entries[i], &added.entries[i], sizeof *added.entries) == 0);
+    httpheaders_free(&taken);
+    httpheaders_free(&added);
+}
+
 static void require_framing(const struct http1response *response)
 {
     bool has_body = response->framing != HTTP1RESPONSE_NO_BODY;
@@ -147,6 +168,7 @@ static void require_sound(const uint8_t *bytes, const struct outcome *outcome)
     require_text(bytes, response->reason, outcome->result);
     require(response->reason.offset + response->reason.length <= limits.line);
     require_headers(bytes, outcome);
+    require_kept(bytes, &outcome->response);
     require_framing(response);
 }
 
