@@ -121,7 +121,7 @@ struct httpclient_request {
     void *callback_arg;                     /* of these two; they see the last response only, not those that redirect */
 
     uint64_t max_body;   /* of a response, as it comes and inflated: 16 MiB; when it is streamed: no limit */
-    uint32_t max_header; /* of its head: 64 KiB; a line of it may have 8 KiB, and there may be 100 */
+    uint32_t max_header; /* of its head: 64 KiB, and 16 MiB is the most; a line of it may have 8 KiB, and there may be 100 */
 
     const char *network_interface; /* an address of ours to connect from */
     int family;                    /* AF_UNSPEC, AF_INET, AF_INET6 */
@@ -198,8 +198,9 @@ uint64_t httpclient_response_id(const struct httpclient_response *response);
 
 /* Bodies by and by, of a fetch with a producer, which is called when the connection can take more, until it has called
  * finish or fail. One that writes nothing is not called again before resume, and idle_timeout does not count until
- * then. Data is sent or copied; write may be called at any time, but an error (-EBADF: nothing more is wanted, or the
- * fetch is over; -EPIPE: it is finished; -ENOBUFS: 16 MiB wait) ends the body. The others do nothing then. */
+ * then. Data is sent or copied; write may be called at any time once the producer was called, but an error (-EBADF:
+ * nothing more is wanted, or the fetch is over; -EPIPE: it is finished; -ENOBUFS: 16 MiB wait) ends the body. The
+ * others do nothing then. */
 int httpclient_upload_write(struct httpclient *client, uint64_t fetch, const void *data, size_t length);
 void httpclient_upload_finish(struct httpclient *client, uint64_t fetch);
 void httpclient_upload_fail(struct httpclient *client, uint64_t fetch, int error);

@@ -103,7 +103,7 @@ static int set_request_limits(struct httpfetch *fetch, const struct httpclient_r
     fetch->max_body = request->max_body;
     if (fetch->max_body == 0)
         fetch->max_body = request->streaming_callback != NULL ? UINT64_MAX : MAX_BODY;
-    fetch->limits = (struct http1parser_limits){ .head = request->max_header };
+    fetch->limits.head = request->max_header < HTTP1PARSER_MOST ? request->max_header : HTTP1PARSER_MOST;
     return 0;
 }
 

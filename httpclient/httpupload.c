@@ -178,8 +178,8 @@ bool httpupload_is_sent(const struct httpfetch *fetch)
     struct iostream *stream = fetch->connection->stream;
     if (stream->cannot_send)
         return false;
-    bool is_lost =
-        iostream_closed(stream) || (stream->end != 0 && stream->end != -ESHUTDOWN); /* what was pending, too */
+    bool is_lost = iostream_closed(stream) ||
+                   (stream->end != 0 && iostreamlayer_end(stream) != -ESHUTDOWN); /* what was pending, too */
     return (is_lost ? fetch->upload.pending : iostream_pending(stream)) == 0;
 }
 
@@ -272,8 +272,7 @@ static int write_chunk(struct iostream *stream, const void *data, size_t length)
 static struct httpfetch *find_upload(const struct httpclient *client, uint64_t id, int *error)
 {
     struct httpfetch *fetch = httpclient_find_fetch(client, id);
-    bool is_begun = fetch != NULL && !fetch->is_over && fetch->producer != NULL && fetch->connection != NULL &&
-                    fetch->upload.is_begun;
+    bool is_begun = fetch != NULL && !fetch->is_over && fetch->connection != NULL && fetch->upload.is_begun;
 
     *error = !is_begun ? -EBADF : fetch->upload.is_finished ? -EPIPE : 0;
     return *error == 0 ? fetch : NULL;

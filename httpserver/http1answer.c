@@ -174,13 +174,13 @@ static size_t put(char *place, const void *bytes, size_t length)
 
 static size_t __attribute__((noinline)) put_long_number(char *place, uint64_t number)
 {
-    char digits[20];
-    size_t at = sizeof digits;
+    size_t count = 1;
 
-    do
-        digits[--at] = (char)('0' + number % 10);
-    while ((number /= 10) != 0);
-    return put(place, digits + at, sizeof digits - at);
+    for (uint64_t power = 10; power <= number && count < 20; power *= 10)
+        count++;
+    for (size_t at = count; at-- > 0; number /= 10)
+        place[at] = (char)('0' + number % 10);
+    return count;
 }
 
 /* Two digits are what the lengths of many short answers have. */
@@ -259,8 +259,8 @@ static int check_sent(struct httprequest *request, int error)
     struct http1connection *connection = request->connection;
 
     if (error < 0)
-        iostreamlayer_fail(connection->stream, error);
-    else if (connection->stream->output != NULL)
+        iostreamlayer_fail(http1connection_stream(connection), error);
+    else if (http1connection_stream(connection)->output != NULL)
         http1connection_watch_sending(connection);
     return error;
 }
@@ -269,7 +269,7 @@ static int check_sent(struct httprequest *request, int error)
 static int break_off(struct httprequest *request, const char *why)
 {
     iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "an answer is broken off: %s", why);
-    iostream_close(request->connection->stream);
+    iostream_close(http1connection_stream(request->connection));
     return -EMSGSIZE;
 }
 
@@ -278,7 +278,8 @@ static int send_vector(struct httprequest *request, const struct iovec *vector, 
 {
     for (int i = 0; i < count; i++)
         request->handed += vector[i].iov_len;
-    return check_sent(request, iostream_writev(request->connection->stream, vector, count, callback, arg));
+    return check_sent(request,
+                      iostream_writev(http1connection_stream(request->connection), vector, count, callback, arg));
 }
 
 /* Head and body at once, the body perhaps as the first chunk. */
@@ -391,7 +392,8 @@ static inline __attribute__((always_inline)) bool answer_as_usual(struct httpreq
 
     if (type_length > LONGEST_TYPE)
         return false;
-    char *place = iostreamlayer_cork_place(request->connection->stream, REST + type_length + size + length);
+    char *place =
+        iostreamlayer_cork_place(http1connection_stream(request->connection), REST + type_length + size + length);
     if (place == NULL)
         return false;
     size = put(place, httpserverlayer_ok(request->server), HTTPSERVERLAYER_OK_LENGTH);
@@ -409,7 +411,7 @@ static inline __attribute__((always_inline)) bool answer_as_usual(struct httpreq
     size += PUT(place + size, "\r\n\r\n");
     if (length > 0)
         size += put(place + size, body, length);
-    iostreamlayer_put_in_cork(request->connection->stream, size);
+    iostreamlayer_put_in_cork(http1connection_stream(request->connection), size);
     request->handed += size;
     request->body_sent = length;
     request->status = 200;
@@ -471,7 +473,7 @@ int http1answer_begin(struct httprequest *request, int status, const char *reaso
 /* Counts bytes of a body that are about to be sent. */
 static int account(struct httprequest *request, uint64_t length)
 {
-    if (request->connection == NULL || iostream_closed(request->connection->stream))
+    if (request->connection == NULL || iostream_closed(http1connection_stream(request->connection)))
         return -EBADF;
     if (!request->head_sent)
         return -EINVAL;
@@ -505,7 +507,8 @@ static int send_file(struct httprequest *request, int file, off_t offset, uint64
                      void *arg)
 {
     request->handed += length;
-    return check_sent(request, iostream_sendfile(request->connection->stream, file, offset, length, callback, arg));
+    return check_sent(
+        request, iostream_sendfile(http1connection_stream(request->connection), file, offset, length, callback, arg));
 }
 
 /* Nobody has a file that long; what adds up lengths does not have to look. */
@@ -535,18 +538,34 @@ int http1answer_write_file(struct httprequest *request, int file, off_t offset, 
     return error < 0 ? error : send_vector(request, &vector, 1, callback, arg);
 }
 
+/* A body that lasts until the end of the connection is not whole only if that is a reset. */
+void http1answer_abort(struct httprequest *request)
+{
+    struct http1connection *connection = request->connection;
+
+    if (connection == NULL) {
+        httpserverlayer_log(request);
+        httpserverlayer_give_request(request);
+        return;
+    }
+    if (request->head_sent && !request->in_chunks && !request->by_length)
+        iostream_reset(http1connection_stream(connection));
+    else
+        iostream_close(http1connection_stream(connection));
+    http1connection_end_request(request);
+}
+
 int http1answer_finish(struct httprequest *request)
 {
     struct http1connection *connection = request->connection;
     struct iovec last = { (char *)"0\r\n\r\n", 5 };
     int error = 0;
 
-    if (connection == NULL) {
-        httpserverlayer_log(request);
-        httpserverlayer_give_request(request);
+    if (connection == NULL || (request->left && !request->head_sent)) {
+        http1answer_abort(request);
         return -EBADF;
     }
-    if (iostream_closed(connection->stream)) {
+    if (iostream_closed(http1connection_stream(connection))) {
         error = -EBADF;
     } else if (!request->head_sent) {
         answer_broken(request);

@@ -11,6 +11,7 @@
 #include "ioloop/iostreamlayer.h"
 
 #define LINGER_SECONDS 5
+#define LINGER_AT_END  1 /* while the server closes */
 #define LINGER_BYTES   65536u
 
 static size_t consume_head(struct iostream *stream, int error, const char *data, size_t length, void *arg);
@@ -22,36 +23,44 @@ static void deadline_passed(struct deadline *deadline);
 void http1connection_set_deadline(struct http1connection *connection, double seconds,
                                   enum http1connection_deadline what)
 {
+    struct iostream *stream = http1connection_stream(connection);
+
     connection->deadline_is = (unsigned)what & 7u;
-    if (deadline_set(connection->server->loop, &connection->deadline, seconds, deadline_passed) < 0)
-        iostreamlayer_fail(connection->stream, -ENOMEM);
+    if (deadline_set(stream->loop, &connection->deadline, seconds, deadline_passed) < 0)
+        iostreamlayer_fail(stream, -ENOMEM);
 }
 
 /* Between requests: most of the time the deadline runs already, and starts again by one store. */
 static void become_idle(struct http1connection *connection)
 {
-    uint32_t now = deadline_now(connection->server->loop);
+    struct httpserver *server = httpserverlayer_of(connection);
+    uint32_t now = deadline_now(server->loop);
 
     connection->head_began = false;
-    connection->scan = (struct http1parser_scan){ 0 };
     if (connection->deadline_is != HTTP1CONNECTION_IDLE)
-        http1connection_set_deadline(connection, connection->server->options.idle_timeout, HTTP1CONNECTION_IDLE);
+        http1connection_set_deadline(connection, server->options.idle_timeout, HTTP1CONNECTION_IDLE);
     else if (connection->deadline.touched == now)
         return;
     deadline_touch(&connection->deadline, now);
-    httpserverlayer_move_last(connection->server, connection);
+    httpserverlayer_move_last(server, connection);
+}
+
+static struct httprequest *request_of(const struct http1connection *connection)
+{
+    return connection->head_began ? NULL : connection->request;
 }
 
 /* Nothing is under way, but perhaps the end of an answer. */
 static bool is_idle(const struct http1connection *connection)
 {
-    return connection->request == NULL && !connection->head_began && !connection->finishing;
+    return !connection->head_began && connection->request == NULL && !connection->finishing;
 }
 
 bool http1connection_is_idle(const struct http1connection *connection)
 {
-    return connection->request == NULL && !iostream_closed(connection->stream) &&
-           iostream_pending(connection->stream) == 0;
+    const struct iostream *stream = http1connection_stream(connection);
+
+    return request_of(connection) == NULL && !iostream_closed(stream) && iostream_pending(stream) == 0;
 }
 
 /* Ending. */
@@ -72,20 +81,21 @@ static size_t drop_bytes(struct iostream *stream, int error, const char *data, s
     return length;
 }
 
-/* What the client has taken of what was written to it, as far as it can be told. */
-static uint64_t count_sent(const struct http1connection *connection)
+/* Has the client taken anything since this was last asked? */
+static bool has_output_moved(struct iostream *stream)
 {
-    uint64_t handed = connection->request != NULL ? connection->request->handed : 0;
-
-    return handed - iostream_pending(connection->stream);
+    return stream->output == NULL || iooutput_has_moved(stream->output);
 }
 
 void http1connection_watch_sending(struct http1connection *connection)
 {
-    if (connection->deadline_is == HTTP1CONNECTION_WRITE || iostream_pending(connection->stream) == 0)
+    struct iostream *stream = http1connection_stream(connection);
+
+    if (connection->deadline_is == HTTP1CONNECTION_WRITE || iostream_pending(stream) == 0)
         return;
-    connection->sent = (uint32_t)count_sent(connection);
-    http1connection_set_deadline(connection, connection->server->options.write_timeout, HTTP1CONNECTION_WRITE);
+    (void)has_output_moved(stream);
+    http1connection_set_deadline(connection, httpserverlayer_of(connection)->options.write_timeout,
+                                 HTTP1CONNECTION_WRITE);
 }
 
 /* A socket that is closed with bytes unread resets its peer, who may then lose the answer. So the last answer is
@@ -93,7 +103,7 @@ void http1connection_watch_sending(struct http1connection *connection)
  * there the stream ends by itself when all is sent. */
 static void linger(struct http1connection *connection)
 {
-    struct iostream *stream = connection->stream;
+    struct iostream *stream = http1connection_stream(connection);
 
     connection->finishing = true;
     connection->dropped = 0;
@@ -104,13 +114,15 @@ static void linger(struct http1connection *connection)
     if (iostream_pending(stream) > 0)
         http1connection_watch_sending(connection);
     else
-        http1connection_set_deadline(connection, LINGER_SECONDS, HTTP1CONNECTION_LINGER);
+        http1connection_set_deadline(connection,
+                                     httpserverlayer_of(connection)->closing ? LINGER_AT_END : LINGER_SECONDS,
+                                     HTTP1CONNECTION_LINGER);
 }
 
 /* Of a client that said it would close, and has sent nothing more: there is nothing to wait for but the answer. */
 static void close_when_sent(struct http1connection *connection)
 {
-    struct iostream *stream = connection->stream;
+    struct iostream *stream = http1connection_stream(connection);
 
     connection->finishing = true;
     if (iostream_pending(stream) > 0)
@@ -124,10 +136,12 @@ static void close_when_sent(struct http1connection *connection)
 /* Between the requests of a client that sends no more, or inside one. It may still be reading. */
 void http1connection_input_ended(struct http1connection *connection, int error)
 {
-    if (error == -ESHUTDOWN && iostream_pending(connection->stream) > 0)
+    struct iostream *stream = http1connection_stream(connection);
+
+    if (error == -ESHUTDOWN && iostream_pending(stream) > 0)
         linger(connection);
     else
-        iostream_close(connection->stream);
+        iostream_close(stream);
 }
 
 /* False: the program has ended the request meanwhile. */
@@ -155,8 +169,9 @@ static void release_request(struct http1connection *connection)
 
 static void read_next(struct http1connection *connection)
 {
-    if (connection->stream->consumer != consume_head &&
-        iostream_set_consumer(connection->stream, consume_head, connection) < 0)
+    struct iostream *stream = http1connection_stream(connection);
+
+    if (stream->consumer != consume_head && iostream_set_consumer(stream, consume_head, connection) < 0)
         linger(connection);
     else
         become_idle(connection);
@@ -173,7 +188,7 @@ static void answer_sent(struct iostream *stream, int error, void *arg)
 /* A client that asks for more than it reads: its answers are not to pile up here. */
 static void wait_until_sent(struct http1connection *connection)
 {
-    struct iostream *stream = connection->stream;
+    struct iostream *stream = http1connection_stream(connection);
 
     iostream_set_consumer(stream, NULL, NULL);
     connection->head_began = false;
@@ -189,18 +204,17 @@ void http1connection_end_request(struct httprequest *request)
     struct http1connection *connection = request->connection;
     bool keep_alive = request->keep_alive;
     bool nothing_follows = request->is_whole && !request->head.keep_alive && !connection->behind;
+    struct iostream *stream = http1connection_stream(connection);
 
     release_request(connection);
-    if (connection->stream->is_closed)
+    if (stream->is_closed)
         return;
-    if (connection->deadline_is == HTTP1CONNECTION_WRITE)
-        connection->sent = (uint32_t)count_sent(connection); /* which counted from the beginning of that request */
-    if (!keep_alive && nothing_follows && connection->stream->input == NULL)
+    if (!keep_alive && nothing_follows && stream->input == NULL)
         close_when_sent(connection);
     else if (!keep_alive)
         linger(connection);
-    else if (connection->stream->output != NULL && /* what a cork holds is less */
-             iostream_pending(connection->stream) > HTTP1CONNECTION_UNSENT)
+    else if (stream->output != NULL && /* what a cork holds is less */
+             iostream_pending(stream) > HTTP1CONNECTION_UNSENT)
         wait_until_sent(connection);
     else
         read_next(connection);
@@ -225,10 +239,12 @@ void http1connection_refuse(struct http1connection *connection, int status, cons
     size_t length = strlen(reason);
 
     iolog_write(IOLOG_GENERAL, IOLOG_INFO, "refused with %d: %s", status, why);
+    connection->request = request_of(connection);
+    connection->head_began = false;
     if (connection->request == NULL)
-        connection->request = take_unread_request(connection->server);
+        connection->request = take_unread_request(httpserverlayer_of(connection));
     if (connection->request == NULL) {
-        iostreamlayer_fail(connection->stream, -ENOMEM);
+        iostreamlayer_fail(http1connection_stream(connection), -ENOMEM);
         return;
     }
     connection->request->connection = connection;
@@ -236,7 +252,7 @@ void http1connection_refuse(struct http1connection *connection, int status, cons
         return;
     connection->finishing = true;
     if (connection->request->head_sent) {
-        iostream_close(connection->stream);
+        iostream_close(http1connection_stream(connection));
         return;
     }
     page[0] = (char)('0' + status / 100);
@@ -263,21 +279,20 @@ static size_t watch_client(struct iostream *stream, int error, const char *data,
     return 0;
 }
 
-/* The client may have ended already, while its body was paused: who is to be told that has to stand there too. */
+/* The client may have ended already, while its body was paused: who is to be told that has to stand there too. If the
+ * stream is let go meanwhile, the memory of the connection is somebody else's. */
 void http1connection_serve(struct http1connection *connection)
 {
     struct httprequest *request = connection->request;
-    struct httpserver *server = connection->server;
+    struct httpserver *server = request->server;
 
     request->is_known = request->is_whole = true;
     connection->in_work = true;
-    connection->serving = true;
+    server->serving = connection;
     server->on_request(request, server->arg);
-    connection->serving = false;
-    if (connection->detached)
-        ioalloc_free(connection);
-    else if (connection->request == request)
-        iostreamlayer_begin_read(connection->stream, watch_client, connection, false);
+    if (server->serving != NULL && connection->request == request)
+        iostreamlayer_begin_read(http1connection_stream(connection), watch_client, connection, false);
+    server->serving = NULL;
 }
 
 /* The program may hold on to texts of the head until it answers: longer than the stream lends them. */
@@ -294,7 +309,7 @@ static inline bool copy_head(struct httprequest *request, const char *data, size
 
 static bool is_last_request(struct http1connection *connection)
 {
-    const struct httpserver *server = connection->server;
+    const struct httpserver *server = httpserverlayer_of(connection);
 
     return ++connection->requests >= server->options.max_requests || server->options.no_keep_alive ||
            deadline_now(server->loop) - connection->since >= server->max_age;
@@ -305,7 +320,7 @@ static void take_head(struct http1connection *connection, struct httprequest *re
     request->connection = connection;
     connection->request = request;
     connection->head_began = false;
-    request->began = loopmember_now(connection->server->loop);
+    request->began = loopmember_now(http1connection_stream(connection)->loop);
     request->keep_alive = request->head.keep_alive && !is_last_request(connection);
     if (request->head.expect_unknown)
         http1connection_refuse(connection, 417, "the expectation is unknown");
@@ -323,28 +338,32 @@ static void take_head(struct http1connection *connection, struct httprequest *re
  * head yet. */
 static void wait_for_more(struct http1connection *connection, const char *data, size_t length)
 {
-    if (length <= 2 && data[0] == '\r')
+    if (length <= 2 && data[0] == '\r') {
+        connection->scan = (struct http1parser_scan){ 0 }; /* so there is none while none has begun */
         return;
+    }
     connection->head_began = true;
     if (connection->deadline_is != HTTP1CONNECTION_HEAD)
-        http1connection_set_deadline(connection, connection->server->options.header_timeout, HTTP1CONNECTION_HEAD);
+        http1connection_set_deadline(connection, httpserverlayer_of(connection)->options.header_timeout,
+                                     HTTP1CONNECTION_HEAD);
 }
 
 static size_t consume_head(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
     struct http1connection *connection = arg;
+    struct httpserver *server = httpserverlayer_of(connection);
     struct httprequest *request;
 
     if (error < 0) {
         http1connection_input_ended(connection, error);
         return length;
     }
-    request = httpserverlayer_take_request(connection->server);
+    request = httpserverlayer_take_request(server);
     if (request == NULL) {
         iostreamlayer_fail(stream, -ENOMEM);
         return length;
     }
-    int size = http1parser_parse_request(data, length, &connection->server->limits, &connection->scan, &request->head);
+    int size = http1parser_parse_request(data, length, &server->limits, &connection->scan, &request->head);
     if (size > 0) {
         connection->behind = length > (size_t)size;
         take_head(connection, request, data, (size_t)size);
@@ -388,25 +407,25 @@ static void deadline_passed(struct deadline *deadline)
 {
     struct http1connection *connection =
         (struct http1connection *)((char *)deadline - offsetof(struct http1connection, deadline));
-    const struct httpserver_options *options = &connection->server->options;
-    struct iostream *stream = connection->stream;
+    const struct httpserver_options *options = &httpserverlayer_of(connection)->options;
+    struct iostream *stream = http1connection_stream(connection);
+    struct httprequest *request = request_of(connection);
     bool watched = connection->deadline_is == HTTP1CONNECTION_WRITE;
 
     iostreamlayer_send_output(stream); /* the kernel has room for a byte long before it says so */
     if (iostream_closed(stream))
         return;
     if (iostream_pending(stream) > 0) {
-        uint32_t sent = (uint32_t)count_sent(connection);
-        if (watched && sent == connection->sent) {
-            iostream_close(stream);
+        if (watched && !has_output_moved(stream)) {
+            iostream_reset(stream); /* else the kernel would keep what it has for minutes */
             return;
         }
         connection->deadline_is = HTTP1CONNECTION_IDLE;
         http1connection_watch_sending(connection);
     } else if (connection->in_work || (watched && is_idle(connection))) {
         http1connection_set_deadline(connection, options->idle_timeout, HTTP1CONNECTION_IDLE);
-    } else if (connection->request != NULL && connection->request->is_paused) {
-        http1connection_set_deadline(connection, connection->request->reading.timeout, HTTP1CONNECTION_BODY);
+    } else if (request != NULL && request->is_paused) {
+        http1connection_set_deadline(connection, request->reading.timeout, HTTP1CONNECTION_BODY);
     } else if (connection->finishing || is_idle(connection)) {
         iostream_close(stream);
     } else {
@@ -418,13 +437,13 @@ static void deadline_passed(struct deadline *deadline)
 static void forget(struct http1connection *connection)
 {
     deadline_clear(&connection->deadline);
-    httpserverlayer_remove(connection->server, connection);
+    httpserverlayer_remove(httpserverlayer_of(connection), connection);
 }
 
 static void connection_closed(struct iostream *stream, int error, void *arg)
 {
     struct http1connection *connection = arg;
-    struct httprequest *request = connection->request;
+    struct httprequest *request = request_of(connection);
 
     if (request != NULL && (!request->is_known || request->left || tell_left(request))) {
         if (connection->in_work)
@@ -433,52 +452,51 @@ static void connection_closed(struct iostream *stream, int error, void *arg)
             release_request(connection);
     }
     forget(connection);
-    ioalloc_free(connection);
 }
 
-bool http1connection_begin(struct httpserver *server, struct iostream *stream)
+size_t http1connection_size(const struct httpserver *server)
 {
-    bool has_proxy = server->options.proxy_protocol;
-    struct http1connection *connection =
-        ioalloc_zeroed(sizeof *connection + (has_proxy ? sizeof *connection->proxy : 0));
-    iostream_consumer_fn *consumer = has_proxy ? consume_proxy_header : consume_head;
+    struct http1connection *connection;
 
-    if (connection == NULL) {
-        iostream_close(stream);
-        return false;
-    }
-    connection->stream = stream;
-    connection->server = server;
+    return sizeof *connection + (server->options.proxy_protocol ? sizeof *connection->proxy : 0);
+}
+
+void http1connection_begin(struct httpserver *server, struct iostream *stream)
+{
+    struct http1connection *connection = iostream_user(stream);
+    iostream_consumer_fn *consumer = server->options.proxy_protocol ? consume_proxy_header : consume_head;
+
     connection->since = deadline_now(server->loop);
     httpserverlayer_add(server, connection);
     iostream_set_close_callback(stream, connection_closed, connection);
     http1connection_set_deadline(connection, server->options.header_timeout, HTTP1CONNECTION_HEAD);
-    if (!iostream_closed(stream))
-        return iostream_set_consumer(stream, consumer, connection) == 0;
-    return false;
+    (void)!iostream_set_consumer(stream, consumer, connection); /* it may have closed for lack of memory */
 }
 
 void http1connection_finish(struct http1connection *connection)
 {
+    if (connection->deadline_is == HTTP1CONNECTION_LINGER)
+        http1connection_set_deadline(connection, LINGER_AT_END, HTTP1CONNECTION_LINGER);
     if (!is_idle(connection))
         return;
-    if (iostream_pending(connection->stream) > 0)
+    if (iostream_pending(http1connection_stream(connection)) > 0)
         linger(connection);
     else
-        iostream_close(connection->stream);
+        iostream_close(http1connection_stream(connection));
 }
 
 static struct iostream *let_stream_go(struct http1connection *connection)
 {
-    struct iostream *stream = connection->stream;
+    struct httpserver *server = httpserverlayer_of(connection);
+    struct iostream *stream = http1connection_stream(connection);
 
     iostream_set_consumer(stream, NULL, NULL);
     iostream_set_close_callback(stream, NULL, NULL);
     stream->half_close = false;
     forget(connection);
-    connection->detached = true;
-    if (!connection->serving)
-        ioalloc_free(connection);
+    stream->owner = server->streams;
+    if (server->serving == connection)
+        server->serving = NULL;
     return stream;
 }
 

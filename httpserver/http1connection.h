@@ -6,7 +6,7 @@
  * still comes is dropped, so that the last answer is not lost to a reset. In each it has a deadline, but while its own
  * program works.
  *
- * Lifetime: from the accepted stream to its close callback, or to detach. */
+ * Lifetime: from the accepted stream, whose memory of iostream_user it is, to its close callback, or to detach. */
 #ifndef HTTPSERVER_HTTP1CONNECTION_H
 #define HTTPSERVER_HTTP1CONNECTION_H
 
@@ -19,7 +19,7 @@
 #include "httpserver/httpserver.h"
 #include "ioloop/deadlines.h"
 #include "ioloop/iobuffer.h"
-#include "ioloop/iostream.h"
+#include "ioloop/iostreamlayer.h"
 
 #define HTTP1CONNECTION_SHORT_HEAD 1024    /* one that needs no memory of its own */
 #define HTTP1CONNECTION_UNSENT     262144u /* with more of its answers unread, a client's next request has to wait */
@@ -38,26 +38,22 @@ struct httpinflate;
 
 /* As small as can be: of these many are idle. */
 struct http1connection {
-    struct iostream *stream;
-    struct httpserver *server;
     struct http1connection *next, **link; /* of the server's connections */
     struct deadline deadline;
-    struct httprequest *request; /* whose body is read, or that is in work; NULL: none */
-    uint32_t
-        sent; /* while the client is slow: what it had taken of the answer when last looked at, but for high bits */
     union {
-        struct http1parser_scan scan; /* while a head is read */
-        uint32_t dropped;             /* while it is waited for to close: bytes that came */
+        struct httprequest *request;  /* whose body is read, or that is in work; NULL: none */
+        struct http1parser_scan scan; /* of a head that has begun */
     };
-    uint32_t since; /* the tick of its beginning */
+    union {
+        uint32_t since;   /* the tick of its beginning */
+        uint32_t dropped; /* while it is waited for to close: bytes that came */
+    };
     uint32_t requests : 21;
     uint32_t deadline_is : 3;
     uint32_t head_began : 1;
     uint32_t in_work : 1;
-    uint32_t serving : 1;             /* on_request is on the stack */
     uint32_t behind : 1;              /* there were bytes behind the request */
     uint32_t finishing : 1;           /* no further request is read */
-    uint32_t detached : 1;            /* gone when on_request returns */
     uint32_t has_proxy : 1;           /* a PROXY header has said whose connection it is */
     struct httpproxy_address proxy[]; /* what it said; no room is made for it where no such header is expected */
 };
@@ -115,6 +111,11 @@ struct httprequest {
     char short_head[HTTP1CONNECTION_SHORT_HEAD];
 };
 
+static inline struct iostream *http1connection_stream(const struct http1connection *connection)
+{
+    return (struct iostream *)((char *)connection - IOSTREAMLAYER_USER);
+}
+
 /* Is there a header with a name so long that begins so, in lower case? Where there mostly is none, it takes less to
  * ask this first. */
 static inline bool http1connection_may_have(const struct httprequest *request, size_t length, char first)
@@ -126,8 +127,10 @@ static inline bool http1connection_may_have(const struct httprequest *request, s
     return header < end;
 }
 
-/* False: no memory, and the stream is closed. */
-bool http1connection_begin(struct httpserver *server, struct iostream *stream);
+/* How much memory of iostream_user its stream needs. */
+size_t http1connection_size(const struct httpserver *server);
+
+void http1connection_begin(struct httpserver *server, struct iostream *stream);
 
 /* The server closes: at once where nothing is under way, else after the answer. */
 void http1connection_finish(struct http1connection *connection);
@@ -179,5 +182,6 @@ int http1answer_write(struct httprequest *request, const void *data, size_t leng
 int http1answer_write_file(struct httprequest *request, int file, off_t offset, uint64_t length,
                            iostream_write_fn *callback, void *arg);
 int http1answer_finish(struct httprequest *request);
+void http1answer_abort(struct httprequest *request);
 
 #endif

@@ -25,9 +25,10 @@ enum {
     HTTP1PARSER_MAX_HEAD = 32768,
     HTTP1PARSER_MAX_LINE = 8192,
     HTTP1PARSER_MAX_HEADERS = 100,
+    HTTP1PARSER_MOST = (1 << 24) - 1, /* for which a scan has room */
 };
 
-/* 0: the default. None may be over 2^30. */
+/* 0: the default. None may be over HTTP1PARSER_MOST. */
 struct http1parser_limits {
     uint32_t target;  /* bytes of the request target; over it 414 */
     uint32_t head;    /* bytes of the whole head, the empty line and a leading one included; over it 431 (414 when not
@@ -38,9 +39,9 @@ struct http1parser_limits {
 
 /* How far an unfinished head has been looked at. Zero before a head's first byte, and again when it has been found. */
 struct http1parser_scan {
-    uint32_t scanned; /* bytes that need no second look */
-    uint32_t line;    /* where the line begins that scanned is in */
-    uint32_t headers; /* lines before that one and after the request line */
+    uint32_t scanned;     /* bytes that need no second look */
+    uint32_t line : 24;   /* where the line begins that scanned is in */
+    uint32_t headers : 8; /* lines before that one and after the request line */
 };
 
 /* Part of the given bytes; still right after they were copied elsewhere. What is absent has length 0. */
@@ -83,7 +84,7 @@ enum http1parser_framing {
 
 struct http1parser_request {
     struct http1parser_header *headers; /* the caller's; room for so many as the next field says */
-    uint32_t header_capacity;           /* a limit like those above: more headers are refused with 431 */
+    uint32_t header_capacity;           /* at most 255; a limit like those above: more headers are refused with 431 */
 
     uint32_t header_count;
     struct http1parser_slice method;

@@ -74,7 +74,7 @@ static int pass_line(struct head_scan *head, size_t at)
         return refuse_long_line(head);
     if (!in_start_line(head) && head->scan.headers++ == head->limits->headers)
         return refuse_scanned(head, 431, "too many headers");
-    head->scan.line = (uint32_t)at + 2;
+    head->scan.line = (at + 2) & HTTP1PARSER_MOST;
     return 0;
 }
 

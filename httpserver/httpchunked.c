@@ -252,6 +252,8 @@ static ssize_t find_trailers_end(struct chunk_reader *reader)
     size_t there = reader->length - reader->at;
     size_t end = there < reader->limits.trailers ? there : reader->limits.trailers;
 
+    if (end < chunked->scanned)
+        return 0; /* what was there before is not all here: nothing new can be */
     for (const char *lf; (lf = memchr(section + chunked->scanned, '\n', end - chunked->scanned)) != NULL;) {
         const char *line = section + chunked->line;
         chunked->scanned = chunked->line = (uint32_t)(lf - section) + 1;

@@ -59,7 +59,8 @@ struct httpchunked_piece {
 
 /* Decodes what is there up to the end of one piece of the body. Answers how many bytes were taken, or a negative
  * status: 400, 413, 431, or 503 when there was no memory for the trailers. To be called again with what is left until
- * it answers 0 (more bytes are needed, behind those that were not taken) or is done.
+ * it answers 0 (more bytes are needed, behind those that were not taken; to ask with less, or none, is fine, and
+ * answers 0 again) or is done.
  *
  * trailers: what came in the trailer section is added, when the body is done, except what has no business there
  * (RFC 9110 6.5.1): framing, routing, authentication, conditions, what describes the content. NULL: it is only

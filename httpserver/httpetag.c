@@ -1,5 +1,6 @@
 #include "httpserver/httpetag.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* Comparing: RFC 9110 8.8.3 and 13.1. */
@@ -47,38 +48,41 @@ static const char *skip_tag_blanks(const char *at)
 
 /* #entity-tag, RFC 9110 5.6.1: members may be empty. What is wrong behind the tag that was looked for makes the list
  * wrong, too: If-Match has to fail then, and a needless 200 to If-None-Match does no harm. */
-static bool is_in_list(const char *at, const struct entity_tag *wanted, bool weak_comparison)
+static int find_in_list(const char *at, const struct entity_tag *wanted, bool weak_comparison)
 {
-    bool is_found = false;
+    int is_found = 0;
 
     for (;;) {
         struct entity_tag tag;
         at = skip_tag_blanks(at);
         if (*at != ',' && *at != '\0') {
             if (!read_tag(&at, &tag))
-                return false;
-            is_found = is_found || is_same_tag(&tag, wanted, weak_comparison);
+                return -EINVAL;
+            is_found |= is_same_tag(&tag, wanted, weak_comparison);
             at = skip_tag_blanks(at);
         }
         if (*at == '\0')
             return is_found;
         if (*at++ != ',')
-            return false;
+            return -EINVAL;
     }
+}
+
+int httpetag_find(const char *header_value, const char *etag, bool weak_comparison)
+{
+    struct entity_tag wanted = { "", 0, true }; /* which is like no other */
+
+    header_value = skip_tag_blanks(header_value);
+    if (*header_value == '*')
+        return *skip_tag_blanks(header_value + 1) == '\0' ? 1 : -EINVAL;
+    if (etag != NULL && (!read_tag(&etag, &wanted) || *etag != '\0'))
+        wanted.length = 0;
+    return find_in_list(header_value, &wanted, weak_comparison);
 }
 
 bool httpetag_matches(const char *header_value, const char *etag, bool weak_comparison)
 {
-    struct entity_tag wanted;
-
-    if (header_value == NULL)
-        return false;
-    header_value = skip_tag_blanks(header_value);
-    if (*header_value == '*')
-        return *skip_tag_blanks(header_value + 1) == '\0';
-    if (etag == NULL || !read_tag(&etag, &wanted) || *etag != '\0')
-        return false;
-    return is_in_list(header_value, &wanted, weak_comparison);
+    return header_value != NULL && httpetag_find(header_value, etag, weak_comparison) > 0;
 }
 
 /* Making.

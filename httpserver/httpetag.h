@@ -23,6 +23,10 @@ IOAPI_BEGIN
  * field, false. etag NULL, for what has none: only "*" matches. */
 bool httpetag_matches(const char *header_value, const char *etag, bool weak_comparison) IOAPI_MUST_USE;
 
+/* The same for one line of a field that may have several, which are one list: 1, 0, or -EINVAL, it is neither "*" nor a
+ * list of tags. Then the whole list is none, and matches nothing. */
+int httpetag_find(const char *header_value, const char *etag, bool weak_comparison) IOAPI_MUST_USE;
+
 /* The quoted strong tag of these bytes: 64 bits of a fast hash in 16 letters, the same on every machine. Different
  * contents have different tags as far as chance goes, but who wants two that share one can make them: enough to save a
  * transfer, not to prove anything. */

@@ -207,7 +207,7 @@ static size_t put_usual_lines(struct httpheaders *headers, const char *head, con
     for (uint32_t i = 0; i < count; i++) {
         struct http1parser_slice name = fields[i].name, value = fields[i].value;
         size_t end = value.offset + value.length;
-        if (name.offset != at || value.offset != at + name.length + 2 || head[end] != '\r')
+        if (name.offset != at || value.offset != at + name.length + 2)
             return 0;
         char *line = headers->text + (at - begin);
         headers->entries[i] = (struct httpheaders_entry){

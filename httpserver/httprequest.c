@@ -147,7 +147,7 @@ socklen_t httprequest_remote_address(const struct httprequest *request, struct s
         *address = request->connection->proxy[0].remote;
         return request->connection->proxy[0].length;
     }
-    if (getpeername(iostream_fd(request->connection->stream), (struct sockaddr *)address, &length) < 0)
+    if (getpeername(iostream_fd(http1connection_stream(request->connection)), (struct sockaddr *)address, &length) < 0)
         return 0;
     return length;
 }
@@ -327,9 +327,14 @@ int httprequest_finish(struct httprequest *request)
     return http1answer_finish(request);
 }
 
+void httprequest_abort(struct httprequest *request)
+{
+    http1answer_abort(request);
+}
+
 uint64_t httprequest_pending(const struct httprequest *request)
 {
-    return request->connection != NULL ? iostream_pending(request->connection->stream) : 0;
+    return request->connection != NULL ? iostream_pending(http1connection_stream(request->connection)) : 0;
 }
 
 bool httprequest_head_sent(const struct httprequest *request)
@@ -339,7 +344,7 @@ bool httprequest_head_sent(const struct httprequest *request)
 
 bool httprequest_left(const struct httprequest *request)
 {
-    return request->connection == NULL || iostream_closed(request->connection->stream);
+    return request->connection == NULL || iostream_closed(http1connection_stream(request->connection));
 }
 
 struct iostream *httprequest_detach(struct httprequest *request)

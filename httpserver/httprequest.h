@@ -118,6 +118,11 @@ int httprequest_write(struct httprequest *request, const void *data, size_t leng
                       void *arg);
 int httprequest_finish(struct httprequest *request);
 
+/* Gives up: the connection is closed without the rest of the answer, by which the client can tell that it is not whole.
+ * Ends the request, whose status is 0 in the log if no head was sent. The way out of a close callback, and when what an
+ * answer is made of fails in the middle. */
+void httprequest_abort(struct httprequest *request);
+
 /* Bytes of a file, which stays the caller's and open until the callback. One that ends sooner closes the connection. */
 int httprequest_write_file(struct httprequest *request, int file, off_t offset, uint64_t length,
                            iostream_write_fn *callback, void *arg);

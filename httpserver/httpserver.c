@@ -79,7 +79,7 @@ static void make_room(struct tcpserver *tcp, void *arg)
         struct http1connection *connection = server->connections;
         httpserverlayer_move_last(server, connection);
         if (http1connection_is_idle(connection)) {
-            iostream_close(connection->stream);
+            iostream_close(http1connection_stream(connection));
             return;
         }
     }
@@ -88,7 +88,31 @@ static void make_room(struct tcpserver *tcp, void *arg)
 static void handle_stream(struct tcpserver *tcp, struct iostream *stream, const struct sockaddr *address,
                           socklen_t length, void *arg)
 {
-    http1connection_begin(arg, stream);
+    struct httpserver *server = arg;
+
+    server->streams = stream->owner;
+    stream->owner = &server->owner;
+    http1connection_begin(server, stream);
+}
+
+/* Comes from inside iostream_close, so from anywhere. */
+static void stream_gone(struct iostreamlayer_owner *owner, struct iostream *stream)
+{
+    struct httpserver *server = (struct httpserver *)((char *)owner - offsetof(struct httpserver, owner));
+
+    server->streams->gone(server->streams, stream);
+}
+
+/* Comes from inside iostream_close, so from anywhere; the program hears of it later. */
+static void guest_gone(struct iostreamlayer_owner *owner, struct iostream *stream)
+{
+    struct httpserver *server = (struct httpserver *)((char *)owner - offsetof(struct httpserver, guests));
+
+    server->streams->gone(server->streams, stream);
+    server->guest_count--;
+    server->guest_left = true;
+    if (server->closing)
+        looptask_add(server->loop, &server->task);
 }
 
 static double or_default(double seconds, double otherwise)
@@ -116,15 +140,18 @@ static void set_defaults(struct httpserver_options *options)
         options->protocol = options->start_transport != NULL ? "https" : "http";
 }
 
-/* Of a parser that counts in 32 bits. */
+static uint32_t at_most(uint32_t value, uint32_t most)
+{
+    return value < most ? value : most;
+}
+
 static void set_limits(struct httpserver *server)
 {
     const struct httpserver_options *options = &server->options;
-    const uint32_t most = 1u << 30;
 
-    server->limits.head = options->max_header < most ? options->max_header : most;
-    server->limits.target = options->max_target < most ? options->max_target : most;
-    server->limits.headers = options->max_headers < most ? options->max_headers : most;
+    server->limits.head = at_most(options->max_header, HTTP1PARSER_MOST);
+    server->limits.target = at_most(options->max_target, HTTP1PARSER_MOST);
+    server->limits.headers = at_most(options->max_headers, HTTP1PARSER_MOST);
     double ticks = options->max_age * 1e9 / (double)(1 << DEADLINE_TICK_BITS);
     server->max_age = ticks < (double)INT32_MAX ? (uint32_t)ticks : INT32_MAX;
 }
@@ -145,6 +172,8 @@ struct httpserver *httpserver_new(struct ioloop *loop, httpserver_request_fn *on
         server->options = *options;
     set_defaults(&server->options);
     server->task.run = free_if_done;
+    server->owner.gone = stream_gone;
+    server->guests.gone = guest_gone;
     server->loop = loop;
     server->on_request = on_request;
     server->arg = arg;
@@ -153,6 +182,7 @@ struct httpserver *httpserver_new(struct ioloop *loop, httpserver_request_fn *on
     server->tcp = tcpserver_new(loop, handle_stream, server,
                                 &(struct tcpserver_options){ .stream.half_close = true,
                                                              .stream.max_write_buffer_size = max_unsent,
+                                                             .stream.user_size = http1connection_size(server),
                                                              .start_transport = server->options.start_transport,
                                                              .start_transport_arg = server->options.start_transport_arg,
                                                              .max_connections = server->options.max_connections,
@@ -180,23 +210,8 @@ static void for_each_guest(struct httpserver *server, httpserverlayer_dismiss_fn
     }
 }
 
-/* Comes from inside iostream_close, so from anywhere; the program hears of it later. */
-static void guest_gone(struct iostreamlayer_owner *owner, struct iostream *stream)
-{
-    struct httpserver *server = (struct httpserver *)((char *)owner - offsetof(struct httpserver, guests));
-
-    if (server->streams != NULL)
-        server->streams->gone(server->streams, stream);
-    server->guest_count--;
-    server->guest_left = true;
-    if (server->closing)
-        looptask_add(server->loop, &server->task);
-}
-
 void httpserverlayer_add_guest(struct httpserver *server, struct iostream *stream, httpserverlayer_dismiss_fn *dismiss)
 {
-    server->streams = stream->owner;
-    server->guests.gone = guest_gone;
     server->dismiss = dismiss;
     server->guest_count++;
     stream->owner = &server->guests;
@@ -208,7 +223,7 @@ static void close_connections(void *arg)
 
     server->close_timeout = 0;
     for (struct http1connection *connection = server->connections; connection != NULL; connection = connection->next)
-        iostream_close(connection->stream);
+        iostream_close(http1connection_stream(connection));
     for_each_guest(server, iostream_close);
 }
 

@@ -42,7 +42,7 @@ struct httpserver_options {
 
     /* Limits. */
     uint32_t max_target;    /* bytes of the request target: 8 KiB; beyond, 414 */
-    uint32_t max_header;    /* of a head: 32 KiB; beyond, 431 */
+    uint32_t max_header;    /* of a head: 32 KiB, and 16 MiB is the most; beyond, 431 */
     uint32_t max_headers;   /* their number: 100, which is the most; beyond, 431 */
     uint64_t max_body;      /* 1 MiB; beyond, 413 */
     uint64_t min_body_rate; /* bytes/s on the average, from half of body_timeout on: 1 KiB; else 408 */
@@ -55,7 +55,8 @@ struct httpserver_options {
     double header_timeout; /* for the whole head, from its first byte, or the connection: 10 s; then 408 */
     double idle_timeout;   /* between requests: 60 s */
     double body_timeout;   /* without a byte of a body that comes: 20 s; then 408 */
-    double write_timeout;  /* without a byte of an answer that the client reads: 30 s */
+    double write_timeout;  /* without a byte of an answer that the client reads: 30 s; then it is reset. Looked at once
+                              in  that time, so it may be twice as long */
     double close_timeout;  /* for requests in work after httpserver_close: 10 s */
 
     /* Behind a proxy. */

@@ -19,7 +19,8 @@ typedef void httpserverlayer_dismiss_fn(struct iostream *guest);
 
 struct httpserver {
     struct looptask task;                /* tells on_close */
-    struct iostreamlayer_owner guests;   /* owns those */
+    struct iostreamlayer_owner owner;    /* of the streams of its connections */
+    struct iostreamlayer_owner guests;   /* of those of its guests */
     struct iostreamlayer_owner *streams; /* owned them before: the tcpserver's */
     httpserverlayer_dismiss_fn *dismiss;
     size_t guest_count;
@@ -32,7 +33,8 @@ struct httpserver {
     struct http1parser_limits limits;
     struct http1connection *connections, **last; /* the one that has been idle for longest first */
     size_t connection_count;
-    size_t request_count; /* that are not released, of clients that have left too */
+    struct http1connection *serving; /* for which on_request is on the stack; NULL: none, or it has left HTTP there */
+    size_t request_count;            /* that are not released, of clients that have left too */
     struct httprequest *spare_requests;
     unsigned spare_count;
     struct httpinflate *spare_inflate; /* a decoder for the next body in gzip; NULL: none */
@@ -45,6 +47,13 @@ struct httpserver {
     int64_t date_second;
     char ok[HTTPSERVERLAYER_OK_LENGTH + 1]; /* status line, Server and Date */
 };
+
+/* Whose connection it is. */
+static inline struct httpserver *httpserverlayer_of(const struct http1connection *connection)
+{
+    return (struct httpserver *)((char *)http1connection_stream(connection)->owner -
+                                 offsetof(struct httpserver, owner));
+}
 
 /* Its connections come, go, and become idle: then they are the last to be closed for room. */
 void httpserverlayer_add(struct httpserver *server, struct http1connection *connection);

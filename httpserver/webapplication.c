@@ -112,6 +112,9 @@ static inline void shorten_buffers(struct web_request *request)
 
 static __attribute__((noinline)) void free_pieces(struct web_request *request)
 {
+    if (request->lent.release != NULL)
+        request->lent.release((char *)request->lent.bytes, request->lent.arg);
+    request->lent = (struct weblayer_lent){ 0 };
     if (request->deflate != NULL)
         webcompress_end(request);
     while (request->texts != NULL) {
@@ -124,7 +127,7 @@ static __attribute__((noinline)) void free_pieces(struct web_request *request)
 
 static inline void empty_request(struct web_request *request)
 {
-    if (request->deflate != NULL || request->texts != NULL)
+    if (request->deflate != NULL || request->texts != NULL || request->lent.release != NULL)
         free_pieces(request);
     if (weblayer_has_own_headers(request))
         httpheaderslayer_clear(&request->headers);
@@ -466,13 +469,43 @@ static __attribute__((noinline)) int search_all(struct search *search)
     return found;
 }
 
-/* 400 for what cannot be a text of the program's: malformed escapes, NULs, and what is not UTF-8. */
-static bool decode_group(struct weblayer_buffer *path, struct webroute_group *group)
+/* Copies the bytes up to the first that is NUL, of an escape, or no ASCII. Answers how many that is. */
+static inline size_t copy_plain(char *place, const char *text, size_t length)
 {
-    char *place = path->bytes + path->length;
-    ssize_t length = httpurl_decode(path->bytes + group->offset, group->length, place, 0);
+    size_t at = 0;
 
-    if (length < 0 || memchr(place, '\0', (size_t)length) != NULL || !httpescape_is_utf8(place, (size_t)length))
+    for (uint64_t word; length - at >= sizeof word; at += sizeof word) {
+        memcpy(&word, text + at, sizeof word);
+        uint64_t not_escape = word ^ UINT64_C(0x2525252525252525); /* "%" */
+        uint64_t below = (word - UINT64_C(0x0101010101010101)) | (not_escape - UINT64_C(0x0101010101010101));
+        if (((word | below) & UINT64_C(0x8080808080808080)) != 0)
+            break;
+        memcpy(place + at, &word, sizeof word);
+    }
+    for (; at < length && (signed char)text[at] > 0 && text[at] != '%'; at++)
+        place[at] = text[at];
+    return at;
+}
+
+static __attribute__((noinline)) ssize_t decode_escapes(char *place, const char *text, size_t length)
+{
+    ssize_t decoded = httpurl_decode(text, length, place, 0);
+
+    if (decoded < 0 || memchr(place, '\0', (size_t)decoded) != NULL || !httpescape_is_utf8(place, (size_t)decoded))
+        return -EINVAL;
+    return decoded;
+}
+
+/* 400 for what cannot be a text of the program's: malformed escapes, NULs, and what is not UTF-8. */
+static inline bool decode_group(struct weblayer_buffer *path, struct webroute_group *group)
+{
+    const char *text = path->bytes + group->offset;
+    char *place = path->bytes + path->length;
+    ssize_t length = (ssize_t)group->length;
+
+    if (copy_plain(place, text, group->length) < group->length)
+        length = decode_escapes(place, text, group->length);
+    if (length < 0)
         return false;
     place[length] = '\0';
     group->offset = (int32_t)path->length;
@@ -517,6 +550,8 @@ int weblayer_find_route(struct web_request *request)
     const char *path = request->http->bytes + request->http->head.path.offset;
     size_t length = length_without_query(path, request->http->head.path.length);
     struct search search = { request, path, length, webroute_word(path, length), false };
+
+    request->with_query = length < request->http->head.path.length;
     int found = app->host_count == 0 && app->static_routes.count == 0 ? search_table(&search, &app->routes)
                                                                       : search_all(&search);
     if (found < 0)

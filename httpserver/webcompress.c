@@ -40,7 +40,7 @@ bool webcompress_is_type(const char *content_type)
 }
 
 /* Several fields are one list. */
-static bool accepts_gzip(struct web_request *request)
+static bool accepts_gzip(const struct web_request *request)
 {
     struct httpencoding accepted = { 0 };
     const char *name, *value;
@@ -52,7 +52,7 @@ static bool accepts_gzip(struct web_request *request)
     return weight > 0 && weight >= httpencoding_weight(&accepted, HTTPENCODING_IDENTITY);
 }
 
-static bool can_be_compressed(struct web_request *request)
+static bool can_be_compressed(const struct web_request *request)
 {
     const struct httpheaders *headers = web_headers(request);
     const char *type = httpheaders_get(headers, "Content-Type");
@@ -60,6 +60,11 @@ static bool can_be_compressed(struct web_request *request)
     return !request->as_it_is && request->status != 204 && request->status != 205 && request->status != 206 &&
            type != NULL && webcompress_is_type(type) && httpheaders_get(headers, "Content-Encoding") == NULL &&
            httpheaders_get(headers, "Content-Range") == NULL && accepts_gzip(request);
+}
+
+bool webcompress_would(const struct web_request *request, uint64_t length)
+{
+    return request->app->settings.compress_response && length >= WEBCOMPRESS_LEAST && can_be_compressed(request);
 }
 
 /* Their headers. */
@@ -128,25 +133,41 @@ static int weaken_etag(struct web_request *request)
     return error;
 }
 
+/* A cache would say it of the answer that it has, which may have been compressed. */
+static void forget_ranges(struct web_request *request)
+{
+    if (httpheaders_get(web_headers(request), "Accept-Ranges") == NULL)
+        return;
+    if (weblayer_own_headers(request) == NULL)
+        request->failed = -ENOMEM;
+    else
+        httpheaders_remove(&request->headers, "Accept-Ranges");
+}
+
 /* The tag of a 304 is that of the answer that the client has (RFC 9110 15.4.5), which may have been compressed. */
 static void keep_weak_etag(struct web_request *request)
 {
-    const char *wanted = httprequest_header(request->http, "If-None-Match");
     const char *etag = httpheaders_get(web_headers(request), "Etag");
-    const char *found = wanted != NULL && etag != NULL ? strstr(wanted, etag) : NULL;
 
-    if (found != NULL && found - wanted >= 2 && memcmp(found - 2, "W/", 2) == 0 && weaken_etag(request) < 0)
+    if (etag == NULL || !weblayer_has_tag(request, "If-None-Match", etag, true) ||
+        weblayer_has_tag(request, "If-None-Match", etag, false))
+        return;
+    if (weaken_etag(request) < 0)
         request->failed = -ENOMEM;
 }
 
-/* False: no memory, or too many headers; then they are as good as before. */
+/* What is true of other bytes goes: a part of the text is no part of this. False: no memory, or too many headers; then
+ * they are as good as before. */
 static bool set_compressed_headers(struct web_request *request)
 {
+    static const char *const names[] = { "Content-Length", "Accept-Ranges",  "Content-MD5",
+                                         "Digest",         "Content-Digest", "Repr-Digest" };
     struct httpheaders *headers = weaken_etag(request) == 0 ? weblayer_own_headers(request) : NULL;
 
     if (headers == NULL || httpheaders_set(headers, "Content-Encoding", "gzip") < 0)
         return false;
-    httpheaders_remove(headers, "Content-Length");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        httpheaders_remove(headers, names[i]);
     return true;
 }
 
@@ -216,6 +237,7 @@ void webcompress_whole(struct web_request *request)
     if (request->failed != 0)
         return;
     if (request->status == 304) {
+        forget_ranges(request);
         keep_weak_etag(request);
         return;
     }

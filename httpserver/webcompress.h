@@ -6,6 +6,7 @@
 #define HTTPSERVER_WEBCOMPRESS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "ioloop/ioapi.h"
 
@@ -15,6 +16,9 @@ enum { WEBCOMPRESS_LEAST = 1024 /* bytes of a whole body */ };
 
 /* Is this the type of something that gets shorter? */
 bool webcompress_is_type(const char *content_type);
+
+/* Would a whole body of that length be? Then the answer has no parts: they would be of other bytes. */
+bool webcompress_would(const struct web_request *request, uint64_t length);
 
 /* The body and its headers, before a whole answer is sent. */
 void webcompress_whole(struct web_request *request);

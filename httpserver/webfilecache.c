@@ -13,8 +13,10 @@ struct webfilecache_entry {
     struct webfile file;
     struct webfilecache_headers headers;
     double looked_at;
-    bool is_settled; /* not modified again since without that being seen */
+    bool is_settled; /* what is changed from now on has another time */
     bool no_links;
+    bool is_dropped; /* and freed when nobody holds it any more */
+    unsigned holders;
     unsigned codings;
     size_t size; /* of all this */
     size_t path_length;
@@ -53,9 +55,22 @@ static void put_entry_first(struct webfilecache *cache, struct webfilecache_entr
 
 static void free_entry(struct webfilecache_entry *entry)
 {
-    if (entry != NULL)
-        httpheaders_free(&entry->headers.list);
+    if (entry == NULL)
+        return;
+    entry->is_dropped = true;
+    if (entry->holders > 0)
+        return;
+    httpheaders_free(&entry->headers.list);
     ioalloc_free(entry);
+}
+
+void webfilecache_release(void *content, void *hold)
+{
+    struct webfilecache_entry *entry = hold;
+
+    entry->holders--;
+    if (entry->is_dropped)
+        free_entry(entry);
 }
 
 void webfilecache_free(struct webfilecache *cache)
@@ -106,6 +121,26 @@ const char *webfilecache_find(struct webfilecache *cache, const struct webfileca
     return content_of(cache->first);
 }
 
+const char *webfilecache_hold(struct webfilecache *cache, const void *owner, const char *path, size_t length,
+                              double now, size_t *size, const struct httpheaders **headers, void **hold)
+{
+    struct webfilecache_entry **link = &cache->first, *entry;
+
+    for (; (entry = *link) != NULL; link = &entry->next) {
+        if (entry->headers.owner == owner && entry->path_length == length && memcmp(entry->bytes, path, length) == 0)
+            break;
+    }
+    if (entry == NULL || now - entry->looked_at >= FRESH_SECONDS)
+        return NULL;
+    if (link != &cache->first)
+        put_entry_first(cache, take_entry(cache, link));
+    entry->holders++;
+    *size = (size_t)entry->file.size;
+    *headers = &entry->headers.list;
+    *hold = entry;
+    return content_of(entry);
+}
+
 static struct webfilecache_entry *read_entry(const struct webfilecache_key *key, const struct webfile *file)
 {
     size_t path_length = strlen(key->path), root_size = strlen(key->root) + 1;
@@ -129,6 +164,13 @@ static struct webfilecache_entry *read_entry(const struct webfilecache_key *key,
         return entry;
     ioalloc_free(entry);
     return errno = -error, NULL;
+}
+
+/* Not the time of modification: those who unpack files set it, and so it may be old, and that of the version before.
+ * One in the future is not what is said of the file, until it has come. */
+static bool is_settled(const struct webfile *file, int64_t wall_now)
+{
+    return file->changed_seconds <= wall_now - SETTLED_SECONDS && file->seconds <= wall_now;
 }
 
 static void drop_last(struct webfilecache *cache)
@@ -160,7 +202,7 @@ const char *webfilecache_load(struct webfilecache *cache, const struct webfileca
         entry = read_entry(key, file);
         if (entry == NULL)
             return NULL;
-        entry->is_settled = file->seconds <= wall_now - SETTLED_SECONDS;
+        entry->is_settled = is_settled(file, wall_now);
         make_room_in_cache(cache, entry->size);
     }
     entry->looked_at = now;

@@ -2,7 +2,8 @@
  * neither opened nor read for each request.
  *
  * What is found was looked at within the last second. Each file is opened again after that, and read again if it has
- * changed; so is one that was modified just before it was read, as it may change again without a new time. */
+ * changed (by the time that the kernel notes, which no program sets); so is one that had changed just before it was
+ * read, as it may change again without a new time. */
 #ifndef HTTPSERVER_WEBFILECACHE_H
 #define HTTPSERVER_WEBFILECACHE_H
 
@@ -49,6 +50,15 @@ const char *webfilecache_load(struct webfilecache *cache, const struct webfileca
 
 /* Of the file whose content was answered last. */
 struct webfilecache_headers *webfilecache_headers(struct webfilecache *cache);
+
+/* The shortest way to the content of a file whose headers that owner has put there: fresh, by the path alone, which
+ * together with the owner says all of the key. *hold has to be given to webfilecache_release, and until then content
+ * and headers stay. NULL: there is none. */
+const char *webfilecache_hold(struct webfilecache *cache, const void *owner, const char *path, size_t length,
+                              double now, size_t *size, const struct httpheaders **headers, void **hold);
+
+/* An iostream_release_fn, with the hold as its arg. */
+void webfilecache_release(void *content, void *hold);
 
 /* Bytes that it holds. */
 size_t webfilecache_size(const struct webfilecache *cache);

@@ -63,6 +63,14 @@ struct weblayer_text {
     char text[];
 };
 
+/* A body that is not copied. release is called when the request is released; NULL: it is not lent. */
+struct weblayer_lent {
+    const char *bytes;
+    size_t length;
+    iostream_release_fn *release;
+    void *arg;
+};
+
 struct weblayer_flush {
     struct web_request *request; /* NULL: free for the next */
     web_flush_fn *callback;
@@ -100,13 +108,15 @@ struct web_request {
     bool is_get, is_head;
     bool in_error; /* write_error runs */
     bool has_query, has_form, has_cookies, has_token, has_user;
-    bool as_it_is; /* the body is not compressed */
+    bool as_it_is;   /* the body is not compressed */
+    bool with_query; /* and compiled: there is one */
 
     /* Zero again when a request is released. */
     unsigned flushes;            /* callbacks that are still to come */
     struct weblayer_flush flush; /* more of them at a time are allocated */
     struct httpdeflate *deflate; /* compresses what is flushed; NULL: it goes out as it is */
     struct weblayer_text *texts;
+    struct weblayer_lent lent; /* instead of what was written */
 
     /* Kept for the next request. */
     struct web_request *next_spare;
@@ -175,6 +185,9 @@ void weblayer_clear(struct web_request *request);
 
 /* Headers that can be changed, instead of those of the application; NULL: no memory. */
 struct httpheaders *weblayer_own_headers(struct web_request *request);
+
+/* Is the tag in that field of the request, If-Match or If-None-Match? */
+bool weblayer_has_tag(const struct web_request *request, const char *name, const char *etag, bool weak_comparison);
 
 /* Sends what is left of the answer and gives the request of the server back. */
 int weblayer_answer(struct web_request *request);

@@ -5,6 +5,7 @@
 
 #include "httpserver/http1connection.h"
 #include "httpserver/httpetag.h"
+#include "httpserver/httpfield.h"
 #include "httpserver/httpheaderslayer.h"
 #include "httpserver/webcompress.h"
 #include "httpserver/weblayer.h"
@@ -194,13 +195,29 @@ int web_set_etag(struct web_request *request, const char *etag)
     return web_set_header(request, "Etag", etag != NULL ? etag : own);
 }
 
+/* Several lines are one list (RFC 9110 5.3): one that is wrong makes it wrong. */
+bool weblayer_has_tag(const struct web_request *request, const char *name, const char *etag, bool weak_comparison)
+{
+    size_t length = strlen(name);
+    const char *line, *value;
+    bool is_found = false;
+
+    for (size_t i = 0; httprequest_header_at(request->http, i, &line, &value); i++) {
+        if (strlen(line) != length || !httpfield_is_same(line, name, length))
+            continue;
+        int found = httpetag_find(value, etag, weak_comparison);
+        if (found < 0)
+            return false;
+        is_found = is_found || found > 0;
+    }
+    return is_found;
+}
+
 bool web_check_etag(const struct web_request *request)
 {
-    const char *wanted = request->http != NULL ? httprequest_header(request->http, "If-None-Match") : NULL;
+    const char *etag = request->http != NULL ? httpheaders_get(request->answer_headers, "Etag") : NULL;
 
-    const char *etag = wanted != NULL ? httpheaders_get(request->answer_headers, "Etag") : NULL;
-
-    return etag != NULL && httpetag_matches(wanted, etag, true);
+    return etag != NULL && weblayer_has_tag(request, "If-None-Match", etag, true);
 }
 
 /* Where there are none but the application's headers, those with a tag are there already, and it is written into
@@ -319,6 +336,7 @@ static __attribute__((noinline)) void make_bare(struct web_request *request)
         request->status = 500;
     request->reason[0] = '\0';
     request->body.length = 0;
+    request->lent.length = 0;
     httpheaders_clear(&request->headers);
     request->answer_headers = &request->headers;
 }
@@ -359,8 +377,14 @@ static inline int answer_whole(struct web_request *request)
         make_bare(request);
     if (is_heard_at_end(request))
         return answer_and_tell(request);
+    const char *body = request->body.bytes;
+    size_t length = request->body.length;
+    if (request->lent.release != NULL) {
+        body = request->lent.bytes;
+        length = request->lent.length;
+    }
     int error = http1answer_with_headers(request->http, request->status, reason_of(request), request->answer_headers,
-                                         request->body.bytes, request->body.length);
+                                         body, length);
     note_error(request, error);
     return error;
 }
@@ -369,7 +393,7 @@ static inline int answer_whole(struct web_request *request)
 static void break_off_answer(struct web_request *request)
 {
     if (!httprequest_left(request->http))
-        iostream_close(request->http->connection->stream);
+        iostream_close(http1connection_stream(request->http->connection));
 }
 
 static __attribute__((noinline)) int answer_rest(struct web_request *request)

@@ -5,10 +5,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "httpserver/http1connection.h"
 #include "httpserver/httpdate.h"
 #include "httpserver/httpencoding.h"
 #include "httpserver/httpetag.h"
 #include "httpserver/httprange.h"
+#include "httpserver/webcompress.h"
 #include "httpserver/webfile.h"
 #include "httpserver/webfilecache.h"
 #include "httpserver/weblayer.h"
@@ -114,7 +116,22 @@ static const char *field_of(struct web_request *request, const char *name)
     return httprequest_header(web_http(request), name);
 }
 
-/* Most requests have none of If-Match and so on, and no Range: one look tells. */
+/* Most requests have none of If-Match and so on, and no Range: the beginnings of names tell. */
+static bool may_be_conditional(const struct httprequest *http)
+{
+    const struct http1parser_header *header = http->head.headers, *end = header + http->head.header_count;
+
+    for (; header < end; header++) {
+        const char *name = http->bytes + header->name.offset;
+
+        if (((name[0] | 0x20) == 'r' && header->name.length == sizeof "Range" - 1) ||
+            ((name[0] | 0x20) == 'i' && (name[1] | 0x20) == 'f')) /* behind every name is a colon at least */
+            return true;
+    }
+    return false;
+}
+
+/* The same, exactly. */
 static bool has_conditions(struct web_request *request)
 {
     const char *name, *value;
@@ -143,26 +160,29 @@ static const char *etag_of(const struct web_request *request)
 static int check_conditions(struct web_request *request, const struct webfile *file)
 {
     const char *etag = etag_of(request);
-    const char *if_match = field_of(request, "If-Match"), *if_none_match = field_of(request, "If-None-Match");
     int64_t seconds;
 
-    if (if_match != NULL ? !httpetag_matches(if_match, etag, false)
-                         : parse_date(field_of(request, "If-Unmodified-Since"), &seconds) && file->seconds > seconds)
+    if (field_of(request, "If-Match") != NULL
+            ? !weblayer_has_tag(request, "If-Match", etag, false)
+            : parse_date(field_of(request, "If-Unmodified-Since"), &seconds) && file->seconds > seconds)
         return 412;
-    if (if_none_match != NULL
-            ? httpetag_matches(if_none_match, etag, true)
+    if (field_of(request, "If-None-Match") != NULL
+            ? weblayer_has_tag(request, "If-None-Match", etag, true)
             : parse_date(field_of(request, "If-Modified-Since"), &seconds) && file->seconds <= seconds)
         return 304;
     return 0;
 }
 
-/* If-Range: has the client parts of this file, and of no other? A date has to be exactly that of the file, and its
+/* A file that goes out compressed has no parts: who joined them to what came before would have a bit of both.
+ * If-Range: has the client parts of this file, and of no other? A date has to be exactly that of the file, and its
  * second over: the file may have changed within it. */
-static bool is_range_wanted(struct web_request *request, const struct webfile *file)
+static bool is_range_wanted(struct web_request *request, const struct webfile *file, bool is_kept)
 {
     const char *value = field_of(request, "If-Range");
     int64_t seconds;
 
+    if (is_kept && webcompress_would(request, file->size))
+        return false;
     if (value == NULL)
         return true;
     if (*value == '"')
@@ -222,11 +242,12 @@ static int make_file_headers(struct web_request *request, const struct webstatic
 static int set_file_headers(struct web_request *request, const struct webstatic *files, const struct webfile *file,
                             struct webfilecache_headers *kept)
 {
-    if (kept == NULL || request->own_headers || has_version(request))
+    if (kept == NULL || weblayer_has_own_headers(request) || has_version(request))
         return make_file_headers(request, files, file);
     if (kept->owner == files) {
         int error = httpheaders_copy(&request->headers, &kept->list);
-        request->own_headers = error == 0;
+        if (error == 0)
+            request->answer_headers = &request->headers;
         return error;
     }
     int error = make_file_headers(request, files, file);
@@ -302,7 +323,8 @@ static void send_body(struct web_request *request, struct webfile *file, const c
 {
     char content_range[HTTPRANGE_SIZE];
     uint64_t first, length;
-    const char *range = conditional && is_range_wanted(request, file) ? field_of(request, "Range") : NULL;
+    bool is_wanted = conditional && is_range_wanted(request, file, content != NULL);
+    const char *range = is_wanted ? field_of(request, "Range") : NULL;
     enum httprange_outcome outcome = httprange_parse(range, file->size, &first, &length);
     int error = 0;
 
@@ -346,15 +368,14 @@ static void answer_with_file(struct web_request *request, const struct webstatic
     }
 }
 
-void webstatic_serve(struct web_request *request, const struct webstatic *files, const char *path)
+/* Finds it, and looks at what is asked. */
+static void serve_any(struct web_request *request, const struct webstatic *files, const char *path)
 {
     char place[WEBFILE_LONGEST_PATH + 1];
     struct webfilecache_key key = { .root = files->root, .path = place, .no_links = files->no_links };
     struct webfile file = { .fd = -1 };
     const char *content = NULL;
 
-    if (web_finished(request))
-        return;
     int error = add_default_name(files, path, place);
     if (error == 0) {
         key.codings = files->precompressed ? accepted_codings(request) : 0;
@@ -369,6 +390,40 @@ void webstatic_serve(struct web_request *request, const struct webstatic *files,
     webfile_close(&file);
 }
 
+/* Is it asked for as nearly all are, and is there nobody who wants a say in the answer? */
+static bool is_plain(const struct web_request *request, const struct webstatic *files)
+{
+    const struct web_application *app = request->app;
+
+    return app->file_cache != NULL && request->compiled != NULL && !request->with_query &&
+           request->answer_headers == &app->headers && request->status == 200 && request->body.length == 0 &&
+           !request->flushed && files->set_extra_headers == NULL && !files->precompressed &&
+           request->handler->on_finish == NULL && app->settings.log_function == NULL &&
+           !app->settings.compress_response && !may_be_conditional(request->http);
+}
+
+/* The same answer as before, from where it is: nothing of it is looked at. */
+static bool serve_kept(struct web_request *request, const struct webstatic *files, const char *path)
+{
+    struct weblayer_lent *lent = &request->lent;
+    double now = (double)loopmember_now(request->app->loop) / 1e9;
+
+    lent->bytes = webfilecache_hold(request->app->file_cache, files, path, strlen(path), now, &lent->length,
+                                    &request->answer_headers, &lent->arg);
+    if (lent->bytes == NULL)
+        return false;
+    lent->release = webfilecache_release;
+    web_finish(request);
+    return true;
+}
+
+void webstatic_serve(struct web_request *request, const struct webstatic *files, const char *path)
+{
+    if (web_finished(request) || (is_plain(request, files) && serve_kept(request, files, path)))
+        return;
+    serve_any(request, files, path);
+}
+
 static void serve_path_argument(struct web_request *request)
 {
     const char *path = web_path_argument(request, 0);
@@ -376,7 +431,9 @@ static void serve_path_argument(struct web_request *request)
     webstatic_serve(request, web_route_arg(request), path != NULL ? path : "");
 }
 
-const struct web_handler webstatic_handler = { .get = serve_path_argument, .head = serve_path_argument };
+const struct web_handler webstatic_handler = { .get = serve_path_argument,
+                                               .head = serve_path_argument,
+                                               .no_etag = true };
 
 int webstatic_version(const struct webstatic *files, const char *path, char *place, size_t size)
 {

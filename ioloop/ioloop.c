@@ -383,10 +383,8 @@ void ioloop_remove_signal(struct ioloop *loop, int signal_number)
 
 /* Timeouts. */
 
-static uint64_t add_timeout(struct ioloop *loop, int64_t deadline, ioloop_callback_fn *callback, void *arg)
+static uint64_t check_timeout(uint64_t id)
 {
-    uint64_t id = timeouts_add(&loop->timeouts, deadline, callback, arg);
-
     if (id == 0)
         errno = ENOMEM;
     return id;
@@ -397,16 +395,18 @@ static int check_time(const struct ioloop *loop, double seconds)
     return __builtin_isnan(seconds) ? -EINVAL : loopstate_check(loop);
 }
 
+/* Reading the clock would be half of the cost. So it is read once for all that a callback puts off: when the callback
+ * returns, or asks for the time. That can make them a little later, never earlier. */
 uint64_t ioloop_call_later(struct ioloop *loop, double seconds, ioloop_callback_fn *callback, void *arg)
 {
     int error = check_time(loop, seconds);
-    int64_t deadline;
 
     if (error < 0)
         return errno = -error, 0;
-    if (__builtin_add_overflow(loopstate_read_clock(loop), loopstate_nanoseconds(seconds), &deadline))
-        deadline = seconds < 0 ? INT64_MIN : INT64_MAX;
-    return add_timeout(loop, deadline, callback, arg);
+    uint64_t id = timeouts_add_delay(&loop->timeouts, loopstate_nanoseconds(seconds), callback, arg);
+    if (id != 0 && (!loop->running || loop->clock != NULL))
+        loopstate_read_time(loop);
+    return check_timeout(id);
 }
 
 uint64_t ioloop_call_at(struct ioloop *loop, double when, ioloop_callback_fn *callback, void *arg)
@@ -415,7 +415,9 @@ uint64_t ioloop_call_at(struct ioloop *loop, double when, ioloop_callback_fn *ca
 
     if (error < 0)
         return errno = -error, 0;
-    return add_timeout(loop, loopstate_nanoseconds(when), callback, arg);
+    if (loop->timeouts.has_delays)
+        loopstate_read_time(loop);
+    return check_timeout(timeouts_add(&loop->timeouts, loopstate_nanoseconds(when), callback, arg));
 }
 
 void ioloop_remove_timeout(struct ioloop *loop, uint64_t timeout)

@@ -12,7 +12,7 @@ struct iooutput *iooutput_new(void)
 
     if (output == NULL)
         return NULL;
-    *output = (struct iooutput){ .last = &output->first, .last_done = &output->done };
+    *output = (struct iooutput){ .last = &output->first, .last_done = &output->done, .noted = UINT32_MAX };
     return output;
 }
 
@@ -171,6 +171,14 @@ void iooutput_sent(struct iooutput *output, uint64_t count)
         }
     }
     finish_empty(output);
+}
+
+bool iooutput_has_moved(struct iooutput *output)
+{
+    bool moved = output->gone != output->noted;
+
+    output->noted = output->gone;
+    return moved;
 }
 
 struct iooutput_segment *iooutput_take_done(struct iooutput *output)

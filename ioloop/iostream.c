@@ -45,7 +45,8 @@ static bool set_options(struct iostream *stream, const struct iostream_options *
 
 static struct iostream *new_stream(struct ioloop *loop, int fd, const struct iostream_options *options)
 {
-    struct iostream *stream = ioalloc_zeroed(sizeof *stream);
+    size_t user_size = options != NULL ? options->user_size : 0;
+    struct iostream *stream = user_size < SIZE_MAX / 2 ? ioalloc_zeroed(IOSTREAMLAYER_USER + user_size) : NULL;
     int error = -ENOMEM;
 
     if (stream == NULL)
@@ -108,7 +109,7 @@ void iostreamlayer_fail(struct iostream *stream, int error)
     if (stream->is_closed)
         return;
     stream->is_closed = true;
-    stream->error = error;
+    iostreamlayer_set_end(stream, error);
     iostreamlayer_flush_corks(stream);
     ioloop_remove_handler(stream->loop, stream->fd);
     if (stream->extras != NULL)
@@ -127,6 +128,19 @@ void iostream_close(struct iostream *stream)
     iostreamlayer_fail(stream, 0);
 }
 
+/* Where there is no such thing, as for pipes, it is a close like any other. */
+void iostreamlayer_reset(struct iostream *stream, int error)
+{
+    if (!stream->is_closed)
+        setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 }, sizeof(struct linger));
+    iostreamlayer_fail(stream, error);
+}
+
+void iostream_reset(struct iostream *stream)
+{
+    iostreamlayer_reset(stream, 0);
+}
+
 void iostreamlayer_tell_connected(struct iostream *stream, int error)
 {
     if (stream->extras == NULL || stream->extras->on_connect == NULL)
@@ -139,7 +153,7 @@ void iostreamlayer_tell_connected(struct iostream *stream, int error)
 /* The program's side of closing: all that waits ends, in order, the close callback last. */
 void iostreamlayer_finish(struct iostream *stream)
 {
-    int error = stream->error != 0 ? stream->error : -ECANCELED;
+    int error = stream->end != 0 ? iostreamlayer_end(stream) : -ECANCELED;
 
     iostreamlayer_tell_connected(stream, error);
     iostreamlayer_tell_written(stream);
@@ -151,7 +165,7 @@ void iostreamlayer_finish(struct iostream *stream)
     }
     iostreamlayer_end_output(stream, error);
     if (stream->close_callback != NULL)
-        stream->close_callback(stream, stream->error, stream->close_arg);
+        stream->close_callback(stream, iostreamlayer_end(stream), stream->close_arg);
     iobuffer_free(&stream->input);
     ioalloc_free(stream->extras);
     looptask_remove(stream->loop, &stream->task);
@@ -169,10 +183,10 @@ void iostreamlayer_set_interest(struct iostream *stream, unsigned events)
         watched = iostreamlayer_transport(stream)->events(iostreamlayer_context(stream), events);
     else if (events == stream->interest)
         return;
-    stream->interest = events & 0xfu;
+    stream->interest = events & 0x7u;
     int error = ioloop_update_handler(stream->loop, stream->fd, watched);
-    if (error < 0)
-        iostreamlayer_fail(stream, error);
+    if (error < 0) /* on a loop that closes, all that is open is cancelled */
+        iostreamlayer_fail(stream, loopmember_check(stream->loop) == -EBADF ? -ECANCELED : error);
 }
 
 /* A close callback wants to know when the peer closes, which shows in reading only. It waits while there are unread
@@ -260,7 +274,7 @@ int iostream_set_consumer(struct iostream *stream, iostream_consumer_fn *consume
         return 0;
     }
     if (stream->end != 0 && stream->input == NULL)
-        return stream->end;
+        return iostreamlayer_end(stream);
     iostreamlayer_begin_read(stream, consumer, arg, false);
     return 0;
 }
@@ -319,7 +333,7 @@ int iostream_set_transport(struct iostream *stream, const struct iostream_transp
     if (stream->is_closed)
         return -EBADF;
     if (stream->end != 0)
-        return stream->end;
+        return iostreamlayer_end(stream);
     if (stream->is_custom || stream->is_connecting || stream->is_connected || stream->consumer != NULL ||
         (stream->input != NULL && !stream->is_feeding) || iostream_pending(stream) > 0 || stream->shutdown_wanted)
         return -EBUSY;
@@ -358,7 +372,7 @@ bool iostream_closed(const struct iostream *stream)
 
 int iostream_error(const struct iostream *stream)
 {
-    return stream->error;
+    return stream->is_closed ? iostreamlayer_end(stream) : 0;
 }
 
 int iostream_fd(const struct iostream *stream)
@@ -369,6 +383,11 @@ int iostream_fd(const struct iostream *stream)
 struct ioloop *iostream_loop(const struct iostream *stream)
 {
     return stream->loop;
+}
+
+void *iostream_user(const struct iostream *stream)
+{
+    return (char *)stream + IOSTREAMLAYER_USER;
 }
 
 int iostream_set_nodelay(struct iostream *stream, bool on)

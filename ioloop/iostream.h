@@ -63,6 +63,7 @@ struct iostream_transport {
 struct iostream_options {
     size_t max_buffer_size;       /* of unread bytes. 0: 16 MiB */
     size_t max_write_buffer_size; /* a write on top of this much that is pending fails and closes. 0: 16 MiB */
+    size_t user_size;             /* of memory that each stream has for the program: iostream_user */
     bool half_close;              /* the peer's end of file ends reading only; the stream stays open for writing */
     bool hold_back;               /* reads no further while more than 256 KiB wait to be sent: for echoes and the like */
     const struct iostream_transport *transport; /* NULL: plain */
@@ -83,6 +84,10 @@ int iostream_connect(struct iostream *stream, const struct sockaddr *address, so
 
 /* The descriptor is closed before this returns; what could not be sent at once is dropped. Any number of times. */
 void iostream_close(struct iostream *stream);
+
+/* The same; what the kernel has not sent yet is dropped, too, and the peer told by a reset. For a peer that does not
+ * read: after a close the kernel would hold on to such bytes for minutes. */
+void iostream_reset(struct iostream *stream);
 
 /* Called last, with why: 0 for iostream_close. A stream that has one notices its peer's close when nobody reads. */
 void iostream_set_close_callback(struct iostream *stream, iostream_close_fn *callback, void *arg);
@@ -184,6 +189,10 @@ bool iostream_closed(const struct iostream *stream);
 int iostream_error(const struct iostream *stream); /* why it closed; 0 while open and after iostream_close */
 int iostream_fd(const struct iostream *stream);    /* -1 when closed */
 struct ioloop *iostream_loop(const struct iostream *stream);
+
+/* Memory for what the program knows of the stream, so that it need not allocate any: the user_size bytes of the
+ * options, zeroed at first, aligned for every type, and gone with the stream when its close callback has returned. */
+void *iostream_user(const struct iostream *stream);
 
 /* TCP_NODELAY; 0 and nothing done for what is not TCP. It is on for streams of tcpserver and tcpclient. */
 int iostream_set_nodelay(struct iostream *stream, bool on);

@@ -67,8 +67,8 @@ static void end_consumer(struct iostream *stream)
     iostreamlayer_begin_cork(stream);
     stream->is_feeding = true;
     stream->is_fresh = false;
-    size_t taken = consumer(stream, stream->end, length > 0 ? iobuffer_data(stream->input) : nothing, length,
-                            stream->consumer_arg);
+    size_t taken = consumer(stream, iostreamlayer_end(stream), length > 0 ? iobuffer_data(stream->input) : nothing,
+                            length, stream->consumer_arg);
     if (stream->consumer == consumer && !stream->is_fresh)
         stream->consumer = NULL;
     stream->is_feeding = false;
@@ -90,8 +90,8 @@ static void settle_end(struct iostream *stream)
         looptask_add(stream->loop, &stream->task);
     else if (stream->input != NULL && !was_read)
         return;
-    else if (!stream->half_close || stream->end != -ESHUTDOWN || stream->shutdown_done)
-        iostreamlayer_fail(stream, stream->end);
+    else if (!stream->half_close || iostreamlayer_end(stream) != -ESHUTDOWN || stream->shutdown_done)
+        iostreamlayer_fail(stream, iostreamlayer_end(stream));
 }
 
 static bool is_quiet(int error)
@@ -105,7 +105,7 @@ static void end_input(struct iostream *stream, int error)
     if (!is_quiet(error))
         iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "read error on descriptor %d: %s", stream->fd,
                     ioloop_strerror(error));
-    stream->end = stream->cannot_send && error == -ESHUTDOWN ? -ECONNRESET : error;
+    iostreamlayer_set_end(stream, stream->cannot_send && error == -ESHUTDOWN ? -ECONNRESET : error);
     if (stream->is_fresh && stream->input != NULL)
         looptask_add(stream->loop, &stream->task); /* who has just begun to read sees what is unread first */
     else
@@ -325,7 +325,7 @@ static void handle_error(struct iostream *stream)
 
     if (is_over && stream->close_callback != NULL) {
         int error = stream->is_write_only ? -EPIPE : stream->is_pipe ? 0 : kernel_socket_error(stream->fd);
-        iostreamlayer_fail(stream, error != 0 ? error : stream->end);
+        iostreamlayer_fail(stream, error != 0 ? error : iostreamlayer_end(stream));
     } else {
         loopmember_unwatch_fd(stream->loop, stream->fd);
         stream->interest = 0;

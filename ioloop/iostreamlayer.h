@@ -5,6 +5,9 @@
 #ifndef IOLOOP_IOSTREAMLAYER_H
 #define IOLOOP_IOSTREAMLAYER_H
 
+#include <errno.h>
+#include <stddef.h>
+
 #include "ioloop/deadlines.h"
 #include "ioloop/iobuffer.h"
 #include "ioloop/iooutput.h"
@@ -37,9 +40,8 @@ struct iostreamlayer_extras {
 struct iostream {
     struct looptask task; /* waits when there is something to tell the program in the next iteration */
     struct ioloop *loop;
-    int fd;    /* -1: closed */
-    int error; /* why it closed */
-    int end;   /* why no more bytes will come in; 0: they may */
+    int fd;            /* -1: closed */
+    unsigned end : 10; /* -iostreamlayer_end */
     unsigned is_pipe : 1;
     unsigned is_custom : 1; /* reached through a transport from outside */
     unsigned is_handshaking : 1;
@@ -59,7 +61,7 @@ struct iostream {
     unsigned reads_on : 1;      /* when the peer takes no more bytes, too: why, it may have said before */
     unsigned cannot_send : 1;   /* and reads on */
     unsigned began_silent : 1;  /* when it was connected no byte had come */
-    unsigned interest : 4;      /* what the loop watches for */
+    unsigned interest : 3;      /* what the loop watches for */
     iostream_consumer_fn *consumer;
     void *consumer_arg;
     struct iobuffer *input;
@@ -69,6 +71,22 @@ struct iostream {
     struct iostreamlayer_extras *extras;
     struct iostreamlayer_owner *owner;
 };
+
+/* Where the memory of iostream_user begins. */
+#define IOSTREAMLAYER_USER                                                                                             \
+    ((sizeof(struct iostream) + _Alignof(max_align_t) - 1) / _Alignof(max_align_t) * _Alignof(max_align_t))
+
+/* Why no more bytes will come in, or, when the stream is closed, why it was. 0: they may; iostream_close. */
+static inline int iostreamlayer_end(const struct iostream *stream)
+{
+    return -(int)stream->end;
+}
+
+/* A transport may answer anything; no system has errno values beyond these (but one, EDQUOT of MIPS). */
+static inline void iostreamlayer_set_end(struct iostream *stream, int error)
+{
+    stream->end = (unsigned)(error > 0 || error < -0x3ff ? EIO : -error) & 0x3ffu;
+}
 
 static inline const struct iostream_transport *iostreamlayer_transport(const struct iostream *stream)
 {
@@ -101,8 +119,9 @@ struct iostream *iostreamlayer_new_accepted(struct ioloop *loop, int fd, const s
  * from a handler of the loop, once, for a stream of new_accepted. */
 void iostreamlayer_read_now(struct iostream *stream);
 
-/* iostream_close with a reason; 0 is iostream_close itself. */
+/* iostream_close and iostream_reset with a reason; 0 is as they are. */
 void iostreamlayer_fail(struct iostream *stream, int error);
+void iostreamlayer_reset(struct iostream *stream, int error);
 
 /* Between iostream.c and iostreamevents.c. */
 

@@ -41,7 +41,7 @@ static int check_read(const struct iostream *stream)
     if (stream->consumer != NULL)
         return -EALREADY;
     if (stream->end != 0 && stream->input == NULL)
-        return stream->end;
+        return iostreamlayer_end(stream);
     return 0;
 }
 

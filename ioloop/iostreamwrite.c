@@ -264,9 +264,9 @@ void iostreamlayer_flush_corks(struct iostream *stream)
     struct iovec vector[VECTOR];
     int count = 0;
 
-    if (stream->error == 0 && may_send(stream) && cork->owner == stream && cork->used > 0)
+    if (stream->end == 0 && may_send(stream) && cork->owner == stream && cork->used > 0)
         vector[count++] = (struct iovec){ cork->data, cork->used };
-    if (stream->error == 0 && may_send(stream) && stream->output != NULL && (count > 0 || is_corked_by_program(stream)))
+    if (stream->end == 0 && may_send(stream) && stream->output != NULL && (count > 0 || is_corked_by_program(stream)))
         count += iooutput_gather(stream->output, vector + count, VECTOR - count);
     if (count > 0)
         (void)!iostreamlayer_transport_write(stream, vector, count, false);
@@ -621,7 +621,7 @@ void iostreamlayer_try_shutdown(struct iostream *stream)
         return;
     stream->shutdown_done = true;
     if (stream->end != 0 && stream->input == NULL && stream->consumer == NULL)
-        iostreamlayer_fail(stream, stream->end);
+        iostreamlayer_fail(stream, iostreamlayer_end(stream));
 }
 
 int iostream_shutdown(struct iostream *stream)

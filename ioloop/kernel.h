@@ -46,8 +46,9 @@ int kernel_socket_error(int fd);
  * symbolic links are followed, inside of it neither: -ELOOP; some systems never follow any here. */
 int kernel_open_beneath(int root, const char *path, bool no_links);
 
-/* When a file was modified. */
+/* When a file was modified, which programs may set; and when anything of it changed last, which they may not. */
 struct timespec kernel_modified(const struct stat *status);
+struct timespec kernel_changed(const struct stat *status);
 
 /* A descriptor that is readable when this child has ended, or is about to: a wait for it is short then. -ENOSYS,
  * -EPERM: there is none here. */

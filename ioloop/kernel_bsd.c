@@ -327,6 +327,15 @@ struct timespec kernel_modified(const struct stat *status)
 #endif
 }
 
+struct timespec kernel_changed(const struct stat *status)
+{
+#ifdef __APPLE__
+    return status->st_ctimespec;
+#else
+    return status->st_ctim;
+#endif
+}
+
 /* A queue of its own for each child, which the poller's watches like any descriptor. */
 int kernel_child_fd(pid_t pid)
 {

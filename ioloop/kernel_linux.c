@@ -204,6 +204,11 @@ struct timespec kernel_modified(const struct stat *status)
     return status->st_mtim;
 }
 
+struct timespec kernel_changed(const struct stat *status)
+{
+    return status->st_ctim;
+}
+
 /* Since Linux 5.3, 5.1 and 5.9; libc may be older than the kernel. pidfds are close-on-exec. */
 
 static long call_kernel(long number, long first, long second, long third, long fourth)

@@ -23,6 +23,13 @@ static void end_of_callback(struct ioloop *loop, int64_t start, void (*callback)
                     (void *)(uintptr_t)callback);
 }
 
+/* Behind everything that is the program's: what it has put off by some seconds counts from here. */
+static inline void settle_timeouts(struct ioloop *loop)
+{
+    if (__builtin_expect(loop->timeouts.has_delays, false))
+        loopstate_read_time(loop);
+}
+
 static void __attribute__((noinline)) call_watched(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
 {
     int64_t start = loopstate_read_clock(loop);
@@ -37,6 +44,7 @@ static inline void call(struct ioloop *loop, ioloop_callback_fn *callback, void 
         callback(arg);
     else
         call_watched(loop, callback, arg);
+    settle_timeouts(loop);
 }
 
 /* Those that are there now; what they add waits for the next iteration. */
@@ -54,6 +62,7 @@ void loopstate_run_tasks(struct ioloop *loop)
         void (*run)(struct looptask *) = task->run; /* which may free the task */
         run(task);
         end_of_callback(loop, start, (void (*)(void))run);
+        settle_timeouts(loop);
     }
 }
 
@@ -78,6 +87,7 @@ static void run_signals(struct ioloop *loop)
 
         due.callback(due.signal_number, due.arg);
         end_of_callback(loop, start, (void (*)(void))due.callback);
+        settle_timeouts(loop);
     }
 }
 
@@ -96,12 +106,8 @@ static void run_queue(struct ioloop *loop, struct taskqueue *queue)
 {
     struct taskqueue_entry entry;
 
-    if (loop->slow_callback != 0) {
-        while (taskqueue_next(queue, &entry))
-            call_watched(loop, entry.callback, entry.arg);
-    }
     while (taskqueue_next(queue, &entry))
-        entry.callback(entry.arg);
+        call(loop, entry.callback, entry.arg);
 }
 
 static void run_due_timeouts(struct ioloop *loop)
@@ -147,6 +153,7 @@ static inline __attribute__((always_inline)) void run_handlers(struct ioloop *lo
             loop->functions.of[handler->function](event->fd, events, handler->arg);
         else
             call_handler_watched(loop, *handler, event->fd, events);
+        settle_timeouts(loop);
     }
 }
 
@@ -180,7 +187,7 @@ static inline __attribute__((always_inline)) int64_t longest_wait(struct ioloop 
     atomic_store(&loop->sleeping, true);
     if (atomic_load(&loop->asked) != 0)
         return 0;
-    return loop->timeouts.heap_count > 0 ? next_timeout(loop) : -1;
+    return loop->timeouts.count > 0 ? next_timeout(loop) : -1;
 }
 
 /* Seen late it costs one wake-up, no more. */
@@ -304,6 +311,7 @@ double ioloop_next_timeout(struct ioloop *loop)
         atomic_store(&loop->sleeping, true);
     if (has_something_to_run(loop))
         return 0;
+    settle_timeouts(loop); /* asked from a callback */
     int64_t next = timeouts_next(&loop->timeouts);
     return next == INT64_MAX ? -1 : (double)loopstate_until(loop, next) / 1e9;
 }

@@ -119,7 +119,10 @@ static inline int64_t loopstate_read_clock(struct ioloop *loop)
 static inline int64_t loopstate_read_time(struct ioloop *loop)
 {
     loop->front.knows_now = loop->running;
-    return loop->front.now = loopstate_read_clock(loop);
+    loop->front.now = loopstate_read_clock(loop);
+    if (loop->timeouts.has_delays)
+        timeouts_settle(&loop->timeouts, loop->front.now);
+    return loop->front.now;
 }
 
 int64_t loopstate_until(struct ioloop *loop, int64_t deadline);

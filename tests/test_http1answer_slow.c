@@ -492,7 +492,7 @@ static void an_answer_to_a_client_that_has_left_only_ends_the_request(void **sta
 /* Closed, and nobody has been told yet. */
 static void close_and_answer(struct httpscene *scene, struct httprequest *request)
 {
-    iostream_close(request->connection->stream);
+    iostream_close(http1connection_stream(request->connection));
     assert_true(httprequest_left(request));
     if (scene->requests == 1) {
         assert_int_equal(httprequest_reply(request, 200, NULL, "a", 1), -EBADF);

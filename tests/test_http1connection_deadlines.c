@@ -227,11 +227,11 @@ static int ask_until_something_waits(struct httpscene *scene, struct httpscene_c
         snprintf(text, sizeof text, GET("/size/%d"), size);
         httpscene_put(scene, client, text);
         httpscene_settle(scene);
-        if (iostream_pending(connection_seen->stream) > 0)
+        if (iostream_pending(http1connection_stream(connection_seen)) > 0)
             break;
         httpscene_next(scene, client, false);
     }
-    assert_in_range(iostream_pending(connection_seen->stream), 1, 60000);
+    assert_in_range(iostream_pending(http1connection_stream(connection_seen)), 1, 60000);
     return size;
 }
 

@@ -6,6 +6,7 @@
 #include "httpserver/httpheaders.h"
 #include "tests/support/chunktrace.h"
 #include "tests/support/faults.h"
+#include "tests/support/guardpage.h"
 #include "tests/support/testing.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -179,6 +180,29 @@ static void trailers_that_drip_are_searched_once(void **state)
     assert_int_equal(chunked.lines, 2);
 }
 
+/* As after a pause, before the bytes are shown once more. */
+static void to_ask_with_less_than_before_changes_nothing(void **state)
+{
+    static const char text[] = "0\r\nA: b\r\nC: d\r\n\r\n";
+    size_t length = sizeof text - 1;
+
+    for (size_t seen = 3; seen < length; seen++) {
+        for (size_t less = 0; less <= seen - 3; less++) {
+            struct httpchunked chunked = { 0 };
+            struct httpchunked_piece piece;
+            struct httpheaders trailers = { 0 };
+            assert_int_equal(httpchunked_decode(&chunked, NULL, guardpage_text(text, seen), seen, &piece, NULL), 3);
+            assert_int_equal(
+                httpchunked_decode(&chunked, NULL, guardpage_text(text + 3, less), less, &piece, &trailers), 0);
+            assert_false(piece.done);
+            assert_int_equal(httpchunked_decode(&chunked, NULL, text + 3, length - 3, &piece, &trailers), length - 3);
+            assert_true(piece.done);
+            assert_string_equal(httpheaders_get(&trailers, "C"), "d");
+            httpheaders_free(&trailers);
+        }
+    }
+}
+
 static void a_malformed_trailer_is_refused_when_its_line_ends(void **state)
 {
     chunktrace_assert_status("0\r\nGET / HTTP/1.1\r\n", NULL, -400);
@@ -247,6 +271,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(trailers_have_limits),
     cmocka_unit_test(sixteen_trailers_are_allowed),
     cmocka_unit_test(trailers_that_drip_are_searched_once),
+    cmocka_unit_test(to_ask_with_less_than_before_changes_nothing),
     cmocka_unit_test(a_malformed_trailer_is_refused_when_its_line_ends),
     cmocka_unit_test(trailers_are_added_to_what_is_there),
     cmocka_unit_test(more_trailers_than_there_is_room_for_are_refused),

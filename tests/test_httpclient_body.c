@@ -407,6 +407,58 @@ static void an_upload_that_is_over_is_not_the_next_one(void **state)
     fetchscene_close(&scene);
 }
 
+static void expect_no_upload(uint64_t fetch)
+{
+    assert_int_equal(httpclient_upload_write(scene.client, fetch, "early", 5), -EBADF);
+    httpclient_upload_resume(scene.client, fetch);
+    httpclient_upload_finish(scene.client, fetch);
+    httpclient_upload_fail(scene.client, fetch, -EIO);
+}
+
+/* In the queue, while connecting, and while the server has not said that it wants it. */
+static void an_upload_begins_with_the_first_call_of_its_producer(void **state)
+{
+    struct production production = { .pieces = 2, .a_call = 2 };
+
+    fetchscene_open(&scene, &(struct httpclient_options){ .max_clients = 1 });
+    struct fetchscene_fetch *first = fetchscene_get(&scene, "/");
+    struct fetchscene_fetch *fetch =
+        fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/",
+                                                              .method = "POST",
+                                                              .body_producer = produce,
+                                                              .body_producer_arg = &production,
+                                                              .expect_100_continue = true });
+    expect_no_upload(fetch->id);
+    fetchscene_serve(&scene, NULL, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi");
+    expect_no_upload(fetch->id);
+    fetchscene_expect(&scene, first, 200, "hi");
+    struct fetchscene_peer *peer = fetchscene_accept(&scene);
+    fetchscene_take_head(&scene, peer, &seen);
+    expect_no_upload(fetch->id);
+    fetchscene_expect_nothing(&scene, peer);
+    assert_int_equal(production.calls, 0);
+    fetchscene_put(&scene, peer, "HTTP/1.1 100 Continue\r\n\r\n");
+    fetchscene_expect_text(&scene, peer, "4\r\n0001\r\n4\r\n0002\r\n0\r\n\r\n");
+    fetchscene_put(&scene, peer, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    fetchscene_close(&scene);
+}
+
+/* Its connection is being made. */
+static void an_upload_has_to_wait_for_a_connection(void **state)
+{
+    struct production production = { .pieces = 1, .a_call = 1 };
+
+    fetchscene_open(&scene, NULL);
+    struct fetchscene_fetch *fetch = post(&production, NULL);
+    expect_no_upload(fetch->id);
+    struct fetchscene_peer *peer = take_upload(&production);
+    assert_string_equal(seen.body, "0001");
+    fetchscene_put(&scene, peer, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    fetchscene_close(&scene);
+}
+
 /* A body that is there goes by itself. */
 static void a_fetch_without_producer_has_no_upload(void **state)
 {
@@ -568,6 +620,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_waiting_producer_is_forgotten_after_an_early_answer),
     cmocka_unit_test(an_upload_that_is_over_takes_nothing),
     cmocka_unit_test(an_upload_that_is_over_is_not_the_next_one),
+    cmocka_unit_test(an_upload_begins_with_the_first_call_of_its_producer),
+    cmocka_unit_test(an_upload_has_to_wait_for_a_connection),
     cmocka_unit_test(a_fetch_without_producer_has_no_upload),
     cmocka_unit_test(a_body_waits_for_100),
     cmocka_unit_test(a_body_is_never_sent_after_a_final_answer),

@@ -130,13 +130,17 @@ static void a_token_of_the_programs_headers_is_for_the_proxy_alone(void **state)
 {
     fetchscene_open(&scene, NULL);
     struct fetchscene_fetch *fetch = fetch_with_token((struct httpclient_request){ .url = "/" }, "Bearer a");
-    fetchscene_put(&scene, take_token(NULL, "GET", NULL), HI); /* no proxy */
+    struct fetchscene_peer *peer = take_token(NULL, "GET", NULL); /* no proxy */
+    fetchscene_put(&scene, peer, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    fetch = fetch_with_token((struct httpclient_request){ .url = "/" }, "Bearer b");
+    fetchscene_put(&scene, take_token(peer, "GET", NULL), HI); /* no reason for another connection */
     fetchscene_expect(&scene, fetch, 200, "hi");
     fetch = fetch_with_token(through_proxy("http://a/", false), "Bearer a");
     fetchscene_put(&scene, take_token(NULL, "GET", "Bearer a"), HI);
     fetchscene_expect(&scene, fetch, 200, "hi");
     fetch = fetch_with_token(through_proxy("http://a/", true), "Bearer a");
-    struct fetchscene_peer *peer = take_token(NULL, "CONNECT", "Bearer a");
+    peer = take_token(NULL, "CONNECT", "Bearer a");
     fetchscene_put(&scene, peer, OK "\r\n");
     fetchscene_put(&scene, take_token(peer, "GET", NULL), HI);
     fetchscene_expect(&scene, fetch, 200, "hi");
@@ -296,14 +300,14 @@ static void a_tunnel_that_does_not_open_is_an_error(void **state)
 static void interim_responses_of_a_proxy_are_passed_over_and_counted(void **state)
 {
     fetchscene_open(&scene, NULL);
-    for (int count = 1; count < 12; count += 10) {
+    for (int count = 9; count < 12; count++) {
         struct fetchscene_peer *peer;
         struct fetchscene_fetch *fetch = begin_tunnel(&peer);
 
         for (int i = 0; i < count; i++)
             fetchscene_put(&scene, peer, "HTTP/1.1 102 Processing\r\n\r\n");
         fetchscene_put(&scene, peer, OK "\r\n");
-        if (count == 1) {
+        if (count <= 10) {
             fetchscene_serve(&scene, peer, HI);
             fetchscene_expect(&scene, fetch, 200, "hi");
         } else {

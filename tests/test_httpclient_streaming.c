@@ -2,6 +2,8 @@
 #include "tests/support/testing.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,6 +296,47 @@ static void pauses_and_resumes_are_not_counted(void **state)
     fetchscene_close(&scene);
 }
 
+/* Also where nothing of what has come can be told yet. */
+static void a_pause_may_come_at_any_byte(void **state)
+{
+    static const struct {
+        const char *answer, *trailers;
+    } rows[] = {
+        { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nhel\r\n02\r\nlo\r\n0\r\nA: b\r\nC: d\r\n\r\n",
+          "A: b\nC: d\n" },
+        { "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "" },
+    };
+    struct fetchscene_peer *peer = NULL;
+    int on = 1;
+
+    fetchscene_open(&scene, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t length = strlen(rows[i].answer);
+        for (size_t split = 0; split < length; split++) {
+            struct fetchscene_fetch *fetch = fetchscene_fetch(
+                &scene,
+                (struct httpclient_request){ .url = "/", .streaming_callback = split % 2 ? fetchscene_on_data : NULL });
+            peer = peer != NULL ? peer : fetchscene_accept(&scene);
+            fetchscene_take_request(&scene, peer, &seen);
+            assert_int_equal(setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
+            fetchscene_put_bytes(&scene, peer, rows[i].answer, split);
+            for (int pauses = 0; pauses < 2; pauses++) {
+                httpclient_pause(scene.client, fetch->id);
+                if (pauses == 1)
+                    testing_spin(scene.loop, 3);
+                httpclient_resume(scene.client, fetch->id);
+                testing_spin(scene.loop, 3);
+            }
+            fetchscene_put_bytes(&scene, peer, rows[i].answer + split, length - split);
+            fetchscene_expect(&scene, fetch, 200, "hello");
+            assert_string_equal(fetch->trailers.bytes, rows[i].trailers);
+            fetchscene_forget(&scene);
+        }
+    }
+    fetchscene_expect_pool(&scene, 1, 1, 0);
+    fetchscene_close(&scene);
+}
+
 static void a_paused_fetch_holds_the_server_back(void **state)
 {
     static char piece[65536];
@@ -498,6 +541,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_streamed_body_has_no_limit_but_one_that_is_given),
     cmocka_unit_test(a_paused_fetch_gets_its_pieces_one_by_one),
     cmocka_unit_test(a_pause_between_lines_of_the_head_holds_too),
+    cmocka_unit_test(a_pause_may_come_at_any_byte),
     cmocka_unit_test(pauses_and_resumes_are_not_counted),
     cmocka_unit_test(a_paused_fetch_holds_the_server_back),
     cmocka_unit_test(the_end_behind_a_pause_is_told_after_the_pieces),

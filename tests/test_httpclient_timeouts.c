@@ -12,6 +12,7 @@
 #include "ioloop/ioexecutor.h"
 #include "ioloop/resolver.h"
 #include "tests/support/fakenames.h"
+#include "tests/support/faults.h"
 #include "tests/support/fetchscene.h"
 
 #define OK "HTTP/1.1 200 OK\r\n"
@@ -220,6 +221,10 @@ static void sending_has_a_limit(void **state)
                                                                   .idle_timeout = which == 0 ? 3 : 0,
                                                                   .request_timeout = which == 1 ? 3 : 0 });
         struct fetchscene_peer *peer = fetchscene_accept(&scene);
+        for (int i = 0; i < 10; i++)
+            fetchscene_settle(&scene); /* a part in each turn, until the kernel takes no more */
+        if (which == 0)
+            fetchscene_pass(&scene, 3.2); /* where that is seen */
         expect_timeout(fetch, 3, HTTPCLIENT_SEND);
         fetchscene_hang_up(peer);
     }
@@ -313,6 +318,35 @@ static void time_in_the_queue_is_no_time_of_the_request(void **state)
     assert_true(fetch->queue_time > 14.9 && fetch->queue_time < 15.2);
     assert_true(fetch->request_time > 8.9 && fetch->request_time < 9.2);
     fetchscene_close(&scene);
+}
+
+/* Also where there is no memory when the turn has come. */
+static void a_fetch_that_fails_behind_the_queue_has_the_times_of_both(void **state)
+{
+    bool hit = true;
+
+    for (int nth = 1; hit; nth++) {
+        struct fetchscene_peer *peer;
+        fetchscene_open(&scene, &(struct httpclient_options){ .max_clients = 1 });
+        struct fetchscene_fetch *first = begin((struct httpclient_request){ 0 }, &peer);
+        char url[64];
+        snprintf(url, sizeof url, "http://127.0.0.1:%d/", scene.ports[FETCHSCENE_SECOND]);
+        struct fetchscene_fetch *fetch = fetchscene_get(&scene, url);
+        fetchscene_pass(&scene, 5);
+        fetchscene_put_some(peer, HI, sizeof HI - 1);
+        faults_allocation(nth, true);
+        for (int i = 0; i < 50; i++)
+            ioloop_run_once(scene.loop, 0);
+        hit = faults_hit();
+        faults_end();
+        if (fetch->calls == 0)
+            fetchscene_serve(&scene, fetchscene_accept_from(&scene, FETCHSCENE_SECOND), HI);
+        fetchscene_wait(&scene, first);
+        fetchscene_wait(&scene, fetch);
+        assert_true(fetch->request_time >= 0 && fetch->request_time < 0.1);
+        assert_true(fetch->queue_time > 4.9 && fetch->queue_time < 5.2);
+        fetchscene_close(&scene);
+    }
 }
 
 /* All hops. */
@@ -428,6 +462,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_server_that_reads_slowly_is_not_idle),
     cmocka_unit_test(waiting_in_the_queue_has_a_limit),
     cmocka_unit_test(time_in_the_queue_is_no_time_of_the_request),
+    cmocka_unit_test(a_fetch_that_fails_behind_the_queue_has_the_times_of_both),
     cmocka_unit_test(all_hops_have_a_limit_of_their_own),
     cmocka_unit_test(without_a_total_all_hops_have_the_time_of_one),
     cmocka_unit_test(without_limits_there_are_none),

@@ -1,5 +1,6 @@
 #include "httpserver/httpetag.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,32 @@ static void assert_comparisons(const struct comparison *comparisons, size_t coun
 {
     for (size_t i = 0; i < count; i++)
         assert_comparison(comparisons[i].value, comparisons[i].tag, comparisons[i].matches);
+}
+
+static void tells_what_is_no_list_from_one_without_the_tag(void **state)
+{
+    static const struct {
+        const char *value, *tag;
+        int found;
+    } rows[] = {
+        { "\"a\"", "\"a\"", 1 },
+        { "\"b\", \"a\"", "\"a\"", 1 },
+        { "*", "\"a\"", 1 },
+        { " * ", NULL, 1 },
+        { "\"b\"", "\"a\"", 0 },
+        { "", "\"a\"", 0 },
+        { ",", "\"a\"", 0 },
+        { "\"a\"", NULL, 0 },
+        { "\"a\" b", "\"a\"", -EINVAL },
+        { "a", "\"a\"", -EINVAL },
+        { "*, *", NULL, -EINVAL },
+        { "\"a\", x", NULL, -EINVAL },
+        { "\"a\"", "a", 0 },
+        { "\"\"", NULL, 0 },
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_int_equal(httpetag_find(rows[i].value, rows[i].tag, true), rows[i].found);
 }
 
 /* The table of RFC 9110 8.8.3.2. */
@@ -292,6 +319,7 @@ static void makes_the_same_tag_of_the_same_file(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(compares_as_the_rfc_does),
+    cmocka_unit_test(tells_what_is_no_list_from_one_without_the_tag),
     cmocka_unit_test(finds_the_tag_in_a_list),
     cmocka_unit_test(takes_an_asterisk_for_any_tag),
     cmocka_unit_test(matches_nothing_where_the_list_is_not_one),

@@ -145,6 +145,8 @@ static void what_cannot_be_sent_is_refused_at_once(void **state)
     static const struct httpclient_request rows[] = {
         { .url = "http://127.0.0.1:0/" },
         { .url = "/", .method = "PUT", .body = "x", .body_length = 1, .body_producer = produce_hello },
+        { .url = "/", .body = "x", .body_length = 1 },
+        { .url = "/", .body_producer = produce_hello },
         { .url = "/", .method = "CONNECT", .allow_nonstandard_methods = true },
         { .url = "/", .connect_timeout = __builtin_nan("") },
         { .url = "/", .family = 99 },

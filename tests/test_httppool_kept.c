@@ -302,17 +302,23 @@ static void an_idempotent_request_is_repeated_once_when_its_kept_connection_had_
     close_scene(&scene);
 }
 
+static void post_to(struct scene *scene, int port, const char *path)
+{
+    char url[64];
+
+    url_of(scene, url, port, path);
+    httpclient_fetch(scene->client,
+                     &(struct httpclient_request){ .url = url, .method = "POST", .body = "x", .body_length = 1 },
+                     on_response, scene);
+}
+
 static void a_request_that_is_not_idempotent_is_not_repeated(void **state)
 {
     struct scene scene;
     struct peer peer;
-    char url[64];
 
     begin_kept(&scene, &peer);
-    url_of(&scene, url, peer.port, "/b");
-    httpclient_fetch(scene.client,
-                     &(struct httpclient_request){ .url = url, .method = "POST", .body = "x", .body_length = 1 },
-                     on_response, &scene);
+    post_to(&scene, peer.port, "/b");
     peer_take(&peer, "POST /b HTTP/1.1\r\n");
     close(peer.fd);
     peer.fd = -1;
@@ -327,14 +333,10 @@ static void a_request_of_which_no_byte_was_sent_is_repeated_whatever_it_is(void 
 {
     struct scene scene;
     struct peer peer;
-    char url[64];
 
     begin_kept(&scene, &peer);
-    url_of(&scene, url, peer.port, "/b");
     faults_system_call("sendmsg", EPIPE, 1); /* head and body */
-    httpclient_fetch(scene.client,
-                     &(struct httpclient_request){ .url = url, .method = "POST", .body = "x", .body_length = 1 },
-                     on_response, &scene);
+    post_to(&scene, peer.port, "/b");
     peer_accept(&peer);
     assert_true(faults_hit());
     peer_take(&peer, "POST /b HTTP/1.1\r\n");
@@ -352,18 +354,14 @@ static void an_answer_to_nobody_is_not_that_to_a_request_that_could_not_be_sent(
     struct linger none = { .l_onoff = 1 };
     struct scene scene;
     struct peer peer;
-    char url[64];
 
     begin_kept(&scene, &peer);
-    url_of(&scene, url, peer.port, "/b");
     peer_put(&peer, "HTTP/1.1 200 Late\r\nContent-Length: 0\r\n\r\n");
     assert_int_equal(setsockopt(peer.fd, SOL_SOCKET, SO_LINGER, &none, sizeof none), 0);
     close(peer.fd);
     peer.fd = -1;
     faults_system_call("recv", EAGAIN, 1); /* the last look before the request: it comes right behind that */
-    httpclient_fetch(scene.client,
-                     &(struct httpclient_request){ .url = url, .method = "POST", .body = "x", .body_length = 1 },
-                     on_response, &scene);
+    post_to(&scene, peer.port, "/b");
     assert_true(faults_hit());
     peer_accept(&peer);
     peer_take(&peer, "POST /b HTTP/1.1\r\n");

@@ -65,7 +65,7 @@ static void a_child_starts_anew_and_the_parent_goes_on(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(10);
+        testing_limit_time();
         _exit(use_in_child(loop, executor, probes, id));
     }
     assert_int_equal(exit_status(pid), 0);
@@ -87,7 +87,7 @@ static void a_child_may_close_what_is_the_parents(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(10);
+        testing_limit_time();
         ioexecutor_close(executor, true);
         _exit(ioexecutor_cancel(executor, 1) == -ENOENT ? 0 : 1);
     }
@@ -168,7 +168,7 @@ static void forks_in_the_middle_find_no_lock_taken(void **state)
         pid_t pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) {
-            alarm(10);
+            testing_limit_time();
             _exit(use_in_child(loop, executor, parents, 1));
         }
         assert_int_equal(exit_status(pid), 0);

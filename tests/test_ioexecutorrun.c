@@ -555,7 +555,7 @@ static void a_child_closes_what_the_parent_has_started(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(10);
+        testing_limit_time();
         ioloop_close(loop, false);
         _exit(iofuture_error(future) == -ECANCELED ? 0 : 1);
     }

@@ -508,7 +508,7 @@ static void a_child_can_write_whatever_threads_did_at_the_fork(void **state)
         int status;
         pid_t child = fork();
         if (child == 0) {
-            alarm(2);
+            testing_limit_time();
             iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "from a child");
             _exit(0);
         }

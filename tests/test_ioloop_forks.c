@@ -38,14 +38,13 @@ static void wait_for(pid_t child)
     assert_int_equal(status, 0);
 }
 
-/* A child that hangs must not outlive its test for long. */
 static pid_t fork_child(void)
 {
     fflush(stdout);
     pid_t pid = fork();
 
     if (pid == 0)
-        alarm(8);
+        testing_limit_time();
     return pid;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "tests/support/tracedloop.h"
 
@@ -58,6 +59,109 @@ static void comes_when_its_time_has_come_and_once(void **state)
     advance(3600);
     assert_string_equal(trace, "ab");
     close_loop();
+}
+
+static void make_two(void *arg)
+{
+    call_later(0.001, note, "a");
+    call_at(ioloop_time(loop) + 0.001, note, "b");
+    call_later(0.0005, note, "c");
+    call_later(0.002, stop, NULL);
+    assert_in_range((int64_t)(ioloop_next_timeout(loop) * 1e9), 0, 500000);
+}
+
+static void make_one_and_stop(void *arg)
+{
+    call_later(10, note, "x");
+    call_at(0, stop, NULL);
+}
+
+static void a_delay_is_one_beside_a_time_that_has_passed(void **state)
+{
+    loop = ioloop_new(NULL);
+    traced = 0;
+    assert_int_equal(ioloop_add_callback(loop, make_one_and_stop, NULL), 0);
+    assert_int_equal(ioloop_start(loop), 0);
+    assert_int_equal(traced, 0);
+    ioloop_close(loop, false);
+}
+
+static void make_one(void *arg)
+{
+    call_later(10, note, "z");
+    call_later(0.005, note, "a");
+}
+
+static void note_and_stop(void *arg)
+{
+    note(arg);
+    ioloop_stop(loop);
+}
+
+static void go_on(void *arg)
+{
+    add_callback(note_and_stop, "b");
+}
+
+/* Not by the loop's clock, which would settle what waits. */
+static void block(void *arg)
+{
+    struct timespec start, now;
+
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9 < 0.01);
+    add_callback(go_on, NULL);
+}
+
+static void make_one_by_handler(int fd, unsigned events, void *arg)
+{
+    ioloop_remove_handler(loop, fd);
+    make_one(arg);
+}
+
+static void block_by_handler(int fd, unsigned events, void *arg)
+{
+    ioloop_remove_handler(loop, fd);
+    block(arg);
+}
+
+/* One that blocks the loop does not put off what another has made in the same turn. */
+static void a_delay_counts_from_the_end_of_its_callback_at_the_latest(void **state)
+{
+    int fds[2];
+
+    testing_socketpair(fds);
+    for (int by_handlers = 0; by_handlers < 2; by_handlers++) {
+        loop = ioloop_new(NULL);
+        traced = 0;
+        if (by_handlers) { /* what can be written to is reported in the order in which it was added */
+            assert_int_equal(ioloop_add_handler(loop, fds[0], make_one_by_handler, NULL, IOLOOP_WRITE), 0);
+            assert_int_equal(ioloop_add_handler(loop, fds[1], block_by_handler, NULL, IOLOOP_WRITE), 0);
+        } else {
+            add_callback(make_one, NULL);
+            add_callback(block, NULL);
+        }
+        assert_int_equal(ioloop_start(loop), 0);
+        assert_string_equal(trace, "ab");
+        ioloop_close(loop, false);
+    }
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* However seldom the clock is read: a callback that looks at it finds its timeouts in the order that it shows. */
+static void a_delay_counts_from_no_later_than_a_time_that_was_asked_for_after_it(void **state)
+{
+    loop = ioloop_new(NULL);
+    for (int i = 0; i < 20; i++) {
+        traced = 0;
+        assert_int_equal(ioloop_add_callback(loop, make_two, NULL), 0);
+        assert_int_equal(ioloop_start(loop), 0);
+        assert_string_equal(trace, "cab");
+    }
+    ioloop_close(loop, false);
 }
 
 /* ioloop_test:test_add_timeout_timedelta */
@@ -435,6 +539,9 @@ static void none_comes_early(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_timeout_has_an_id_that_is_not_0),
     cmocka_unit_test(comes_when_its_time_has_come_and_once),
+    cmocka_unit_test(a_delay_counts_from_no_later_than_a_time_that_was_asked_for_after_it),
+    cmocka_unit_test(a_delay_counts_from_the_end_of_its_callback_at_the_latest),
+    cmocka_unit_test(a_delay_is_one_beside_a_time_that_has_passed),
     cmocka_unit_test(a_microsecond_is_a_delay_too),
     cmocka_unit_test(a_delay_is_exact_to_the_nanosecond),
     cmocka_unit_test(a_nanosecond_is_waited_for),

@@ -310,6 +310,21 @@ static void refuses_sizes_that_overflow(void **state)
     assert_null(iooutput_new_segment(SIZE_MAX - sizeof(struct iooutput_segment) + 1));
 }
 
+static void tells_whether_bytes_have_gone_since_it_was_asked(void **state)
+{
+    struct iooutput *output = iooutput_new();
+
+    assert_true(copy_text(output, "abc", NULL));
+    assert_true(iooutput_has_moved(output)); /* it was never asked before */
+    assert_false(iooutput_has_moved(output));
+    assert_true(copy_text(output, "def", NULL));
+    assert_false(iooutput_has_moved(output));
+    iooutput_sent(output, 1);
+    assert_true(iooutput_has_moved(output));
+    assert_false(iooutput_has_moved(output));
+    iooutput_free(output);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(keeps_small_pieces_in_order),
     cmocka_unit_test(keeps_large_pieces_in_order),
@@ -321,6 +336,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(takes_all_in_their_order),
     cmocka_unit_test(changes_nothing_without_memory),
     cmocka_unit_test(refuses_sizes_that_overflow),
+    cmocka_unit_test(tells_whether_bytes_have_gone_since_it_was_asked),
 };
 
 TESTING_MAIN(tests)

@@ -63,7 +63,7 @@ typedef int worker_fn(int id, int life);
 
 static int run_worker(int id, worker_fn *function)
 {
-    alarm(10);
+    testing_limit_time();
     if (ioprocess_task_id() != id)
         return 99;
     shared->pids[id] = getpid();
@@ -87,7 +87,7 @@ static struct crew start_crew(int count, int max_restarts, void (*prepare)(void)
     close(fds[0]);
     to_test = fds[1];
     signal(SIGALRM, SIG_DFL);
-    alarm(10);
+    testing_limit_time();
     iolog_set_function(count_logs, NULL);
     iolog_set_rate(UINT_MAX);
     if (prepare != NULL)

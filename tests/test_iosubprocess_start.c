@@ -174,7 +174,7 @@ static void check_in_process(int (*check)(void))
 
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(20);
+        testing_limit_time();
         _exit(check());
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -24,7 +24,7 @@ static void read_and_write_are_filters_of_their_own(void **state)
     assert_int_equal(change(kq, (uintptr_t)fds[0], EVFILT_READ, EV_ADD, 0, 0, &a), 0);
     assert_int_equal(change(kq, (uintptr_t)fds[0], EVFILT_WRITE, EV_ADD, 0, 0, &b), 0);
     for (int i = 0; i < 2; i++) { /* level-triggered */
-        assert_int_equal(wait_milliseconds(kq, events, 8, 5000), 2);
+        assert_int_equal(wait_milliseconds(kq, events, 8, 20000), 2);
         int read = events[0].filter == EVFILT_READ ? 0 : 1;
         assert_int_equal(events[read].filter, EVFILT_READ);
         assert_int_equal(events[!read].filter, EVFILT_WRITE);
@@ -51,7 +51,7 @@ static void room_for_one_event_shows_both_filters_in_turn(void **state)
     assert_int_equal(watch(kq, fds[0], EVFILT_WRITE, EV_ADD), 0);
     for (int i = 0; i < 10; i++) {
         struct kevent event;
-        assert_int_equal(wait_milliseconds(kq, &event, 1, 5000), 1);
+        assert_int_equal(wait_milliseconds(kq, &event, 1, 20000), 1);
         reads += event.filter == EVFILT_READ;
     }
     assert_in_range(reads, 1, 9);
@@ -277,7 +277,7 @@ static void a_reset_is_the_end_of_both_with_an_error(void **state)
     assert_int_equal(watch(kq, fds[0], EVFILT_WRITE, EV_ADD), 0);
     put(fds[0], "unread");
     close(fds[1]);
-    assert_int_equal(wait_milliseconds(kq, events, 8, 5000), 2);
+    assert_int_equal(wait_milliseconds(kq, events, 8, 20000), 2);
     for (int i = 0; i < 2; i++) {
         assert_true((events[i].flags & EV_EOF) != 0);
         assert_int_equal(events[i].fflags, ECONNRESET);

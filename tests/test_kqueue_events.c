@@ -95,7 +95,7 @@ static void several_user_events_fit_through_a_narrow_wait(void **state)
     for (uintptr_t ident = 0; ident < 4; ident++)
         assert_int_equal(change(kq, ident, EVFILT_USER, EV_ADD | EV_CLEAR, NOTE_TRIGGER, 0, NULL), 0);
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(wait_milliseconds(kq, &event, 1, 5000), 1);
+        assert_int_equal(wait_milliseconds(kq, &event, 1, 20000), 1);
         seen |= 1u << event.ident;
     }
     assert_int_equal(seen, 15);
@@ -259,11 +259,11 @@ static void a_queue_can_be_polled(void **state)
     assert_int_equal(change(kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, NULL), 0);
     assert_int_equal(poll(&entry, 1, 1), 0);
     put(fds[1], "x");
-    assert_int_equal(poll(&entry, 1, 5000), 1);
+    assert_int_equal(poll(&entry, 1, 20000), 1);
     drain(fds[0]);
     assert_int_equal(poll(&entry, 1, 1), 0);
     assert_int_equal(change(kq, 1, EVFILT_USER, 0, NOTE_TRIGGER, 0, NULL), 0);
-    assert_int_equal(poll(&entry, 1, 5000), 1);
+    assert_int_equal(poll(&entry, 1, 20000), 1);
     assert_int_equal(next_event(kq).filter, EVFILT_USER);
     assert_int_equal(poll(&entry, 1, 1), 0);
     close_all(kq, fds);

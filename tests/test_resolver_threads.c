@@ -151,7 +151,7 @@ static void a_child_resolves_anew_and_the_parents_query_ends_by_its_deadline(voi
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(10);
+        testing_limit_time();
         _exit(resolve_in_child(loop, &answer, before));
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -195,7 +195,7 @@ static void forks_in_the_middle_find_no_lock_taken(void **state)
         pid_t pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) {
-            alarm(5);
+            testing_limit_time();
             resolver_cancel(loop, 0);
             _exit(0);
         }

@@ -189,6 +189,51 @@ static void does_not_take_itself_for_a_server(void **state)
     end_client(&client);
 }
 
+/* Also when it has to wait until it is told that it is connected. */
+static void does_not_take_itself_for_a_server_later_either(void **state)
+{
+    struct client client;
+
+    begin_client(&client);
+    for (int tries = 0; tries < 50; tries++) {
+        struct tcpclient_options options = { .source_port = free_port() };
+        client.port = options.source_port;
+        client.calls = 0;
+        faults_system_call("poll", EINTR, 1);
+        if (connect_to(&client, "127.0.0.1", &options) != -EADDRINUSE && faults_hit())
+            break;
+        faults_end();
+    }
+    assert_int_equal(client.error, -ECONNREFUSED);
+    end_client(&client);
+}
+
+/* A port that is chosen for nobody who has not asked for it; needs the right to. */
+static void a_low_port_is_a_server_or_itself_as_any_other(void **state)
+{
+    struct client client;
+    int port = 1023;
+
+    begin_client(&client);
+    client.server = tcpserver_new(client.loop, say_hello, &client, NULL);
+    while (port > 1000 && (client.port = tcpserver_listen(
+                               client.server, port, &(struct netutil_bind_options){ .address = "127.0.0.1" })) < 0)
+        port--;
+    if (client.port > 0) {
+        assert_int_equal(connect_to(&client, "127.0.0.1", NULL), 0);
+        iostream_close(client.stream);
+        client.stream = NULL;
+        client.error = -EADDRINUSE; /* as it is for a while after this test */
+        for (int own = port - 1; own > port - 300 && client.error == -EADDRINUSE; own--) {
+            struct tcpclient_options options = { .source_port = client.port = own };
+            client.calls = 0;
+            connect_to(&client, "127.0.0.1", &options);
+        }
+        assert_int_equal(client.error, -ECONNREFUSED);
+    }
+    end_client(&client);
+}
+
 static void refuses_what_makes_no_sense(void **state)
 {
     static const struct {
@@ -417,6 +462,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(tells_of_a_source_port_that_is_not_to_be_had),
     cmocka_unit_test(connects_from_a_source_port_on_loopback),
     cmocka_unit_test(does_not_take_itself_for_a_server),
+    cmocka_unit_test(does_not_take_itself_for_a_server_later_either),
+    cmocka_unit_test(a_low_port_is_a_server_or_itself_as_any_other),
     cmocka_unit_test(refuses_what_makes_no_sense),
     cmocka_unit_test(turns_to_the_other_family_when_the_first_is_silent),
     cmocka_unit_test(gives_up_a_silent_address_in_time),

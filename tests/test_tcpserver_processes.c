@@ -50,7 +50,7 @@ static struct report read_report(void)
 {
     struct report entry = { 0 };
 
-    assert_int_equal(poll(&(struct pollfd){ reports[0], POLLIN, 0 }, 1, 5000), 1);
+    assert_int_equal(poll(&(struct pollfd){ reports[0], POLLIN, 0 }, 1, 20000), 1);
     assert_int_equal(read(reports[0], &entry, sizeof entry), sizeof entry);
     return entry;
 }
@@ -121,7 +121,7 @@ static int end_process(pid_t pid)
 /* 'x' or -1, when it is there. */
 static int wait_for_answer(int fd)
 {
-    assert_int_equal(poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, 5000), 1);
+    assert_int_equal(poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, 20000), 1);
     return look(fd);
 }
 
@@ -316,7 +316,7 @@ static int serve_after_a_kill(struct report workers[2], int victim, int port)
     kill(workers[victim].pid, SIGKILL);
     assert_int_equal(write(gates[!victim][1], "x", 1), 1);
     for (int i = 0; i < QUEUED; i++) {
-        assert_int_equal(poll(&(struct pollfd){ clients[i], POLLIN, 0 }, 1, 5000), 1);
+        assert_int_equal(poll(&(struct pollfd){ clients[i], POLLIN, 0 }, 1, 20000), 1);
         answered += recv(clients[i], &digit, 1, 0) == 1;
         close(clients[i]);
     }
@@ -411,7 +411,7 @@ static void serves_as_many_as_it_can_when_descriptors_run_out(void **state)
         (void)!send(late, "x", 1, MSG_NOSIGNAL);
         answer = wait_for_answer(late);
     }
-    assert_true(seconds_now() - start < 1);
+    assert_true(seconds_now() - start < 5); /* it rests for a second at most */
     close(late);
     close(life[1]);
     assert_in_range(read_report().port, CLIENTS, CLIENTS + 200); /* no spinning */

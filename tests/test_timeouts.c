@@ -35,6 +35,14 @@ static uint64_t add(struct timeouts *timeouts, int64_t deadline, intptr_t name)
     return id;
 }
 
+static uint64_t add_delay(struct timeouts *timeouts, int64_t delay, intptr_t name)
+{
+    uint64_t id = timeouts_add_delay(timeouts, delay, nothing, (void *)name);
+
+    assert_int_not_equal(id, 0);
+    return id;
+}
+
 static void an_empty_set_has_nothing_to_give(void **state)
 {
     struct timeouts timeouts = { 0 };
@@ -116,6 +124,26 @@ static void tombstones_do_not_outlive_a_turn_of_the_order_numbers(void **state)
     timeouts_free(&timeouts);
 }
 
+/* Where a slot's last node was put, half a turn ago and more, is another's place by now. */
+static void a_slot_that_was_free_for_long_has_forgotten_its_place(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    uint64_t ids[10];
+    intptr_t args[16];
+
+    for (int i = 0; i < 10; i++)
+        ids[i] = add(&timeouts, 5, i);
+    timeouts_remove(&timeouts, ids[9]);
+    timeouts_remove(&timeouts, ids[8]);
+    timeouts.order = 0x7fffffff;
+    add(&timeouts, 5, 10);
+    timeouts.order = 0xfffffff0;
+    assert_true(timeouts_next(&timeouts) == 5);
+    add(&timeouts, 6, 11);
+    assert_int_equal(take_due(&timeouts, 6, args, 16), 10);
+    timeouts_free(&timeouts);
+}
+
 static void an_id_is_not_confused_with_the_next_of_its_slot(void **state)
 {
     struct timeouts timeouts = { 0 };
@@ -187,6 +215,89 @@ static void a_batch_has_a_limit_and_the_rest_comes_in_the_next(void **state)
     timeouts_free(&timeouts);
 }
 
+static void delays_count_from_when_they_are_settled(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    static const intptr_t sorted[] = { 4, 1, 3, 2 };
+    intptr_t args[4];
+
+    add(&timeouts, 1007, 1);
+    add_delay(&timeouts, 8, 2);
+    add_delay(&timeouts, 7, 3);
+    assert_true(timeouts.has_delays);
+    timeouts_settle(&timeouts, 1000);
+    assert_false(timeouts.has_delays);
+    add(&timeouts, 1006, 4);
+    assert_int_equal(take_due(&timeouts, 1005, args, 4), 0);
+    assert_int_equal(take_due(&timeouts, 1008, args, 4), 4);
+    assert_memory_equal(args, sorted, sizeof sorted);
+    timeouts_free(&timeouts);
+}
+
+static void a_delay_beyond_all_time_is_never_or_always(void **state)
+{
+    static const struct {
+        int64_t now, delay, deadline;
+    } cases[] = { { 1, INT64_MAX, INT64_MAX },     { -1, INT64_MIN, INT64_MIN },    { INT64_MAX, 1, INT64_MAX },
+                  { INT64_MIN, -1, INT64_MIN },    { 1, INT64_MAX - 1, INT64_MAX }, { INT64_MIN, 5, INT64_MIN + 5 },
+                  { INT64_MAX, -5, INT64_MAX - 5 } };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct timeouts timeouts = { 0 };
+
+        add_delay(&timeouts, cases[i].delay, 0);
+        timeouts_settle(&timeouts, cases[i].now);
+        assert_true(timeouts_next(&timeouts) == cases[i].deadline);
+        timeouts_free(&timeouts);
+    }
+}
+
+/* Connections with a timeout of a minute, which is set again with every byte, beside one that is due soon. */
+static void what_is_set_again_before_it_may_be_next_stays_out_of_the_heap(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    uint64_t ids[100];
+
+    add(&timeouts, 10, 0);
+    assert_true(timeouts_next(&timeouts) == 10);
+    for (int i = 0; i < 100; i++)
+        ids[i] = add_delay(&timeouts, 60, i);
+    for (int i = 0; i < 10000; i++) {
+        timeouts_remove(&timeouts, ids[i % 100]);
+        ids[i % 100] = add_delay(&timeouts, 60, i % 100);
+    }
+    timeouts_settle(&timeouts, 1);
+    assert_true(timeouts_next(&timeouts) == 10);
+    assert_int_equal(timeouts.heap_count, 1);
+    assert_int_equal(timeouts.count, 101);
+    timeouts_free(&timeouts);
+}
+
+/* A delay must not take the place of a deadline, nor a node one that is another's by now. */
+static void the_place_of_a_removed_one_is_taken_only_by_its_like(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    static const intptr_t sorted[] = { 3, 5, 4, 6 };
+    intptr_t args[8];
+
+    uint64_t id = add_delay(&timeouts, 5, 1);
+    timeouts_settle(&timeouts, 1000);
+    timeouts_remove(&timeouts, id);
+    id = add_delay(&timeouts, 3, 2);
+    timeouts_remove(&timeouts, id);
+    add_delay(&timeouts, 4, 3);
+    timeouts_settle(&timeouts, 2000);
+    uint64_t gone = add(&timeouts, 9000, 7);
+    add(&timeouts, 3000, 4);
+    assert_true(timeouts_next(&timeouts) == 2004); /* all are in the heap now */
+    timeouts_remove(&timeouts, gone);
+    add(&timeouts, 2500, 5);
+    add(&timeouts, 4000, 6);
+    assert_int_equal(take_due(&timeouts, 9000, args, 8), 4);
+    assert_memory_equal(args, sorted, sizeof sorted);
+    timeouts_free(&timeouts);
+}
+
 /* Tornado's rule: over 512 tombstones and more than half of the heap. */
 static void removed_ones_do_not_fill_the_heap(void **state)
 {
@@ -197,9 +308,9 @@ static void removed_ones_do_not_fill_the_heap(void **state)
         ids[i] = add(&timeouts, i, i);
     for (int i = 1099; i >= 550; i--)
         timeouts_remove(&timeouts, ids[i]);
-    assert_int_equal(timeouts.heap_count, 1100); /* 550 are not more than half */
+    assert_int_equal(timeouts.count, 1100); /* 550 are not more than half */
     timeouts_remove(&timeouts, ids[549]);
-    assert_int_equal(timeouts.heap_count, 549);
+    assert_int_equal(timeouts.count, 549);
     assert_int_equal(timeouts.live, 549);
     for (int i = 0; i < 549; i++) {
         assert_true(timeouts_next(&timeouts) == i);
@@ -226,7 +337,7 @@ static void the_heap_is_one_after_the_tombstones_are_gone(void **state)
         }
         for (int i = 0; i < 600; i++)
             timeouts_remove(&timeouts, ids[i]);
-        assert_true(timeouts.heap_count < (uint32_t)count);
+        assert_true(timeouts.count < (uint32_t)count);
         for (int i = 0; i < 50; i++)
             add(&timeouts, 1000, 1000); /* the last ones before these stay where they were put */
         assert_int_equal(take_due(&timeouts, 1000, args, 150), left + 50);
@@ -242,7 +353,7 @@ static void one_after_the_other_takes_no_more_room(void **state)
 
     for (intptr_t i = 0; i < 100000; i++)
         timeouts_remove(&timeouts, add(&timeouts, 100000 - i, i));
-    assert_in_range(timeouts.heap_capacity, 1, 1024);
+    assert_in_range(timeouts.capacity, 1, 1024);
     assert_int_equal(timeouts.slot_count, 1);
     timeouts_free(&timeouts);
 }
@@ -308,33 +419,49 @@ static void check_due(struct timeouts *timeouts, int64_t now)
         assert_true(live[earliest_of_model()].deadline > now);
 }
 
-static void agrees_with_a_naive_model_at_random(void **state)
+/* often: asked for the next after each step, so that the young are few. */
+static void compare_with_model(bool often, unsigned seed)
 {
     struct timeouts timeouts = { .order = 0x7fffffffu - 50000 };
     static uint64_t gone[1024];
     int64_t now = 0;
 
     live_count = 0;
-    srandom(2);
+    memset(gone, 0, sizeof gone);
+    srandom(seed);
     for (intptr_t step = 0; step < NAMES; step++) {
         int what = (int)(random() % 100);
         if (what < 55 && live_count < MOST_LIVE) {
             int64_t deadline = now - 20 + random() % (what < 10 ? 100000 : 2000);
-            live[live_count++] = (struct entry){ deadline, add(&timeouts, deadline, step), step };
+            bool by_delay = random() % 2 == 0;
+            if (!by_delay && timeouts.has_delays)
+                timeouts_settle(&timeouts, now);
+            uint64_t id = by_delay ? add_delay(&timeouts, deadline - now, step) : add(&timeouts, deadline, step);
+            live[live_count++] = (struct entry){ deadline, id, step };
         } else if (what < 97 && live_count > 0) {
             int index = (int)(random() % live_count);
             gone[step % 1024] = live[index].id;
             timeouts_remove(&timeouts, live[index].id);
             forget(index);
         } else {
+            timeouts_settle(&timeouts, now);
             now += random() % 100;
             check_due(&timeouts, now);
         }
         timeouts_remove(&timeouts, gone[random() % 1024]);
         assert_int_equal(timeouts.live, live_count);
-        assert_true(timeouts_next(&timeouts) == (live_count > 0 ? live[earliest_of_model()].deadline : INT64_MAX));
+        if (often || random() % 500 == 0) {
+            timeouts_settle(&timeouts, now);
+            assert_true(timeouts_next(&timeouts) == (live_count > 0 ? live[earliest_of_model()].deadline : INT64_MAX));
+        }
     }
     timeouts_free(&timeouts);
+}
+
+static void agrees_with_a_naive_model_at_random(void **state)
+{
+    compare_with_model(true, 2);
+    compare_with_model(false, 3);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -343,10 +470,15 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(equal_deadlines_come_in_the_order_they_were_made),
     cmocka_unit_test(order_numbers_may_wrap_around),
     cmocka_unit_test(tombstones_do_not_outlive_a_turn_of_the_order_numbers),
+    cmocka_unit_test(a_slot_that_was_free_for_long_has_forgotten_its_place),
     cmocka_unit_test(an_id_is_not_confused_with_the_next_of_its_slot),
     cmocka_unit_test(ids_that_were_never_given_out_remove_nothing),
     cmocka_unit_test(a_removed_one_that_was_collected_is_not_given),
     cmocka_unit_test(a_batch_has_a_limit_and_the_rest_comes_in_the_next),
+    cmocka_unit_test(delays_count_from_when_they_are_settled),
+    cmocka_unit_test(a_delay_beyond_all_time_is_never_or_always),
+    cmocka_unit_test(what_is_set_again_before_it_may_be_next_stays_out_of_the_heap),
+    cmocka_unit_test(the_place_of_a_removed_one_is_taken_only_by_its_like),
     cmocka_unit_test(removed_ones_do_not_fill_the_heap),
     cmocka_unit_test(the_heap_is_one_after_the_tombstones_are_gone),
     cmocka_unit_test(one_after_the_other_takes_no_more_room),

@@ -453,6 +453,9 @@ static void the_tag_of_what_is_compressed_is_weak(void **state)
         assert_int_equal(webscene_ask(&scene, "GET /", header, NULL), 304);
         webscene_expect_header(&scene, "Etag", tag);
     }
+    snprintf(header, sizeof header, GZIP "If-None-Match: \"x\"\r\nIf-None-Match: W/%s\r\n", tag);
+    assert_int_equal(webscene_ask(&scene, "GET /", header, NULL), 304);
+    assert_memory_equal(webscene_header(&scene, "Etag"), "W/\"", 3);
     plan.etag = "W/\"mine\"";
     webscene_ask(&scene, "GET /", GZIP, NULL);
     webscene_expect_header(&scene, "Etag", "W/\"mine\"");
@@ -500,17 +503,92 @@ static void files_are_compressed_when_they_are_whole_and_small(void **state)
         staticscene_expect(&scene, "GET /static/page.txt", NULL, 200, NULL);
         assert_null(staticscene_header(&scene, "Content-Encoding"));
         assert_int_equal(scene.answer.length, LONG);
-        staticscene_expect(&scene, "GET /static/page.txt", GZIP "Range: bytes=0-1999\r\n", 206, NULL);
-        assert_null(staticscene_header(&scene, "Content-Encoding"));
-        assert_int_equal(scene.answer.length, 2000);
         staticscene_expect(&scene, "GET /static/page.png", GZIP, 200, NULL);
         assert_null(staticscene_header(&scene, "Content-Encoding"));
         staticscene_expect(&scene, "GET /static/large.txt", GZIP, 200, NULL);
         assert_null(staticscene_header(&scene, "Content-Encoding"));
         assert_int_equal(scene.answer.length, sizeof large - 1);
-        staticscene_expect(&scene, "GET /static/page.txt", GZIP "Range: bytes=99999-\r\n", 416, NULL);
     }
     staticscene_close(&scene);
+}
+
+/* RFC 9110 14.2: who joined a part of the text to a beginning in gzip would have neither. */
+static void what_is_compressed_has_no_parts(void **state)
+{
+    static const char range[] = "Range: bytes=0-1999\r\n", behind[] = "Range: bytes=99999-\r\n";
+    static const struct {
+        const char *target, *accepted, *range;
+        int status;
+    } rows[] = {
+        { "/static/page.txt", GZIP, "", 200 },
+        { "/static/page.txt", GZIP, range, 200 },
+        { "/static/page.txt", GZIP, behind, 200 },
+        { "/static/page.txt", "", range, 206 },
+        { "/static/page.txt", "", behind, 416 },
+        { "/static/page.txt", "", "", 200 },
+        { "/static/page.png", GZIP, range, 206 },
+        { "/static/large.txt", GZIP, range, 206 },
+        { "/static/short.txt", GZIP, "Range: bytes=1-2\r\n", 206 },
+    };
+    static char large[200000];
+    struct staticscene scene;
+    char headers[300];
+
+    memset(large, 'l', sizeof large - 1);
+    memset(page, 'p', LONG);
+    staticscene_open_routes(&scene, NULL, &(struct web_settings){ .static_path = "", .compress_response = true });
+    folder_write(&scene.folder, "root/page.txt", page);
+    folder_write(&scene.folder, "root/large.txt", large);
+    folder_write(&scene.folder, "root/page.png", page);
+    folder_write(&scene.folder, "root/short.txt", "short");
+    folder_set_time(&scene.folder, "root/page.txt", 1000000000, 0);
+    for (size_t i = 0; i < COUNT(rows); i++)
+        for (int dated = 0; dated < 2; dated++) {
+            bool is_page = strcmp(rows[i].target, "/static/page.txt") == 0;
+            bool is_packed = is_page && rows[i].accepted[0] != '\0';
+            char request[64];
+            snprintf(request, sizeof request, "GET %s", rows[i].target);
+            snprintf(headers, sizeof headers, "%s%s%s", rows[i].accepted, rows[i].range,
+                     is_page && dated ? "If-Range: Sun, 09 Sep 2001 01:46:40 GMT\r\n" : "");
+            staticscene_expect(&scene, request, headers, rows[i].status, NULL);
+            assert_int_equal(staticscene_header(&scene, "Content-Encoding") != NULL, is_packed);
+            assert_int_equal(staticscene_header(&scene, "Accept-Ranges") == NULL, is_packed);
+            staticscene_expect_same_head(&scene, rows[i].target, headers);
+        }
+    staticscene_expect(&scene, "GET /static/page.txt", GZIP "If-Modified-Since: Sun, 09 Sep 2001 01:46:40 GMT\r\n", 304,
+                       NULL);
+    assert_null(staticscene_header(&scene, "Accept-Ranges"));
+    staticscene_close(&scene);
+}
+
+static void write_with_digests(struct web_request *request)
+{
+    web_set_header(request, "Content-MD5", "x");
+    web_set_header(request, "Repr-Digest", "x");
+    web_set_header(request, "Accept-Ranges", "bytes");
+    write_part(request, 0, plan.length);
+    if (plan.flushes > 0)
+        web_flush(request, NULL, NULL);
+}
+
+static void what_is_said_of_other_bytes_goes(void **state)
+{
+    static const struct web_handler digested = { .get = write_with_digests };
+    static const char *const names[] = { "Content-MD5", "Repr-Digest", "Accept-Ranges" };
+    struct webscene scene;
+
+    open_scene(&scene);
+    webscene_close(&scene);
+    webscene_open(&scene, (struct web_route[]){ { .pattern = "/", .handler = &digested }, { 0 } },
+                  &(struct web_settings){ .compress_response = true });
+    for (plan.flushes = 0; plan.flushes < 2; plan.flushes++)
+        for (size_t i = 0; i < COUNT(names); i++) {
+            webscene_ask(&scene, "GET /", GZIP, NULL);
+            webscene_expect_header(&scene, names[i], NULL);
+            webscene_ask(&scene, "GET /", NULL, NULL);
+            assert_non_null(webscene_header(&scene, names[i]));
+        }
+    webscene_close(&scene);
 }
 
 /* web_test:test_no_gzip */
@@ -572,6 +650,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_tag_of_what_is_compressed_is_weak),
     cmocka_unit_test(the_head_is_the_same_for_head),
     cmocka_unit_test(files_are_compressed_when_they_are_whole_and_small),
+    cmocka_unit_test(what_is_compressed_has_no_parts),
+    cmocka_unit_test(what_is_said_of_other_bytes_goes),
     cmocka_unit_test(nothing_is_compressed_unless_it_is_asked_for),
     cmocka_unit_test(without_memory_an_answer_is_as_it_is),
 };

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "tests/support/faults.h"
 #include "tests/support/folder.h"
@@ -16,6 +18,7 @@ struct scene {
     struct folder folder;
     struct webfilecache *cache;
     double now;
+    int64_t wall; /* the time of files */
     long allocated;
     int reads; /* of the last find_or_load */
 };
@@ -27,6 +30,7 @@ static void open_scene(struct scene *scene)
     scene->cache = webfilecache_new();
     assert_non_null(scene->cache);
     scene->now = 5;
+    scene->wall = time(NULL) + 100;
 }
 
 static void close_scene(struct scene *scene)
@@ -57,7 +61,7 @@ static const char *find_or_load(struct scene *scene, struct webfilecache_key key
         return content;
     faults_count_reset();
     assert_int_equal(webfile_open(file, key.root, key.path, key.no_links, key.codings), 0);
-    content = webfilecache_load(scene->cache, &key, scene->now, LONG_AGO + 100, file);
+    content = webfilecache_load(scene->cache, &key, scene->now, scene->wall, file);
     scene->reads = faults_count("pread");
     webfile_close(file);
     return content;
@@ -117,25 +121,72 @@ static void a_change_is_seen_within_a_second(void **state)
     close_scene(&scene);
 }
 
-/* The new content has the same size and, as the clock of the file system is coarse, the same time. */
-static void a_file_that_was_modified_just_now_is_read_again(void **state)
+static int64_t time_of_change(const struct scene *scene, const char *path)
+{
+    struct stat status;
+
+    assert_int_equal(stat(folder_place(&scene->folder, path), &status), 0);
+    return status.st_ctime;
+}
+
+/* It may change again with the same size and, as the clock of the file system is coarse, the same time. */
+static void a_file_that_has_just_changed_is_read_again(void **state)
 {
     struct scene scene;
 
     open_scene(&scene);
-    folder_write(&scene.folder, "a", "before");
-    folder_set_time(&scene.folder, "a", LONG_AGO + 99, 0);
-    check(&scene, "a", "before", 1);
-    folder_write(&scene.folder, "a", "afterr");
-    folder_set_time(&scene.folder, "a", LONG_AGO + 99, 0);
-    check(&scene, "a", "before", 0);
+    write_old(&scene, "a", "content");
+    scene.wall = time_of_change(&scene, "a") + 1;
+    check(&scene, "a", "content", 1);
     scene.now += 1;
-    check(&scene, "a", "afterr", 1);
-    folder_set_time(&scene.folder, "a", LONG_AGO + 98, 0);
+    check(&scene, "a", "content", 1);
+    scene.wall++;
     scene.now += 1;
-    check(&scene, "a", "afterr", 1);
+    check(&scene, "a", "content", 1);
     scene.now += 1;
-    check(&scene, "a", "afterr", 0);
+    check(&scene, "a", "content", 0);
+    close_scene(&scene);
+}
+
+/* As when a version is unpacked over the one before, and all files have the time that the archive says. */
+static void a_change_without_a_new_time_of_modification_is_seen(void **state)
+{
+    struct scene scene;
+    struct webfile before, after;
+    struct webfilecache_key key;
+
+    open_scene(&scene);
+    key = key_of(&scene, "a");
+    write_old(&scene, "a", "version 1");
+    assert_memory_equal(find_or_load(&scene, key, &before), "version 1", 9);
+    do {
+        write_old(&scene, "a", "version 2");
+        assert_int_equal(webfile_open(&after, key.root, key.path, false, 0), 0);
+        webfile_close(&after);
+    } while (after.changed_seconds == before.changed_seconds &&
+             after.changed_nanoseconds == before.changed_nanoseconds); /* the kernel's clock ticks */
+    assert_string_equal(after.etag, before.etag);
+    scene.now += 1;
+    check(&scene, "a", "version 2", 1);
+    scene.now += 1;
+    check(&scene, "a", "version 2", 0);
+    close_scene(&scene);
+}
+
+/* What is said of its time is that of the answer, and true only when it is over. */
+static void a_file_of_the_future_is_read_again(void **state)
+{
+    struct scene scene;
+
+    open_scene(&scene);
+    folder_write(&scene.folder, "a", "content");
+    folder_set_time(&scene.folder, "a", scene.wall + 1, 0);
+    check(&scene, "a", "content", 1);
+    scene.now += 1;
+    scene.wall += 1;
+    check(&scene, "a", "content", 1);
+    scene.now += 1;
+    check(&scene, "a", "content", 0);
     close_scene(&scene);
 }
 
@@ -282,16 +333,59 @@ static void failures_leave_the_cache_as_it_is(void **state)
     close_scene(&scene);
 }
 
+/* Who put the headers there asks by the path alone. */
+static void what_is_held_stays_although_it_is_dropped(void **state)
+{
+    const struct httpheaders *headers;
+    struct scene scene;
+    struct webfile file;
+    size_t size;
+    void *hold, *other;
+    int owner, stranger;
+
+    open_scene(&scene);
+    write_old(&scene, "a", "content");
+    check(&scene, "a", "content", 1);
+    assert_null(webfilecache_hold(scene.cache, &owner, "a", 1, scene.now, &size, &headers, &hold));
+    webfilecache_headers(scene.cache)->owner = &owner;
+    assert_int_equal(httpheaders_set(&webfilecache_headers(scene.cache)->list, "A", "1"), 0);
+    assert_null(webfilecache_hold(scene.cache, &stranger, "a", 1, scene.now, &size, &headers, &hold));
+    assert_null(webfilecache_hold(scene.cache, &owner, "a/", 2, scene.now, &size, &headers, &hold));
+    assert_null(webfilecache_hold(scene.cache, &owner, "a", 1, scene.now + 1, &size, &headers, &hold));
+    write_old(&scene, "b", "b");
+    check(&scene, "b", "b", 1);
+    const char *content = webfilecache_hold(scene.cache, &owner, "a", 1, scene.now, &size, &headers, &hold);
+    assert_non_null(content);
+    assert_ptr_equal(webfilecache_hold(scene.cache, &owner, "a", 1, scene.now, &size, &headers, &other), content);
+    folder_write(&scene.folder, "a", "another");
+    folder_set_time(&scene.folder, "a", LONG_AGO + 1, 0);
+    scene.now += 1;
+    assert_memory_equal(find_or_load(&scene, key_of(&scene, "b"), &file), "b", 1);
+    check(&scene, "a", "another", 1);
+    assert_null(webfilecache_hold(scene.cache, &owner, "a", 1, scene.now, &size, &headers, &other));
+    assert_int_equal(size, 7);
+    assert_memory_equal(content, "content", size);
+    assert_string_equal(httpheaders_get(headers, "A"), "1");
+    webfilecache_release((char *)content, hold);
+    assert_memory_equal(content, "content", size);
+    webfilecache_release((char *)content, hold);
+    check(&scene, "a", "another", 0);
+    close_scene(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_file_is_read_once_and_looked_at_once_a_second),
     cmocka_unit_test(a_change_is_seen_within_a_second),
-    cmocka_unit_test(a_file_that_was_modified_just_now_is_read_again),
+    cmocka_unit_test(a_file_that_has_just_changed_is_read_again),
+    cmocka_unit_test(a_change_without_a_new_time_of_modification_is_seen),
+    cmocka_unit_test(a_file_of_the_future_is_read_again),
     cmocka_unit_test(empty_files_and_the_largest_are_kept),
     cmocka_unit_test(each_part_of_the_key_counts),
     cmocka_unit_test(the_key_is_copied),
     cmocka_unit_test(no_more_than_so_many_files_are_kept_and_the_one_served_longest_ago_goes),
     cmocka_unit_test(no_more_than_so_many_bytes_are_kept),
     cmocka_unit_test(failures_leave_the_cache_as_it_is),
+    cmocka_unit_test(what_is_held_stays_although_it_is_dropped),
 };
 
 TESTING_MAIN(tests)

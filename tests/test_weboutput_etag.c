@@ -137,6 +137,19 @@ static void not_everything_has_a_tag(void **state)
     webscene_close(&scene);
 }
 
+/* RFC 9110 5.3. */
+static void several_lines_are_one_list(void **state)
+{
+    struct webscene scene;
+
+    open_scene(&scene);
+    tag = "\"mine\"";
+    webscene_expect(&scene, "GET /", "If-None-Match: \"x\"\r\nIf-None-Match: \"mine\"\r\n", NULL, 304, "");
+    webscene_expect(&scene, "GET /", "If-None-Match: \"x\"\r\nIf-None-Match: \"y\"\r\n", NULL, 200, "hello");
+    webscene_expect(&scene, "GET /", "If-None-Match: \"mine\"\r\nIf-None-Match: y\r\n", NULL, 200, "hello");
+    webscene_close(&scene);
+}
+
 static void a_handler_can_ask_what_the_client_has(void **state)
 {
     struct webscene scene;
@@ -151,6 +164,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_client_that_has_it_gets_304),
     cmocka_unit_test(a_tag_is_made_of_the_body),
     cmocka_unit_test(not_everything_has_a_tag),
+    cmocka_unit_test(several_lines_are_one_list),
     cmocka_unit_test(a_handler_can_ask_what_the_client_has),
 };
 

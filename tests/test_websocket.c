@@ -8,6 +8,7 @@
 #include "tests/support/faults.h"
 #include "tests/support/socketscene.h"
 #include "tests/support/testing.h"
+#include "websocket/websocketconnection.h"
 
 /* What a program asks of a socket. */
 
@@ -302,6 +303,105 @@ static void the_program_is_told_when_a_slow_peer_has_caught_up(void **state)
     }
 }
 
+static void echo_twice(struct websocket *socket, const void *data, size_t length, bool is_binary)
+{
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(websocket_write(socket, data, length, is_binary), 0);
+}
+
+static void who_wants_to_be_told_of_that_still_answers_in_one_call(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene,
+                     &(struct websocket_handler){ .on_message = echo_twice, .on_drain = socketscene_note_drain });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    assert_null(scene.socket->stream->extras); /* the short way is for streams that have none */
+    faults_count_reset();
+    socketscene_put(&scene, client, SOCKETSCENE_TEXT, "hello");
+    assert_int_equal(faults_count("send") + faults_count("sendmsg"), 1);
+    for (int i = 0; i < 2; i++)
+        socketscene_expect(&scene, client, SOCKETSCENE_TEXT, "hello");
+    socketscene_close(&scene);
+}
+
+static void answer_at_length(struct websocket *socket, const void *data, size_t length, bool is_binary)
+{
+    static const char bytes[4000];
+
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(websocket_write(socket, bytes, sizeof bytes, true), 0);
+}
+
+static void a_low_high_water_is_looked_after_from_the_first_byte_on(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .on_message = answer_at_length,
+                                                          .on_drain = socketscene_note_drain,
+                                                          .high_water = 1000 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    socketscene_put(&scene, client, SOCKETSCENE_PONG, "");
+    wsframes_add_text(&scene.frames, "go");
+    httpscene_put_bytes(&scene.web.http, client, scene.frames.bytes, scene.frames.length);
+    scene.frames.length = 0;
+    faults_short_io(100);
+    assert_true(ioloop_run_once(scene.web.http.loop, 0) >= 0);
+    assert_true(websocket_pending(scene.socket) > 1000);
+    faults_short_io(0);
+    httpscene_settle(&scene.web.http);
+    assert_int_equal(websocket_pending(scene.socket), 0);
+    webscene_expect_notes("open drain ");
+    socketscene_close(&scene);
+}
+
+/* Whatever it was that went over high_water. */
+static void a_ping_may_be_what_is_too_much_too(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .on_drain = socketscene_note_drain, .high_water = 1 << 20 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    char *bytes = calloc(1, 1 << 20);
+    while (websocket_pending(scene.socket) == 0)
+        assert_int_equal(websocket_write(scene.socket, bytes, 100000, true), 0);
+    size_t left = (1 << 20) - (size_t)websocket_pending(scene.socket);
+    assert_int_equal(websocket_write(scene.socket, bytes, left - 10, true), 0);
+    assert_int_equal(websocket_pending(scene.socket), 1 << 20);
+    assert_null(scene.socket->stream->extras);
+    assert_int_equal(websocket_ping(scene.socket, "a", 1), 0);
+    while (websocket_pending(scene.socket) > 0) {
+        httpscene_take(client, 1 << 18);
+        httpscene_settle(&scene.web.http);
+    }
+    webscene_expect_notes("open drain ");
+    socketscene_close(&scene);
+    free(bytes);
+}
+
+/* Nobody would go on who was not told. */
+static void without_memory_to_look_after_the_drain_the_connection_ends(void **state)
+{
+    bool was_refused = false;
+
+    for (int nth = 1; nth < 5; nth++) {
+        struct socketscene scene;
+        char *bytes = calloc(1, 4 << 20);
+
+        socketscene_open(&scene, &(struct websocket_handler){ .on_drain = socketscene_note_drain });
+        socketscene_connect(&scene, "");
+        faults_allocation(nth, false);
+        int error = websocket_write(scene.socket, bytes, 4 << 20, true);
+        faults_allocation(0, false);
+        assert_true(error == 0 || error == -ENOMEM);
+        assert_int_equal(websocket_closing(scene.socket), error < 0);
+        was_refused = error < 0;
+        assert_true(nth < 4 || !was_refused);
+        socketscene_close(&scene);
+        free(bytes);
+    }
+}
+
 static void what_is_too_much_ends_the_connection_or_is_dropped(void **state)
 {
     struct socketscene scene;
@@ -463,6 +563,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_peer_is_held_back_while_its_messages_wait),
     cmocka_unit_test(a_paused_socket_can_close),
     cmocka_unit_test(the_program_is_told_when_a_slow_peer_has_caught_up),
+    cmocka_unit_test(who_wants_to_be_told_of_that_still_answers_in_one_call),
+    cmocka_unit_test(a_low_high_water_is_looked_after_from_the_first_byte_on),
+    cmocka_unit_test(a_ping_may_be_what_is_too_much_too),
+    cmocka_unit_test(without_memory_to_look_after_the_drain_the_connection_ends),
     cmocka_unit_test(what_is_too_much_ends_the_connection_or_is_dropped),
     cmocka_unit_test(the_limit_of_what_is_unsent_counts_bytes_of_frames),
     cmocka_unit_test(a_server_with_a_limit_of_its_own_does_not_lower_that_of_a_socket),

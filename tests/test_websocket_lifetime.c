@@ -127,6 +127,8 @@ static void drained(struct websocket *socket)
 
 static void closed(struct websocket *socket, int code, const char *reason)
 {
+    if (what == CLOSE_LOOP && acted > 0)
+        assert_int_equal(websocket_error(socket), -ECANCELED);
     act_if(socket, IN_CLOSE);
 }
 

@@ -312,6 +312,173 @@ static void a_message_sets_no_timer(void **state)
     socketscene_close(&scene);
 }
 
+/* Messages that have begun. */
+
+/* Time passes, and the peer is there: it sends pongs, and so many bytes of its message each second. */
+static void pass_with_signs(struct socketscene *scene, struct httpscene_client *client, int seconds, size_t bytes)
+{
+    char some[4096] = { 0 };
+
+    for (int i = 0; i < seconds && scene->closed == 0; i++) {
+        pass_slowly(scene, 1);
+        if (bytes > 0)
+            httpscene_put_bytes(&scene->web.http, client, some, bytes);
+        httpscene_settle(&scene->web.http);
+    }
+}
+
+static void begin_long_message(struct socketscene *scene, struct httpscene_client *client)
+{
+    wsframes_add_head(&scene->frames, SOCKETSCENE_BINARY, 1 << 20);
+    httpscene_put_bytes(&scene->web.http, client, scene->frames.bytes, scene->frames.length);
+    httpscene_put_bytes(&scene->web.http, client, "abc", 3);
+    scene->frames.length = 0;
+    httpscene_settle(&scene->web.http);
+}
+
+static void a_message_that_does_not_come_to_its_end_is_given_up(void **state)
+{
+    static const struct {
+        double message_timeout, ping_interval;
+        int least, most; /* seconds */
+    } rows[] = { { 0, -1, 60, 76 }, { 0, 1000, 60, 76 }, { 4, -1, 4, 6 }, { 4, 1000, 4, 6 }, { 100, 400, 100, 126 } };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct socketscene scene;
+
+        socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = rows[i].message_timeout,
+                                                              .ping_interval = rows[i].ping_interval });
+        struct httpscene_client *client = socketscene_connect(&scene, "");
+        begin_long_message(&scene, client);
+        pass_with_signs(&scene, client, rows[i].least - 1, 0);
+        expect_quiet(&scene, client, 0);
+        pass_with_signs(&scene, client, rows[i].most - rows[i].least + 1, 0);
+        socketscene_expect_close(&scene, client, WEBSOCKET_POLICY, "a message that does not come to its end");
+        httpscene_hang_up(client);
+        httpscene_settle(&scene.web.http);
+        webscene_expect_notes("open close:1006::ETIMEDOUT ");
+        socketscene_close(&scene);
+    }
+}
+
+/* Pongs do not keep a message that begins and does not go on. */
+static void a_message_that_does_not_go_on_is_given_up_though_its_peer_answers(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = 10, .ping_interval = 4 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    socketscene_put(&scene, client, 1, "a fragment");
+    for (int i = 0; i < 12 && scene.closed == 0 && !websocket_closing(scene.socket); i++) {
+        pass_slowly(&scene, 1);
+        socketscene_put(&scene, client, SOCKETSCENE_PONG, "");
+        assert_true(i >= 9 || !websocket_closing(scene.socket));
+    }
+    socketscene_expect_close(&scene, client, WEBSOCKET_POLICY, "a message that does not come to its end");
+    socketscene_close(&scene);
+}
+
+static void a_message_that_comes_slowly_may_go_on(void **state)
+{
+    static const struct websocket_handler handlers[] = {
+        { .message_timeout = 4, .ping_interval = -1 },
+        { .message_timeout = 4 },
+        { .message_timeout = -1, .ping_interval = 10 }, /* at any rate */
+        { .message_timeout = -1, .ping_interval = -1 },
+    };
+    static const size_t rates[] = { 1100, 1100, 1, 0 };
+
+    for (size_t i = 0; i < 4; i++) {
+        struct socketscene scene;
+
+        socketscene_open(&scene, &handlers[i]);
+        struct httpscene_client *client = socketscene_connect(&scene, "");
+        begin_long_message(&scene, client);
+        pass_with_signs(&scene, client, 100, rates[i]);
+        expect_quiet(&scene, client, 0);
+        assert_false(websocket_closing(scene.socket));
+        socketscene_close(&scene);
+    }
+}
+
+static void who_has_begun_a_message_is_asked_as_everybody_is(void **state)
+{
+    static const struct {
+        double message_timeout, ping_interval;
+        bool is_asked; /* within 8 s */
+    } rows[] = { { 4, -1, false }, { -1, 4, true }, { 100, 4, true }, { 4, 100, true } };
+    char some[20000] = { 0 };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct socketscene scene;
+
+        socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = rows[i].message_timeout,
+                                                              .ping_interval = rows[i].ping_interval });
+        struct httpscene_client *client = socketscene_connect(&scene, "");
+        begin_long_message(&scene, client);
+        httpscene_put_bytes(&scene.web.http, client, some, sizeof some);
+        pass_with_signs(&scene, client, 8, 0);
+        if (rows[i].is_asked)
+            socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
+        else
+            expect_quiet(&scene, client, 0);
+        socketscene_close(&scene);
+    }
+}
+
+static void a_message_that_never_ends_does_not_keep_who_is_closed(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = 1, .ping_interval = -1 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    begin_long_message(&scene, client);
+    assert_int_equal(websocket_close(scene.socket, 1000, NULL), 0);
+    pass_slowly(&scene, 6);
+    webscene_expect_notes("open close:1006::ETIMEDOUT ");
+    socketscene_expect_close(&scene, client, 1000, "");
+    socketscene_close(&scene);
+}
+
+/* Message upon message, each from the segment in which the one before it ends. */
+static void each_message_has_its_own_time(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = 4, .ping_interval = 1 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    socketscene_put(&scene, client, 1, "a");
+    for (int i = 0; i < 10; i++) {
+        pass_slowly(&scene, 3);
+        wsframes_add(&scene.frames, WSFRAMES_FINAL, "b", 1);
+        wsframes_add(&scene.frames, 1, "c", i % 2 == 0 ? 1 : 0);
+        httpscene_put_bytes(&scene.web.http, client, scene.frames.bytes, scene.frames.length);
+        scene.frames.length = 0;
+        httpscene_settle(&scene.web.http);
+        assert_false(websocket_closing(scene.socket));
+    }
+    socketscene_close(&scene);
+}
+
+static void a_pause_is_not_the_time_of_a_message(void **state)
+{
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = 4, .ping_interval = -1 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    begin_long_message(&scene, client);
+    pass_slowly(&scene, 3);
+    websocket_pause(scene.socket);
+    pass_slowly(&scene, 20);
+    expect_quiet(&scene, client, 0);
+    websocket_resume(scene.socket);
+    pass_slowly(&scene, 3);
+    assert_false(websocket_closing(scene.socket));
+    pass_slowly(&scene, 2);
+    assert_true(websocket_closing(scene.socket));
+    socketscene_close(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_silent_peer_is_asked_whether_it_is_there),
     cmocka_unit_test(who_says_something_is_not_asked),
@@ -327,6 +494,13 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_peer_that_does_not_read_is_left),
     cmocka_unit_test(a_peer_that_reads_slowly_is_not_taken_for_dead),
     cmocka_unit_test(a_message_sets_no_timer),
+    cmocka_unit_test(a_message_that_does_not_come_to_its_end_is_given_up),
+    cmocka_unit_test(a_message_that_does_not_go_on_is_given_up_though_its_peer_answers),
+    cmocka_unit_test(a_message_that_comes_slowly_may_go_on),
+    cmocka_unit_test(who_has_begun_a_message_is_asked_as_everybody_is),
+    cmocka_unit_test(a_message_that_never_ends_does_not_keep_who_is_closed),
+    cmocka_unit_test(each_message_has_its_own_time),
+    cmocka_unit_test(a_pause_is_not_the_time_of_a_message),
 };
 
 TESTING_MAIN(tests)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "httpserver/webfilecache.h"
+#include "httpserver/weblayer.h"
 #include "tests/support/staticscene.h"
 #include "tests/support/testing.h"
 
@@ -24,12 +26,40 @@ static void serve_with_a_header_of_its_own(struct web_request *request)
     webstatic_serve(request, &scene.files, "a.txt");
 }
 
+/* Before the answer is sent, as another answer might do it. */
+static void serve_and_empty_the_cache(struct web_request *request)
+{
+    struct web_application *app = web_get_application(request);
+
+    webstatic_serve(request, &scene.files, "a.txt");
+    webfilecache_free(app->file_cache);
+    app->file_cache = NULL;
+}
+
+static void serve_behind_a_status(struct web_request *request)
+{
+    web_set_status(request, 203, NULL);
+    webstatic_serve(request, &scene.files, "a.txt");
+}
+
+static void serve_behind_a_text(struct web_request *request)
+{
+    web_write(request, "text ");
+    webstatic_serve(request, &scene.files, "a.txt");
+}
+
+static const struct web_handler emptying_handler = { .get = serve_and_empty_the_cache };
+static const struct web_handler status_handler = { .get = serve_behind_a_status };
+static const struct web_handler text_handler = { .get = serve_behind_a_text };
 static const struct web_handler hourly_handler = { .get = serve_hourly };
 static const struct web_handler own_handler = { .get = serve_with_a_header_of_its_own };
 static const struct web_route routes[] = {
     { .pattern = "/static/(.*)", .handler = &webstatic_handler, .arg = &scene.files },
     { .pattern = "/hourly", .handler = &hourly_handler },
     { .pattern = "/own", .handler = &own_handler },
+    { .pattern = "/emptying", .handler = &emptying_handler },
+    { .pattern = "/status", .handler = &status_handler },
+    { .pattern = "/text", .handler = &text_handler },
     { 0 }
 };
 
@@ -129,11 +159,64 @@ static void a_file_that_has_changed_has_its_own_headers(void **state)
     staticscene_close(&scene);
 }
 
+static void an_answer_holds_what_it_is_made_of(void **state)
+{
+    open_kept();
+    for (int i = 0; i < 3; i++) {
+        staticscene_expect(&scene, "GET /static/a.txt", NULL, 200, "abc");
+        staticscene_expect(&scene, "GET /emptying", NULL, 200, "abc");
+        assert_non_null(staticscene_header(&scene, "Etag"));
+    }
+    staticscene_close(&scene);
+}
+
+static void what_the_handler_has_said_before_counts(void **state)
+{
+    open_kept();
+    for (int i = 0; i < 2; i++) {
+        staticscene_expect(&scene, "GET /status", NULL, 203, "abc");
+        staticscene_expect(&scene, "GET /text", NULL, 200, "text abc");
+        staticscene_expect(&scene, "GET /static/a.txt", NULL, 200, "abc");
+    }
+    staticscene_close(&scene);
+}
+
+/* Browsers say who refers; each of the others asks for something else than the whole. */
+static void what_is_kept_is_not_the_answer_to_everything(void **state)
+{
+    static const struct {
+        const char *headers;
+        int status;
+    } cases[] = {
+        { "Referer: http://a/\r\nImportance: high\r\nRanges: 1\r\nX-Range: bytes=1-1\r\n", 200 },
+        { "range: bytes=1-1\r\n", 206 },
+        { "IF-NONE-MATCH: *\r\n", 304 },
+        { "if-match: \"x\"\r\n", 412 },
+        { "If-Modified-Since: Sun, 09 Sep 2001 01:46:40 GMT\r\n", 304 },
+        { "If-Unmodified-Since: Sun, 09 Sep 2000 01:46:40 GMT\r\n", 412 },
+        { "Range: bytes=1-1\r\nIf-Range: \"x\"\r\n", 200 },
+    };
+
+    open_kept();
+    staticscene_expect(&scene, "GET /static/a.txt", NULL, 200, "abc");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        staticscene_expect(&scene, "GET /static/a.txt", cases[i].headers, cases[i].status, NULL);
+        staticscene_expect(&scene, "GET /static/a.txt", NULL, 200, "abc");
+    }
+    staticscene_expect(&scene, "HEAD /static/a.txt", NULL, 200, "");
+    staticscene_expect(&scene, "GET /static/%61.txt", NULL, 200, "abc");
+    staticscene_expect(&scene, "GET /static/a.tx", NULL, 404, NULL);
+    staticscene_close(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_second_answer_has_the_headers_of_the_first),
     cmocka_unit_test(answers_that_are_not_the_usual_one_leave_nothing_behind),
     cmocka_unit_test(each_says_what_it_is_for),
     cmocka_unit_test(a_file_that_has_changed_has_its_own_headers),
+    cmocka_unit_test(an_answer_holds_what_it_is_made_of),
+    cmocka_unit_test(what_the_handler_has_said_before_counts),
+    cmocka_unit_test(what_is_kept_is_not_the_answer_to_everything),
 };
 
 TESTING_MAIN(tests)

@@ -16,12 +16,12 @@
 
 void websocket_set_arg(struct websocket *socket, void *arg)
 {
-    socket->arg = arg;
+    *websocketconnection_arg(socket) = arg;
 }
 
 void *websocket_arg(const struct websocket *socket)
 {
-    return socket->arg;
+    return *websocketconnection_arg(socket);
 }
 
 void *websocket_handler_arg(const struct websocket *socket)
@@ -76,7 +76,9 @@ int websocket_ping(struct websocket *socket, const void *data, size_t length)
     if (length > WEBSOCKETFRAME_MOST_CONTROL)
         return -EINVAL;
     int error = websocketmessage_check_room(socket, length + WEBSOCKETFRAME_LONGEST_HEAD);
-    return error < 0 ? error : websocketconnection_send_control(socket, WEBSOCKETFRAME_PING, data, length);
+    if (error == 0)
+        error = websocketconnection_send_control(socket, WEBSOCKETFRAME_PING, data, length);
+    return error < 0 ? error : websocketconnection_watch_drain(socket);
 }
 
 /* Closing. */

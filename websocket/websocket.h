@@ -84,15 +84,16 @@ struct websocket_handler {
                                       close frame came; reason "" */
     void *arg;                     /* websocket_handler_arg */
 
-    uint64_t max_message; /* 1 MiB; beyond, 1009. With on_piece too. How long one may take is not limited: what has come
-                             of it is held as long as its peer gives signs of life */
+    uint64_t max_message;   /* 1 MiB; beyond, 1009. With on_piece too */
     uint32_t max_fragments; /* of a message: the greater of 1,024 and max_message / 256 */
     uint64_t high_water;    /* of bytes that are not sent: 256 KiB; counts with on_drain */
     uint64_t max_unsent;    /* of frames, as bytes: 16 MiB less 1 KiB */
     enum websocket_policy policy;
-    double ping_interval; /* without a byte from the peer: 20 s; up to a quarter more */
-    double ping_timeout;  /* for one behind the ping, or for it to take some of what waits: 20 s; then it is closed */
-    double close_timeout; /* for the peer's part of closing, or for that: 5 s */
+    double message_timeout; /* for a message that has begun: 60 s, and a second more for each KiB of it that has come;
+                               then 1008, and -ETIMEDOUT. Up to a quarter of ping_interval more. Not while paused */
+    double ping_interval;   /* without a byte from the peer: 20 s; up to a quarter more */
+    double ping_timeout;    /* for one behind the ping, or for it to take some of what waits: 20 s; then it is closed */
+    double close_timeout;   /* for the peer's part of closing, or for that: 5 s */
 
     bool compress;         /* permessage-deflate (RFC 7692), if the other side can. What comes is inflated up to
                               max_message; 1007 if it is not deflated. A connection that has sent and received so

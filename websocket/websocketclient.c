@@ -255,13 +255,13 @@ struct websocket *websocket_connect(struct ioloop *loop, const char *url, const 
                                     const struct websocket_options *options)
 {
     static const struct websocket_options defaults;
-    struct websocket *socket = websocketconnection_new(handler, true);
+    struct websocket *socket = websocketconnection_new_client(handler);
     int error = -ENOMEM;
 
     if (options == NULL)
         options = &defaults;
     if (socket != NULL && websocketconnection_rare(socket) != NULL) {
-        socket->arg = options->arg;
+        websocket_set_arg(socket, options->arg);
         socket->rare->loop = loop;
         error = begin_handshake(socket, url, options);
     }

@@ -8,35 +8,30 @@
 #include "websocket/websocketdeflate.h"
 #include "websocket/websockettopics.h"
 
-#define DEFAULT_MESSAGE    (1u << 20)
 #define DEFAULT_HIGH_WATER (256u << 10)
 #define LEAST_WINDOW       9 /* other than 8, which not every encoder can do */
 #define MOST_WINDOW        15
-#define LEAST_INFLATED     512u   /* room for a message that was compressed, at first */
-#define MOST_KEPT_INFLATED 4096u  /* a block that stays with its socket for the next one */
-#define LEAST_IN_PLACE     16384u /* bytes still to come of a frame that are received where they belong */
 #define PLAIN_LIMIT        (2 * LOOPMEMBER_CORK) /* a limit of unsent bytes that no cork can reach */
-
-_Static_assert(MOST_KEPT_INFLATED <= WEBSOCKETCONNECTION_CORKED, "a block that is used again nobody else holds");
-
-_Thread_local struct websocketconnection_text websocketconnection_text;
-_Thread_local struct websocketloop_block *websocketconnection_lent;
-
-static size_t consume_frames(struct iostream *stream, int error, const char *data, size_t length, void *arg);
-static size_t consume_rest(struct iostream *stream, int error, const char *data, size_t length, void *arg);
+#define MESSAGE_SECONDS    60.0                  /* for a message, */
+#define LEAST_RATE         1024.0                /* and bytes of it that give a second more */
+#define TICK_SECONDS       ((double)(1 << DEADLINE_TICK_BITS) / 1e9)
 
 /* Life. */
 
-struct websocket *websocketconnection_new(const struct websocket_handler *handler, bool is_client)
+void websocketconnection_init(struct websocket *socket, const struct websocket_handler *handler, bool is_client)
 {
-    struct websocket *socket = ioalloc_zeroed(sizeof *socket);
-
-    if (socket == NULL)
-        return NULL;
-    socket->handler = handler;
-    socket->is_client = is_client;
+    *socket = (struct websocket){ .handler = handler, .is_client = is_client };
     socket->is_plain = !is_client && (handler->max_unsent == 0 || handler->max_unsent >= PLAIN_LIMIT);
-    return socket;
+}
+
+struct websocket *websocketconnection_new_client(const struct websocket_handler *handler)
+{
+    struct websocketconnection_client *client = ioalloc_zeroed(sizeof *client);
+
+    if (client == NULL)
+        return NULL;
+    websocketconnection_init(&client->socket, handler, true);
+    return &client->socket;
 }
 
 struct websocketconnection_rare *websocketconnection_rare(struct websocket *socket)
@@ -76,7 +71,8 @@ void websocketconnection_free(struct websocket *socket)
     deadline_clear(&socket->deadline);
     if (socket->rare != NULL)
         free_rare(socket);
-    ioalloc_free(socket);
+    if (socket->is_client)
+        ioalloc_free(socket);
 }
 
 /* The only way into on_close. */
@@ -91,13 +87,18 @@ void websocketconnection_finish(struct websocket *socket)
     websocketconnection_free(socket);
 }
 
-static void socket_ended(struct iostream *stream, int error, void *arg)
+static void client_socket_ended(struct iostream *stream, int error, void *arg)
 {
     struct websocket *socket = arg;
 
     if (!socket->got_close && socket->error == 0)
         socket->error = (int16_t)error;
     websocketconnection_finish(socket);
+}
+
+static void server_socket_ended(struct iostream *stream, int error, void *arg)
+{
+    client_socket_ended(stream, error, iostream_user(stream));
 }
 
 void websocketconnection_break(struct websocket *socket, int error)
@@ -154,17 +155,43 @@ static const double default_seconds[] = {
     [WEBSOCKETCONNECTION_QUIET] = 20.0 / 4, [WEBSOCKETCONNECTION_PONG] = 20, [WEBSOCKETCONNECTION_CLOSE] = 5
 };
 
-static void set_socket_deadline(struct websocket *socket, enum websocketconnection_deadline what)
+/* Of a message that has begun; 0: as long as it likes. */
+static double message_seconds(const struct websocket *socket)
+{
+    return websocketconnection_time(socket->handler->message_timeout, MESSAGE_SECONDS);
+}
+
+/* Where pings are far between, or none are sent, a message under way is looked after all the same. */
+static bool has_own_time(const struct websocket *socket, double quiet)
+{
+    return socket->rare != NULL && socket->rare->is_reading && message_seconds(socket) > 0 &&
+           (quiet == 0 || message_seconds(socket) / 4 < quiet);
+}
+
+static double deadline_seconds(const struct websocket *socket, enum websocketconnection_deadline what)
 {
     const struct websocket_handler *handler = socket->handler;
     double seconds = what == WEBSOCKETCONNECTION_QUIET  ? handler->ping_interval / 4
                      : what == WEBSOCKETCONNECTION_PONG ? handler->ping_timeout
                                                         : handler->close_timeout;
 
+    seconds = websocketconnection_time(seconds, default_seconds[what]);
+    if (what == WEBSOCKETCONNECTION_QUIET && has_own_time(socket, seconds))
+        return message_seconds(socket) / 4;
+    return seconds;
+}
+
+static void set_socket_deadline(struct websocket *socket, enum websocketconnection_deadline what)
+{
     socket->deadline_is = what;
-    if (deadline_set(socket->stream->loop, &socket->deadline, websocketconnection_time(seconds, default_seconds[what]),
-                     deadline_reached) < 0)
+    if (deadline_set(socket->stream->loop, &socket->deadline, deadline_seconds(socket, what), deadline_reached) < 0)
         websocketconnection_break(socket, -ENOMEM);
+}
+
+void websocketconnection_end_silence(struct websocket *socket)
+{
+    socket->is_heard = false; /* the time begins with this byte */
+    set_socket_deadline(socket, WEBSOCKETCONNECTION_QUIET);
 }
 
 /* Has the peer taken something of what waits, since this was last asked? Of the number of bytes that it has taken a few
@@ -191,9 +218,33 @@ static bool is_silent(struct websocket *socket)
     return hears && socket->quarters == 0;
 }
 
+/* Who begins a message and then sends little or nothing of it would have its memory for as long as it answers pings. It
+ * is looked at when the deadline comes, which it does not set: that would be once a message. */
+static bool is_message_late(const struct websocket *socket)
+{
+    const struct websocketconnection_rare *rare = socket->rare;
+    double most = message_seconds(socket);
+
+    if (rare == NULL || !rare->is_reading || socket->is_paused || most == 0)
+        return false;
+    double elapsed = (double)(deadline_now(socket->stream->loop) - rare->began) * TICK_SECONDS;
+    return elapsed > most + (double)(rare->reader.message - rare->reader.left) / LEAST_RATE;
+}
+
+void websocketconnection_begin_message(struct websocket *socket)
+{
+    socket->rare->is_reading = true;
+    socket->rare->began = deadline_now(socket->stream->loop);
+    if (socket->deadline_is == WEBSOCKETCONNECTION_QUIET &&
+        has_own_time(socket, websocketconnection_time(socket->handler->ping_interval / 4,
+                                                      default_seconds[WEBSOCKETCONNECTION_QUIET])))
+        set_socket_deadline(socket, WEBSOCKETCONNECTION_QUIET);
+}
+
 static void ask_peer(struct websocket *socket)
 {
-    bool asked = is_silent(socket) && websocketconnection_send_control(socket, WEBSOCKETFRAME_PING, NULL, 0) == 0;
+    bool asked = is_silent(socket) && socket->handler->ping_interval >= 0 &&
+                 websocketconnection_send_control(socket, WEBSOCKETFRAME_PING, NULL, 0) == 0;
 
     if (iostream_closed(socket->stream))
         return;
@@ -217,7 +268,9 @@ static void deadline_reached(struct deadline *deadline)
 
     if (iostream_closed(socket->stream))
         return;
-    if (socket->deadline_is == WEBSOCKETCONNECTION_QUIET)
+    if (socket->deadline_is != WEBSOCKETCONNECTION_CLOSE && is_message_late(socket))
+        websocketconnection_fail(socket, WEBSOCKET_POLICY, -ETIMEDOUT, "a message that does not come to its end");
+    else if (socket->deadline_is == WEBSOCKETCONNECTION_QUIET)
         ask_peer(socket);
     else if (!is_getting_through(socket))
         give_up_peer(socket);
@@ -273,6 +326,11 @@ static size_t drop_frames(struct iostream *stream, int error, const char *data, 
     return length;
 }
 
+bool websocketconnection_has_ended(const struct websocket *socket)
+{
+    return iostream_closed(socket->stream) || socket->stream->consumer == drop_frames;
+}
+
 static void drop_what_comes(struct websocket *socket)
 {
     (void)!iostream_set_consumer(socket->stream, drop_frames, socket); /* it may have closed */
@@ -307,7 +365,7 @@ static void keep_reason(struct websocket *socket, const char *reason, size_t len
 }
 
 /* The server's part of ending is to close the connection, the client's to wait for that (RFC 6455 7.1.1). */
-static void peer_closes(struct websocket *socket, const struct websocketreader_piece *piece)
+void websocketconnection_peer_closes(struct websocket *socket, const struct websocketreader_piece *piece)
 {
     socket->got_close = true;
     socket->peer_code = (unsigned)piece->code & 0xffff;
@@ -360,7 +418,7 @@ static void keep_pong(struct websocket *socket, const char *data, size_t length)
     memcpy(pong->data, data, length);
 }
 
-static void peer_pings(struct websocket *socket, const struct websocketreader_piece *piece)
+void websocketconnection_peer_pings(struct websocket *socket, const struct websocketreader_piece *piece)
 {
     const struct iooutput *output = socket->stream->output;
 
@@ -374,391 +432,6 @@ static void peer_pings(struct websocket *socket, const struct websocketreader_pi
         socket->handler->on_ping(socket, piece->data, piece->length);
 }
 
-/* Messages. */
-
-/* The only way into on_message. */
-static inline void hand_over_message(struct websocket *socket, char *data, size_t length, bool is_binary)
-{
-    websocket_message_fn *function = socket->handler->on_message;
-    char behind = data[length];
-
-    if (function == NULL)
-        return;
-    data[length] = '\0';
-    if (!is_binary)
-        websocketconnection_text = (struct websocketconnection_text){ data, length };
-    function(socket, data, length, is_binary);
-    websocketconnection_text.data = NULL;
-    data[length] = behind;
-}
-
-static inline bool reads_frames(const struct iostream *stream)
-{
-    return stream->consumer == consume_frames && !stream->is_closed;
-}
-
-static bool has_ended(const struct iostream *stream)
-{
-    return stream->is_closed || stream->consumer == drop_frames;
-}
-
-static bool is_in_place(const struct websocket *socket)
-{
-    return socket->rare != NULL && socket->rare->block != NULL && socket->rare->block->place.size > 0;
-}
-
-static void read_rest(struct websocket *socket)
-{
-    iostreamlayer_begin_placed_read(socket->stream, consume_rest, socket->rare->block, false);
-}
-
-static void refuse_frames(struct websocket *socket, int code, const char *problem)
-{
-    int error = code == WEBSOCKET_TOO_BIG ? -EMSGSIZE : code == WEBSOCKET_INTERNAL ? -ENOMEM : -EPROTO;
-
-    websocketconnection_fail(socket, code, error, problem);
-}
-
-/* A small one stays where the next message will need one. */
-static void hand_over_block(struct websocket *socket, bool is_binary)
-{
-    struct websocketloop_block *block = socket->rare->block;
-    size_t length = socket->rare->length;
-
-    socket->rare->block = NULL;
-    socket->rare->length = 0;
-    websocketconnection_lent = block;
-    hand_over_message(socket, block->bytes, length, is_binary);
-    websocketconnection_lent = NULL;
-    if (socket->compresses && block->capacity <= MOST_KEPT_INFLATED)
-        socket->rare->block = block;
-    else
-        websocketloop_give(block);
-    websocketconnection_drop_rare(socket);
-}
-
-/* More of a message, of which perhaps so many bytes are still to come. */
-static bool collect_bytes(struct websocket *socket, const char *data, size_t length, uint64_t coming)
-{
-    struct websocketconnection_rare *rare = websocketconnection_rare(socket);
-    struct websocketloop_block *block = NULL;
-
-    if (rare != NULL && coming <= SIZE_MAX / 4) {
-        size_t needed = rare->length + length;
-        block = websocketloop_grow(socket->stream->loop, rare->block, rare->length, needed, needed + (size_t)coming);
-    }
-    if (block == NULL) {
-        refuse_frames(socket, WEBSOCKET_INTERNAL, "no memory");
-        return false;
-    }
-    rare->block = block;
-    if (length > 0)
-        memcpy(block->bytes + rare->length, data, length);
-    rare->length += length;
-    return true;
-}
-
-/* The next bytes of this frame, so many at most, go behind those that are there. Room grows with what has come. */
-static void go_on_in_place(struct websocket *socket, uint64_t coming)
-{
-    struct websocketconnection_rare *rare = socket->rare;
-    size_t length = rare->length;
-    struct websocketloop_block *block = coming <= SIZE_MAX / 4 ? websocketloop_grow(socket->stream->loop, rare->block,
-                                                                                    length, length + 1, length + coming)
-                                                               : NULL;
-
-    if (block == NULL) {
-        refuse_frames(socket, WEBSOCKET_INTERNAL, "no memory");
-        return;
-    }
-    size_t room = block->capacity - length;
-    rare->block = block;
-    block->socket = socket;
-    block->place = (struct iostreamlayer_place){ block->bytes + length, room < coming ? room : (size_t)coming };
-    read_rest(socket);
-}
-
-/* What is missing of a long frame is received behind what there is of it, and unmasked there. */
-static void __attribute__((noinline)) collect_piece(struct websocket *socket, const struct websocketreader_piece *piece)
-{
-    if (!collect_bytes(socket, piece->data, piece->length, piece->coming))
-        return;
-    if (piece->is_last)
-        hand_over_block(socket, piece->is_binary);
-    else if (piece->coming >= LEAST_IN_PLACE)
-        go_on_in_place(socket, piece->coming);
-}
-
-/* Messages that are compressed. */
-
-static bool is_text_so_far(struct websocketutf8 *utf8, const struct websocketdeflate_piece *part, bool is_last)
-{
-    if (!websocketutf8_check(utf8, part->data, part->length) || (is_last && !websocketutf8_is_whole(utf8)))
-        return false;
-    return true;
-}
-
-/* How long a message will be is not known: it gets as much room again as it has. */
-static void take_inflated(struct websocket *socket, const struct websocketdeflate_piece *part, bool is_binary,
-                          bool is_last)
-{
-    struct websocketconnection_rare *rare = socket->rare;
-
-    if (!is_binary && !is_text_so_far(&rare->inflated, part, is_last)) {
-        refuse_frames(socket, WEBSOCKET_INVALID, "a text that is not UTF-8");
-    } else if (socket->handler->on_piece != NULL) {
-        if (part->length > 0 || is_last)
-            socket->handler->on_piece(socket, part->data, part->length, is_binary, is_last);
-    } else if (collect_bytes(socket, part->data, part->length, rare->length + part->length + LEAST_INFLATED)) {
-        if (is_last)
-            hand_over_block(socket, is_binary);
-    }
-}
-
-static const char *problem_of_inflating(int code)
-{
-    return code == WEBSOCKET_TOO_BIG    ? "a message over the limit"
-           : code == WEBSOCKET_INTERNAL ? "no memory"
-                                        : "a message that is not deflated";
-}
-
-/* Answers how many bytes were not taken, as the program has paused in between; what had been inflated already waits in
- * the window. */
-static size_t inflate_bytes(struct websocket *socket, uint64_t most, const char *data, size_t length, bool is_binary,
-                            bool is_last)
-{
-    struct websocketdeflate_piece part;
-
-    do {
-        ssize_t taken = websocketdeflate_decompress(socket->rare->deflate, data, length, is_last, most, &part);
-        if (taken < 0) {
-            refuse_frames(socket, (int)-taken, problem_of_inflating((int)-taken));
-            return 0;
-        }
-        data += taken;
-        length -= (size_t)taken;
-        take_inflated(socket, &part, is_binary, is_last && !part.more);
-    } while (part.more && reads_frames(socket->stream));
-    if (!part.more || has_ended(socket->stream))
-        return 0;
-    if (length == 0) {
-        socket->rare->is_inflating = true;
-        socket->rare->inflates_binary = is_binary;
-        socket->rare->inflates_last = is_last;
-    }
-    return length;
-}
-
-static size_t __attribute__((noinline))
-inflate_message_piece(struct websocket *socket, uint64_t most, struct websocketreader *reader,
-                      const struct websocketreader_piece *piece)
-{
-    size_t left = inflate_bytes(socket, most, piece->data, piece->length, piece->is_binary, piece->is_last);
-
-    websocketreader_give_back(reader, piece, left);
-    return left;
-}
-
-/* What waited in the window while the program had paused. */
-static void __attribute__((noinline)) go_on_inflating(struct websocket *socket, uint64_t most)
-{
-    struct websocketconnection_rare *rare = socket->rare;
-
-    rare->is_inflating = false;
-    socket->stream->takes_nothing = false;
-    inflate_bytes(socket, most, "", 0, rare->inflates_binary, rare->inflates_last);
-}
-
-/* Also behind our close frame: until that of the peer has come, what it says is said to the program (RFC 6455 1.4). */
-static inline void take_message_piece(struct websocket *socket, const struct websocketreader_piece *piece)
-{
-    if (socket->handler->on_piece != NULL)
-        socket->handler->on_piece(socket, piece->data, piece->length, piece->is_binary, piece->is_last);
-    else if (piece->is_first && piece->is_last)
-        hand_over_message(socket, piece->data, piece->length, piece->is_binary);
-    else
-        collect_piece(socket, piece);
-}
-
-static void __attribute__((noinline))
-take_control_frame(struct websocket *socket, const struct websocketreader_piece *piece)
-{
-    if (piece->what == WEBSOCKETREADER_CLOSE)
-        peer_closes(socket, piece);
-    else if (piece->what == WEBSOCKETREADER_PING)
-        peer_pings(socket, piece);
-    else if (piece->what == WEBSOCKETREADER_PONG && socket->is_open && socket->handler->on_pong != NULL)
-        socket->handler->on_pong(socket, piece->data, piece->length);
-}
-
-/* Between messages there is nothing to remember. */
-static void __attribute__((noinline)) keep_reader(struct websocket *socket, const struct websocketreader *reader)
-{
-    struct websocketconnection_rare *rare;
-
-    if (has_ended(socket->stream))
-        return;
-    if (reader->opcode == 0) {
-        socket->rare->is_reading = false;
-        websocketconnection_drop_rare(socket);
-        return;
-    }
-    rare = websocketconnection_rare(socket);
-    if (rare == NULL) {
-        websocketconnection_fail(socket, WEBSOCKET_INTERNAL, -ENOMEM, "no memory");
-        return;
-    }
-    rare->reader = *reader;
-    rare->is_reading = true;
-}
-
-static void __attribute__((noinline)) end_silence(struct websocket *socket)
-{
-    socket->is_heard = false; /* the time begins with this byte */
-    set_socket_deadline(socket, WEBSOCKETCONNECTION_QUIET);
-}
-
-/* Any byte will do as a sign of life. */
-static inline void hear_peer(struct websocket *socket)
-{
-    socket->is_heard = true;
-    if (socket->deadline_is == WEBSOCKETCONNECTION_PONG)
-        end_silence(socket);
-}
-
-/* Anything that may come. Answers how many bytes were taken. */
-static size_t __attribute__((noinline))
-consume_any_frames(struct websocket *socket, uint64_t most, const char *data, size_t length)
-{
-    struct websocketreader fresh = { 0 };
-    struct websocketreader *reader = socket->rare != NULL && socket->rare->is_reading ? &socket->rare->reader : &fresh;
-    const struct websocketreader_limits limits = { .message = most,
-                                                   .fragments = socket->handler->max_fragments,
-                                                   .is_client = socket->is_client,
-                                                   .may_compress = socket->compresses };
-    struct websocketreader_piece piece;
-    size_t used = 0;
-    ssize_t taken = 0;
-
-    if (socket->rare != NULL && socket->rare->is_inflating)
-        go_on_inflating(socket, most);
-    while (used < length && reads_frames(socket->stream)) {
-        taken = websocketreader_next(reader, &limits, (char *)data + used, length - used, &piece);
-        if (taken <= 0)
-            break;
-        used += (size_t)taken;
-        if (piece.is_compressed)
-            used -= inflate_message_piece(socket, most, reader, &piece);
-        else if (piece.what == WEBSOCKETREADER_MESSAGE)
-            take_message_piece(socket, &piece);
-        else
-            take_control_frame(socket, &piece);
-    }
-    if (taken < 0) {
-        refuse_frames(socket, (int)-taken, piece.problem);
-        return length;
-    }
-    if ((reader == &fresh) != (reader->opcode == 0))
-        keep_reader(socket, reader);
-    return used;
-}
-
-/* Short messages first, as many as there are: they leave nothing to remember. */
-static size_t consume_frames(struct iostream *stream, int error, const char *data, size_t length, void *arg)
-{
-    struct websocket *socket = arg;
-    const struct websocket_handler *handler = socket->handler;
-    uint64_t most = handler->max_message != 0 ? handler->max_message : DEFAULT_MESSAGE;
-    struct websocketreader_piece piece;
-    size_t used = 0;
-    ssize_t taken;
-
-    if (error < 0)
-        return length; /* the close callback tells */
-    hear_peer(socket);
-    if (handler->on_piece != NULL || (socket->rare != NULL && (socket->rare->is_reading || socket->rare->is_inflating)))
-        return consume_any_frames(socket, most, data, length);
-    do {
-        taken = websocketreader_short(socket->is_client, most, (char *)data + used, length - used, &piece);
-        if (taken <= 0)
-            break;
-        used += (size_t)taken;
-        hand_over_message(socket, piece.data, piece.length, piece.is_binary);
-    } while (used < length && reads_frames(stream));
-    if (taken < 0) {
-        refuse_frames(socket, (int)-taken, piece.problem);
-        return length;
-    }
-    return taken > 0 ? used : used + consume_any_frames(socket, most, data + used, length - used);
-}
-
-/* The end of what belongs in the block: of the frame, perhaps of the message, or of the room. */
-static void end_place(struct websocket *socket, const struct websocketreader_piece *piece)
-{
-    struct websocketconnection_rare *rare = socket->rare;
-
-    if (piece->coming > 0) {
-        go_on_in_place(socket, piece->coming);
-        return;
-    }
-    rare->is_reading = !piece->is_last;
-    (void)!iostream_set_consumer(socket->stream, consume_frames, socket);
-    if (piece->is_last)
-        hand_over_block(socket, piece->is_binary);
-}
-
-/* The rest of a long frame, as far as there is a place for it. Only what was unread has to be put there. */
-static size_t consume_rest(struct iostream *stream, int error, const char *data, size_t length, void *arg)
-{
-    struct websocketloop_block *block = arg;
-    struct websocket *socket = block->socket;
-    struct iostreamlayer_place *place = &block->place;
-    size_t count = length < place->size ? length : place->size;
-    struct websocketreader_piece piece;
-
-    if (error < 0)
-        return length; /* the close callback tells */
-    hear_peer(socket);
-    if (data != place->memory)
-        memcpy(place->memory, data, count);
-    ssize_t taken = websocketreader_next(&socket->rare->reader, &(struct websocketreader_limits){ 0 }, place->memory,
-                                         count, &piece);
-    if (taken < 0) {
-        refuse_frames(socket, (int)-taken, piece.problem);
-        return length;
-    }
-    socket->rare->length += count;
-    place->memory += count;
-    place->size -= count;
-    if (place->size == 0)
-        end_place(socket, &piece);
-    return count;
-}
-
-void websocketconnection_read(struct websocket *socket)
-{
-    struct iostream *stream = socket->stream;
-
-    if (!socket->is_ready || socket->is_paused || has_ended(stream))
-        return;
-    if (is_in_place(socket))
-        read_rest(socket);
-    else if (socket->rare != NULL && socket->rare->is_inflating)
-        iostreamlayer_begin_read(stream, consume_frames, socket, true);
-    else
-        (void)!iostream_set_consumer(stream, consume_frames, socket); /* it may have come to its end */
-}
-
-/* Who does not hear the pong is not to wait for it. */
-void websocketconnection_hold(struct websocket *socket)
-{
-    if (!socket->is_ready)
-        return;
-    iostream_set_consumer(socket->stream, NULL, NULL);
-    if (socket->deadline_is == WEBSOCKETCONNECTION_PONG && !iostream_closed(socket->stream))
-        end_silence(socket);
-}
-
 /* Beginning. */
 
 static void socket_drained(struct iostream *stream, void *arg)
@@ -767,6 +440,26 @@ static void socket_drained(struct iostream *stream, void *arg)
 
     if (socket->is_open)
         socket->handler->on_drain(socket);
+}
+
+static uint64_t high_water(const struct websocket *socket)
+{
+    return socket->handler->high_water != 0 ? socket->handler->high_water : DEFAULT_HIGH_WATER;
+}
+
+/* A stream that looks after its drain is slower. So it does not before there is something to drain, where no cork can
+ * hold so much that it would have to be told of at once. */
+int websocketconnection_watch_drain(struct websocket *socket)
+{
+    struct iostream *stream = socket->stream;
+
+    if (socket->handler->on_drain == NULL || (stream->extras != NULL && stream->extras->on_drain != NULL) ||
+        iostream_closed(stream) || iostream_pending(stream) <= high_water(socket))
+        return 0;
+    int error = iostream_set_drain_callback(stream, high_water(socket), socket_drained, socket);
+    if (error < 0)
+        websocketconnection_break(socket, error);
+    return error;
 }
 
 /* Most streams have none of this, which makes them small and fast. */
@@ -782,10 +475,10 @@ int websocketconnection_prepare(struct websocket *socket, struct iostream *strea
             return -ENOMEM;
         extras->options.max_write_buffer_size = (size_t)room;
     }
-    if (handler->on_drain == NULL)
+    if (handler->on_drain == NULL || (stream->extras == NULL && high_water(socket) >= LOOPMEMBER_CORK))
         return 0;
-    return iostream_set_drain_callback(stream, handler->high_water != 0 ? handler->high_water : DEFAULT_HIGH_WATER,
-                                       socket_drained, socket);
+    return iostream_set_drain_callback(stream, high_water(socket), socket_drained,
+                                       socket->is_client ? socket : iostream_user(stream));
 }
 
 void websocketconnection_begin(struct websocket *socket, struct iostream *stream, struct web_request *request)
@@ -793,7 +486,10 @@ void websocketconnection_begin(struct websocket *socket, struct iostream *stream
     socket->stream = stream;
     socket->is_open = true;
     websocketconnection_drop_rare(socket);
-    iostream_set_close_callback(stream, socket_ended, socket);
+    if (socket->is_client)
+        iostream_set_close_callback(stream, client_socket_ended, socket);
+    else
+        iostream_set_close_callback(stream, server_socket_ended, NULL);
     set_socket_deadline(socket, WEBSOCKETCONNECTION_QUIET);
     if (socket->handler->open != NULL)
         socket->handler->open(socket, request);

@@ -4,8 +4,8 @@
  * of its own. What it does is which consumer its stream has: frames are read · it is paused (none) · what still comes
  * is dropped, as the connection is over but for the peer's part. In each it has a deadline.
  *
- * websocketconnection.c has its life and what comes in, websocket.c what a program asks for, websocketserver.c and
- * websocketclient.c how it begins. */
+ * websocketconnection.c has its life, websocketincoming.c and websocketinflate.c what comes in, websocket.c what a
+ * program asks for, websocketserver.c and websocketclient.c how it begins. */
 #ifndef WEBSOCKET_WEBSOCKETCONNECTION_H
 #define WEBSOCKET_WEBSOCKETCONNECTION_H
 
@@ -44,6 +44,7 @@ struct websocketconnection_rare {
     struct websocketreader reader; /* of a message that has begun */
     struct websocketloop_block *block;
     size_t length;                    /* of the message in the block */
+    uint32_t began;                   /* the message; a tick */
     struct websocketdeflate *deflate; /* agreed on; NULL: nothing is compressed */
     struct websocketutf8 inflated;    /* text of a compressed message so far */
     struct websockettopics_membership *topics;
@@ -60,11 +61,11 @@ struct websocketconnection_rare {
     struct websocketconnection_pong *pong; /* that waits until what was written before it is sent */
 };
 
+/* A server's is in the memory of iostream_user of its stream, a client's begins before there is one. */
 struct websocket {
     struct deadline deadline;
     struct iostream *stream; /* NULL: a client's handshake goes on */
     const struct websocket_handler *handler;
-    void *arg;
     struct websocketconnection_rare *rare; /* NULL: it has none of that */
     uint16_t taken; /* by the peer, when the deadline was last looked at: see is_getting_through */
     int16_t error;
@@ -80,6 +81,17 @@ struct websocket {
     unsigned compresses : 1; /* it has a rare->deflate */
     unsigned got_close : 1;
 };
+
+struct websocketconnection_client {
+    struct websocket socket;
+    void *arg;
+};
+
+/* Where the program's arg is. The close callback of a server's stream needs none: that place is free. */
+static inline void **websocketconnection_arg(const struct websocket *socket)
+{
+    return socket->is_client ? &((struct websocketconnection_client *)socket)->arg : &socket->stream->close_arg;
+}
 
 /* The text that is handed over to the program now. Who sends it on as it is need not have it checked again. */
 struct websocketconnection_text {
@@ -99,8 +111,9 @@ static inline bool websocketconnection_is_text(const void *data, size_t length)
            websocketutf8_is_text(data, length);
 }
 
-/* A socket with nothing in it; NULL: no memory. */
-struct websocket *websocketconnection_new(const struct websocket_handler *handler, bool is_client);
+/* A socket with nothing in it; of a client, NULL: no memory. */
+void websocketconnection_init(struct websocket *socket, const struct websocket_handler *handler, bool is_client);
+struct websocket *websocketconnection_new_client(const struct websocket_handler *handler);
 
 /* What few have, made when missing. NULL: no memory. */
 struct websocketconnection_rare *websocketconnection_rare(struct websocket *socket);
@@ -138,9 +151,45 @@ int websocketconnection_send_control(struct websocket *socket, enum websocketfra
 /* Sends the close frame and waits for that of the peer, as long as it may take. */
 void websocketconnection_send_close(struct websocket *socket, int code, const char *reason, size_t length);
 
+/* Something was written: on_drain is to come once it is sent, if it is over high_water now. -ENOMEM, and the connection
+ * ends. */
+int websocketconnection_watch_drain(struct websocket *socket);
+
 /* Reads frames, unless paused; and does so no longer. */
 void websocketconnection_read(struct websocket *socket);
 void websocketconnection_hold(struct websocket *socket);
+
+/* Between the files of what comes in and websocketconnection.c. */
+
+/* The connection is over: all that still comes is dropped. */
+bool websocketconnection_has_ended(const struct websocket *socket);
+
+/* Neither that, nor paused. */
+bool websocketconnection_reads_frames(const struct websocket *socket);
+
+/* Ends it with the code of a refusal. */
+void websocketconnection_refuse(struct websocket *socket, int code, const char *problem);
+
+/* Something has come from who was asked whether it is there. */
+void websocketconnection_end_silence(struct websocket *socket);
+
+/* Part of a message is in rare->reader: it has message_timeout from now on. */
+void websocketconnection_begin_message(struct websocket *socket);
+
+void websocketconnection_peer_closes(struct websocket *socket, const struct websocketreader_piece *piece);
+void websocketconnection_peer_pings(struct websocket *socket, const struct websocketreader_piece *piece);
+
+/* Keeps more of a message, of which perhaps so many bytes are still to come. False: no memory, and it was refused. */
+bool websocketconnection_collect(struct websocket *socket, const char *data, size_t length, uint64_t coming);
+
+/* What was collected is a message. */
+void websocketconnection_hand_over_block(struct websocket *socket, bool is_binary);
+
+/* A piece that is compressed. Answers how many of its bytes were not taken, as the program has paused in between. most:
+ * bytes that a message may have. go_on: what waited in the window since then. */
+size_t websocketconnection_inflate(struct websocket *socket, uint64_t most, struct websocketreader *reader,
+                                   const struct websocketreader_piece *piece);
+void websocketconnection_go_on_inflating(struct websocket *socket, uint64_t most);
 
 static inline struct ioloop *websocketconnection_loop(const struct websocket *socket)
 {

@@ -36,8 +36,11 @@ static void release_frame(void *bytes, void *arg)
     ioalloc_free(bytes);
 }
 
-static int as_socket_error(int error)
+/* What a write has answered, for the program. */
+static int settle_sending(struct websocket *socket, int error)
 {
+    if (error == 0)
+        return websocketconnection_watch_drain(socket);
     return error == -EPIPE ? -EBADF : error;
 }
 
@@ -147,7 +150,8 @@ static int send_whole(struct websocket *socket, enum websocketframe_opcode opcod
 
     if (error < 0)
         return error;
-    return as_socket_error(socket->is_client ? send_masked(socket, &frame, data) : send_unmasked(socket, &frame, data));
+    return settle_sending(socket,
+                          socket->is_client ? send_masked(socket, &frame, data) : send_unmasked(socket, &frame, data));
 }
 
 /* Compressed. */
@@ -308,7 +312,7 @@ static int keep_rest_of_message(struct websocket *socket, struct websocket_messa
         message->references++;
     else if (error < 0 && gone > 0)
         websocketconnection_break(socket, error); /* nobody could make sense of what follows half a frame */
-    return as_socket_error(error);
+    return settle_sending(socket, error);
 }
 
 /* Offers the kernel the frame from where it lies. */

@@ -284,42 +284,53 @@ static int keep_subprotocol(struct websocket *socket, const char *subprotocol)
     return rare != NULL && (rare->subprotocol = ioalloc_string(subprotocol)) != NULL ? 0 : -ENOMEM;
 }
 
-/* NULL: no memory. */
-static struct websocket *new_server_socket(struct web_request *request, const struct handshake_choice *choice)
+static int prepare_server_socket(struct websocket *socket, struct web_request *request,
+                                 const struct handshake_choice *choice)
 {
-    struct websocket *socket = websocketconnection_new(handler_of(request), false);
-
-    if (socket == NULL)
-        return NULL;
-    socket->stream = request->http->connection->stream;
+    websocketconnection_init(socket, handler_of(request), false);
+    socket->stream = http1connection_stream(request->http->connection);
     if (keep_subprotocol(socket, choice->subprotocol) < 0 || keep_remote_ip(socket, request->http) < 0 ||
         (choice->deflate != NULL && websocketconnection_agree_deflate(socket, choice->deflate) < 0) ||
         put_answer(request, choice) < 0 || websocketconnection_prepare(socket, socket->stream) < 0) {
         websocketconnection_free(socket);
-        return NULL;
+        return -ENOMEM;
     }
-    return socket;
+    return 0;
 }
 
 static void dismiss_socket(struct iostream *stream)
 {
-    (void)websocket_close(stream->close_arg, WEBSOCKET_GOING_AWAY, NULL);
+    (void)websocket_close(iostream_user(stream), WEBSOCKET_GOING_AWAY, NULL);
+}
+
+_Static_assert(sizeof(struct websocket) <= sizeof(struct http1connection), "one takes the place of the other");
+
+/* Out of HTTP. */
+static struct websocket *take_over_stream(struct web_request *request, const struct websocket *prepared)
+{
+    struct httpserver *server = request->http->server;
+    struct iostream *stream = http1connection_leave(request->http);
+    struct websocket *socket = iostream_user(stream);
+
+    httpserverlayer_add_guest(server, stream, dismiss_socket);
+    *socket = *prepared;
+    return socket;
 }
 
 /* The request stays until open has returned, but nothing can be answered to it any more. */
 static void change_protocol(struct web_request *request, const struct handshake_choice *choice)
 {
     struct httpserver *server = request->http->server;
-    struct websocket *socket = new_server_socket(request, choice);
+    struct websocket prepared; /* where it will be is still the place of the connection */
 
-    if (socket == NULL) {
+    if (prepare_server_socket(&prepared, request, choice) < 0) {
         web_send_error(request, 503);
         return;
     }
     web_set_status(request, 101, NULL);
     request->finished = true;
-    struct iostream *stream = http1connection_leave(request->http);
-    httpserverlayer_add_guest(server, stream, dismiss_socket);
+    struct websocket *socket = take_over_stream(request, &prepared);
+    struct iostream *stream = socket->stream;
     int error = iostream_write(stream, request->body.bytes, request->body.length, NULL, NULL);
     request->body.length = 0;
     if (error < 0)

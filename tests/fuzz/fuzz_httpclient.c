@@ -212,7 +212,9 @@ static void fetch_next(void)
         .no_follow_redirects = (how[0] & 16) != 0,
         .raise_error = (how[0] & 32) != 0,
         .decompress_response = (how[0] & 64) != 0,
-        .max_body = how[2] < 128 ? 0 : how[2],
+        .max_body = how[2] >= 128        ? how[2]
+                    : (how[0] & 64) != 0 ? 100000
+                                         : 0, /* a member of gzip may come often */
         .max_redirects = 2,
     };
     char path[sizeof address.sun_path + 1] = "@";

@@ -72,7 +72,7 @@ static inline size_t deflatescene_expect(struct deflatescene *all, int first, co
 
     for (int i = 0; i < 5000 && size == 0; i++) {
         if (httpscene_take(client, SIZE_MAX) == 0)
-            assert_true(ioloop_run_once(all->scene.web.http.loop, 0.001) >= 0);
+            testing_turn(all->scene.web.http.loop, client->fd);
         size = client->length > 0 ? wsframes_take(client->bytes, client->length, &frame) : 0;
     }
     assert_true(size > 0);

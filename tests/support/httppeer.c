@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE 8 /* seconds */
+#define PATIENCE 20 /* seconds */
 
 double httppeer_seconds(void)
 {

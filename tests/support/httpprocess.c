@@ -14,7 +14,7 @@
 #include "tests/support/faults.h"
 #include "tests/support/testing.h"
 
-#define PATIENCE 8 /* seconds */
+#define PATIENCE 20 /* seconds */
 
 /* The server's side. */
 

@@ -60,7 +60,7 @@ static inline struct kevent next_event(int kq)
 {
     struct kevent events[8] = { 0 };
 
-    assert_int_equal(wait_milliseconds(kq, events, 8, 5000), 1);
+    assert_int_equal(wait_milliseconds(kq, events, 8, 20000), 1);
     return events[0];
 }
 

@@ -19,7 +19,7 @@ enum { BOTH = IOLOOP_READ | IOLOOP_WRITE };
 
 /* Long enough for what does not come; over loopback and pipes all else is there at once. */
 static const int64_t A_MOMENT = 2000000;
-static const int64_t LONG = 5000000000;
+static const int64_t LONG = 20000000000;
 
 static inline struct poller *new_poller(void)
 {

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,7 +172,7 @@ void socketscene_shake_hands(struct socketscene *scene, struct httpscene_client 
     snprintf(text, sizeof text, "%s HTTP/1.1\r\n%s%s\r\n", request, SOCKETSCENE_HANDSHAKE, headers);
     httpscene_put(&scene->web.http, client, text);
     for (int i = 0; i < 1000 && (client->length == 0 || strstr(client->bytes, "\r\n\r\n") == NULL); i++) {
-        assert_true(ioloop_run_once(scene->web.http.loop, 0.01) >= 0);
+        testing_turn(scene->web.http.loop, client->fd);
         httpscene_take(client, SIZE_MAX);
     }
     assert_true(client->length > 0);
@@ -191,8 +190,6 @@ struct httpscene_client *socketscene_connect(struct socketscene *scene, const ch
 {
     struct httpscene_client *client = httpscene_connect(&scene->web.http);
     char head[1024];
-
-    assert_int_equal(setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)), 0);
 
     socketscene_shake_hands(scene, client, "GET /ws", headers, head);
     if (strncmp(head, "HTTP/1.1 101 Switching Protocols\r\n", 34) != 0)
@@ -237,7 +234,7 @@ void socketscene_expect_bytes(struct socketscene *scene, struct httpscene_client
         if (size > 0 || client->ended)
             break;
         if (httpscene_take(client, SIZE_MAX) == 0)
-            assert_true(ioloop_run_once(scene->web.http.loop, 0.001) >= 0);
+            testing_turn(scene->web.http.loop, client->fd);
     }
     if (size == 0)
         fail_msg("no frame, but %zu bytes and %s", client->length, client->ended ? "the end" : "nothing");

@@ -145,13 +145,13 @@ void socketserver_wait(struct socketserver *server)
 
     socketserver_hang_up(server);
     for (int i = 0; i < ROUNDS && (server->fd = accept(server->listener, NULL, NULL)) < 0; i++)
-        assert_true(ioloop_run_once(server->loop, 0.001) >= 0);
+        testing_turn(server->loop, server->listener);
     assert_true(server->fd >= 0);
     assert_int_equal(setsockopt(server->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)), 0);
     server->ended = false;
     for (int i = 0; i < ROUNDS && end == NULL; i++) {
         if (!take_some(server))
-            assert_true(ioloop_run_once(server->loop, 0.001) >= 0);
+            testing_turn(server->loop, server->fd);
         end = server->length > 0 ? strstr(server->bytes, "\r\n\r\n") : NULL;
     }
     assert_non_null(end);
@@ -243,7 +243,7 @@ void socketserver_expect_bytes(struct socketserver *server, int first, const voi
         if (size > 0)
             break;
         if (!take_some(server))
-            assert_true(ioloop_run_once(server->loop, 0.001) >= 0);
+            testing_turn(server->loop, server->fd);
     }
     if (size == 0)
         fail_msg("no frame, but %zu bytes and %s", server->length, server->ended ? "the end" : "nothing");
@@ -275,7 +275,7 @@ void socketserver_expect_end(struct socketserver *server)
 {
     for (int i = 0; i < ROUNDS && !server->ended; i++) {
         if (!take_some(server))
-            assert_true(ioloop_run_once(server->loop, 0.001) >= 0);
+            testing_turn(server->loop, server->fd);
     }
     assert_true(server->ended);
     assert_int_equal(server->length, 0);

@@ -230,29 +230,24 @@ void streampair_close(struct streampair *pair)
 
 /* Running. */
 
-/* One iteration that does not wait long: what was put off runs before it waits, so what is waited for may have come. */
-static void run_a_little(struct streampair *pair, int *patience)
-{
-    is_running = true;
-    int handlers = ioloop_run_once(pair->loop, 0.001);
-    is_running = false;
-    assert_true(handlers >= 0);
-    if (handlers == 0 && (*patience)-- == 0)
-        fail_msg("%s", "what the test waits for did not come");
-}
-
 void streampair_run(struct streampair *pair, const struct outcome *outcome)
 {
-    int patience = 3000;
-
-    while (!outcome->done)
-        run_a_little(pair, &patience);
+    is_running = true;
+    testing_run_until(pair->loop, &outcome->done);
+    is_running = false;
 }
 
 void streampair_spin(struct streampair *pair, int iterations)
 {
     is_running = true;
     testing_spin(pair->loop, iterations);
+    is_running = false;
+}
+
+static void turn(struct streampair *pair)
+{
+    is_running = true;
+    testing_turn(pair->loop, pair->peer);
     is_running = false;
 }
 
@@ -288,7 +283,6 @@ void streampair_expect(struct streampair *pair, const char *text)
 {
     size_t length = strlen(text), got = 0;
     char *bytes = calloc(1, length + 2);
-    int patience = 2000;
 
     assert_non_null(bytes);
     while (got < length) {
@@ -296,7 +290,7 @@ void streampair_expect(struct streampair *pair, const char *text)
         assert_true(count >= 0);
         got += (size_t)count;
         if (count == 0)
-            run_a_little(pair, &patience);
+            turn(pair);
     }
     assert_string_equal(bytes, text);
     free(bytes);
@@ -305,7 +299,6 @@ void streampair_expect(struct streampair *pair, const char *text)
 void streampair_expect_pattern(struct streampair *pair, uint64_t place, uint64_t length)
 {
     static char bytes[65536];
-    int patience = 2000;
 
     while (length > 0) {
         long count = streampair_take(pair, bytes, length < sizeof bytes ? (size_t)length : sizeof bytes);
@@ -313,22 +306,19 @@ void streampair_expect_pattern(struct streampair *pair, uint64_t place, uint64_t
         assert_true(streampair_is_pattern(bytes, place, (size_t)count));
         place += (uint64_t)count;
         length -= (uint64_t)count;
-        if (count > 0)
-            patience = 2000;
         streampair_spin(pair, 1);
         if (count == 0)
-            run_a_little(pair, &patience);
+            turn(pair);
     }
 }
 
 void streampair_expect_end(struct streampair *pair)
 {
-    int patience = 2000;
     char byte;
 
     for (long count; (count = streampair_take(pair, &byte, 1)) >= 0;) {
         assert_int_equal(count, 0);
-        run_a_little(pair, &patience);
+        turn(pair);
     }
 }
 

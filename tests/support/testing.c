@@ -57,7 +57,12 @@ static unsigned seconds_a_test(void)
 {
     const char *slow = getenv("TESTING_SECONDS");
 
-    return slow != NULL ? (unsigned)atoi(slow) : 10;
+    return slow != NULL ? (unsigned)atoi(slow) : 30;
+}
+
+void testing_limit_time(void)
+{
+    alarm(seconds_a_test());
 }
 
 static int before(void **state)
@@ -65,7 +70,7 @@ static int before(void **state)
     next_test++;
     fds_before = testing_count_fds();
     signal(SIGALRM, too_slow);
-    alarm(seconds_a_test());
+    testing_limit_time();
     return 0;
 }
 
@@ -228,25 +233,31 @@ static double seconds_now(void)
 
 /* As a program with a loop of its own would: the wait is outside, so what a task or callback does in a turn is seen
  * before the next wait. */
-static void wait_outside(struct ioloop *loop)
+void testing_wait(struct ioloop *loop, int fd)
 {
-    struct pollfd entry = { .fd = ioloop_fd(loop), .events = POLLIN };
+    struct pollfd entries[2] = { { .fd = ioloop_fd(loop), .events = POLLIN }, { .fd = fd, .events = POLLIN } };
     double next = ioloop_next_timeout(loop);
 
-    poll(&entry, 1, next < 0 || next > 0.1 ? 100 : (int)(next * 1000 + 0.999));
+    poll(entries, 2, next < 0 || next > 0.1 ? 100 : (int)(next * 1000 + 0.999));
+}
+
+void testing_turn(struct ioloop *loop, int fd)
+{
+    assert_true(ioloop_run_once(loop, 0) >= 0);
+    testing_wait(loop, fd);
 }
 
 void testing_run_until(struct ioloop *loop, const bool *done)
 {
-    double limit = seconds_now() + 5;
+    double limit = seconds_now() + 20;
 
     while (!*done) {
         assert_true(ioloop_run_once(loop, 0) >= 0);
         if (*done)
             return;
         if (seconds_now() > limit)
-            fail_msg("%s", "what the test waits for did not come within 5 s");
-        wait_outside(loop);
+            fail_msg("%s", "what the test waits for did not come within 20 s");
+        testing_wait(loop, -1);
     }
 }
 

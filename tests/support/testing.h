@@ -4,7 +4,8 @@
  *     static const struct CMUnitTest tests[] = { cmocka_unit_test(adds_two_numbers) };
  *     TESTING_MAIN(tests)
  *
- * A test that takes over 10 s (60 s under a sanitizer or valgrind) aborts its program with its name. */
+ * A test that takes over 30 s (60 s under a sanitizer or valgrind) aborts its program with its name: it hangs. None needs
+ * more than 10 s, but the machine may have other things to do. */
 #ifndef TESTS_SUPPORT_TESTING_H
 #define TESTS_SUPPORT_TESTING_H
 
@@ -22,6 +23,9 @@ int testing_run(const char *group, const struct CMUnitTest *tests, size_t count)
     {                                                                                                                  \
         return testing_run(__FILE__, tests, sizeof tests / sizeof *tests);                                             \
     }
+
+/* Gives a child of fork() as much time as a test has: that which hangs must not outlive its test for long. */
+void testing_limit_time(void);
 
 /* Open descriptors of this process. */
 int testing_count_fds(void);
@@ -47,9 +51,14 @@ void testing_end_logs(void);
 /* A clock for ioloop_options.clock: it stands still until a test moves it. arg: a double, the seconds. */
 double testing_clock(void *arg);
 
-/* Runs the loop until *done is true; fails the test when 5 s (of real time) go by. */
+/* Runs the loop until *done is true; fails the test when 20 s (of real time) go by. */
 struct ioloop;
 void testing_run_until(struct ioloop *loop, const bool *done);
+
+/* Waits until there is something for the loop to do or for the descriptor (-1: none) to read, for 0.1 s at most; a turn
+ * is an iteration that does not wait, and that behind it. */
+void testing_wait(struct ioloop *loop, int fd);
+void testing_turn(struct ioloop *loop, int fd);
 
 /* Runs so many iterations without waiting. */
 void testing_spin(struct ioloop *loop, int iterations);
