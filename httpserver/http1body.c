@@ -76,7 +76,7 @@ static size_t take_piece(struct http1connection *connection, struct httprequest 
     return taken;
 }
 
-/* The whole body has come. False: it was refused. */
+/* The whole body has come. None at all is fine, as it is with a length of 0. False: it was refused. */
 static bool end_coding(struct http1connection *connection, struct httprequest *request)
 {
     struct httpserver *server = request->server;
@@ -84,7 +84,7 @@ static bool end_coding(struct http1connection *connection, struct httprequest *r
 
     if (inflate == NULL)
         return true;
-    if (!httpinflate_done(inflate)) {
+    if (!httpinflate_done(inflate) && request->reading.received > 0) {
         http1connection_refuse(connection, 400, "the body, in gzip, is not whole");
         return false;
     }
@@ -145,7 +145,7 @@ static size_t consume_body(struct iostream *stream, int error, const char *data,
 {
     struct http1connection *connection = arg;
     struct httprequest *request = connection->request;
-    uint32_t now = deadline_now(connection->server->loop);
+    uint32_t now = deadline_now(stream->loop);
     size_t taken = 0;
 
     if (error < 0) {
@@ -177,14 +177,14 @@ static void read_body(struct http1connection *connection)
     struct httprequest *request = connection->request;
 
     if (request->head.expect_continue && !request->head_sent &&
-        iostream_write(connection->stream, go_ahead, sizeof go_ahead - 1, NULL, NULL) < 0)
-        iostreamlayer_fail(connection->stream, -ENOMEM);
+        iostream_write(http1connection_stream(connection), go_ahead, sizeof go_ahead - 1, NULL, NULL) < 0)
+        iostreamlayer_fail(http1connection_stream(connection), -ENOMEM);
     request->head.expect_continue = false;
-    if (iostream_closed(connection->stream))
+    if (iostream_closed(http1connection_stream(connection)))
         return;
     http1connection_set_deadline(connection, request->reading.timeout, HTTP1CONNECTION_BODY);
-    if (!iostream_closed(connection->stream))
-        iostreamlayer_begin_read(connection->stream, consume_body, connection,
+    if (!iostream_closed(http1connection_stream(connection)))
+        iostreamlayer_begin_read(http1connection_stream(connection), consume_body, connection,
                                  request->is_whole || request->reading.has_more);
 }
 
@@ -247,7 +247,7 @@ static bool begin_coding(struct httprequest *request)
 /* False: it has been answered. */
 static bool show_head(struct http1connection *connection, struct httprequest *request)
 {
-    struct httpserver *server = connection->server;
+    struct httpserver *server = request->server;
 
     request->is_known = true;
     server->options.on_head(request, server->arg);
@@ -257,7 +257,7 @@ static bool show_head(struct http1connection *connection, struct httprequest *re
 void http1body_begin(struct http1connection *connection)
 {
     struct httprequest *request = connection->request;
-    struct httpserver *server = connection->server;
+    struct httpserver *server = request->server;
 
     request->has_body = true;
     memset(&request->reading, 0, sizeof request->reading);
@@ -275,7 +275,7 @@ void http1body_begin(struct http1connection *connection)
     else if (!request->is_paused)
         read_body(connection);
     else
-        iostream_set_consumer(connection->stream, NULL, NULL);
+        iostream_set_consumer(http1connection_stream(connection), NULL, NULL);
 }
 
 void http1body_pause(struct httprequest *request)
@@ -285,9 +285,9 @@ void http1body_pause(struct httprequest *request)
     if (connection == NULL || connection->in_work || request->is_paused)
         return;
     request->is_paused = true;
-    request->reading.paused_at = deadline_now(connection->server->loop);
-    if (connection->stream->consumer == consume_body)
-        iostream_set_consumer(connection->stream, NULL, NULL);
+    request->reading.paused_at = deadline_now(request->server->loop);
+    if (http1connection_stream(connection)->consumer == consume_body)
+        iostream_set_consumer(http1connection_stream(connection), NULL, NULL);
 }
 
 /* The time of the pause is not the client's. */
@@ -298,7 +298,7 @@ void http1body_resume(struct httprequest *request)
     if (connection == NULL || connection->in_work || !request->is_paused)
         return;
     request->is_paused = false;
-    request->reading.began += deadline_now(connection->server->loop) - request->reading.paused_at;
-    if (connection->stream->consumer == NULL)
+    request->reading.began += deadline_now(request->server->loop) - request->reading.paused_at;
+    if (http1connection_stream(connection)->consumer == NULL)
         read_body(connection);
 }

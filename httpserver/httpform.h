@@ -10,7 +10,9 @@
  * after the last one is ignored. Memory: the head of one part, no more.
  *
  * Names are what the client sent, never paths: see httpform_basename. They are mostly UTF-8, which only that of
- * `filename*` has to be.
+ * `filename*` has to be. Browsers write quotes and line ends in them as %22 %0D %0A, and these stay so, as with
+ * Tornado, Python and PHP: a name that really has %22 looks the same, and no name brings line ends. A backslash before
+ * a quote or another backslash is an escape (RFC 822), which browsers do not write: of theirs, two become one.
  *
  * Callbacks: this is a parser, no part of a loop: they are run by httpform_feed, and must neither feed nor free.
  * Errors: -EINVAL malformed, -ENOBUFS a limit, -ENOMEM; httpform_reason says more. Threads: any, one at a time. */
@@ -102,14 +104,15 @@ int httpform_parse(const char *content_type, const char *body, size_t length, co
 
 /* A form to send, as the body of a request: parts in their order, one without a filename a field. content_type NULL:
  * none for a field, application/octet-stream for a file. The boundary is of 128 random bits. In names quotes and line
- * ends are escaped as browsers do, %22 %0D %0A, and backslashes doubled. */
+ * ends are escaped as browsers do, %22 %0D %0A, and nothing else: two backslashes are one
+ * for some readers. */
 struct httpform_body {
     char *bytes; /* ioalloc_free */
     size_t length;
     char content_type[72]; /* the header that has to go with it */
 };
 
-/* 0; -EINVAL: an empty name, other control characters in one or in a type; -ENOMEM. */
+/* 0; -EINVAL: an empty name, one with a backslash at its end, other control characters in one or in a type; -ENOMEM. */
 int httpform_write(const struct httpform_file *parts, size_t count, struct httpform_body *body) IOAPI_MUST_USE;
 
 /* A name that a file can be given in a folder: what follows the last / or \, without control characters. In new memory

@@ -51,8 +51,6 @@ static const char *name_escape(char byte)
         return "%0A";
     case '"':
         return "%22";
-    case '\\':
-        return "\\\\";
     default:
         return NULL;
     }
@@ -110,8 +108,14 @@ static bool is_writable(char byte)
     return byte == '\t' || ((unsigned char)byte >= 0x20 && byte != 0x7f);
 }
 
+/* A reader that takes backslashes for escapes would take one at the end for that of the quote, and what is behind for
+ * the name. */
 static bool is_writable_name(const char *name)
 {
+    size_t length = strlen(name);
+
+    if (length > 0 && name[length - 1] == '\\')
+        return false;
     for (; *name != '\0'; name++)
         if (!is_writable(*name) && name_escape(*name) == NULL)
             return false;

@@ -34,6 +34,13 @@ static void skip_parameter_blanks(struct httpparameters *walk)
         walk->at++;
 }
 
+/* Around "=", where the grammar is that of RFC 2616 2.1, "implied *LWS". */
+static void skip_implied_blanks(struct httpparameters *walk)
+{
+    if (walk->is_list)
+        skip_parameter_blanks(walk);
+}
+
 size_t httpparameters_token(const char *text, size_t length)
 {
     size_t size = 0;
@@ -153,9 +160,11 @@ int httpparameters_next(struct httpparameters *walk, struct httpparameters_param
     if (!skip_parameter_token(walk))
         return -EINVAL;
     *parameter = (struct httpparameters_parameter){ .name = part_from(walk, begin) };
+    skip_implied_blanks(walk);
     if (!is_parameter_next(walk, '='))
         return 1;
     walk->at++;
+    skip_implied_blanks(walk);
     return parse_value(walk, parameter);
 }
 

@@ -40,7 +40,7 @@ struct httpparameters {
 /* scratch: as many bytes as the text, for what stands in quotes; or the text itself, changed where it has escapes. */
 void httpparameters_begin(struct httpparameters *walk, const char *text, size_t length, char *scratch);
 
-/* The same for values with commas between them. */
+/* The same for values with commas between them, as RFC 6455 9.1 has them: there may be blanks around "=". */
 void httpparameters_begin_list(struct httpparameters *walk, const char *text, size_t length, char *scratch);
 
 /* The value before the parameters, a token or two with "/" between: 1. After the last parameter of one in a list: the

@@ -1,6 +1,5 @@
 #include "httpserver/httprequest.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include "httpserver/httpproxy.h"
 #include "httpserver/httpserverlayer.h"
 #include "ioloop/ioalloc.h"
+#include "ioloop/netutil.h"
 
 /* What follows a slice in the head is a delimiter, which nobody needs any more: it becomes the NUL. */
 static const char *text(const struct httprequest *request, struct http1parser_slice slice)
@@ -188,31 +188,19 @@ static bool find_forwarded_ip(const struct httprequest *request, char place[INET
     return found;
 }
 
-/* Of no use to a program that has no client any more; it is for logs then. */
-static void find_socket_ip(const struct httprequest *request, char place[INET6_ADDRSTRLEN])
-{
-    struct sockaddr_storage address;
-
-    place[0] = '\0';
-    if (httprequest_remote_address(request, &address) == 0)
-        return;
-    if (address.ss_family == AF_UNIX)
-        memcpy(place, "0.0.0.0", sizeof "0.0.0.0");
-    else if (address.ss_family == AF_INET)
-        inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)&address)->sin_addr, place, INET6_ADDRSTRLEN);
-    else if (address.ss_family == AF_INET6)
-        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)(void *)&address)->sin6_addr, place, INET6_ADDRSTRLEN);
-}
-
-/* Found when first asked for: it takes a system call. */
+/* Found when first asked for: it takes a system call. Of no use to a program that has no client any more; it is for
+ * logs then. */
 const char *httprequest_remote_ip(const struct httprequest *request)
 {
     struct httprequest *ours = (struct httprequest *)request;
+    struct sockaddr_storage address;
 
     if (request->has_remote_ip)
         return request->remote_ip;
-    if (!request->server->options.xheaders || !find_forwarded_ip(request, ours->remote_ip))
-        find_socket_ip(request, ours->remote_ip);
+    if (!request->server->options.xheaders || !find_forwarded_ip(request, ours->remote_ip)) {
+        httprequest_remote_address(request, &address);
+        netutil_format_ip((struct sockaddr *)&address, ours->remote_ip);
+    }
     ours->has_remote_ip = true;
     return request->remote_ip;
 }

@@ -85,6 +85,10 @@ static void go_on(struct web_request *request)
 {
     if (request->finished || request->paused || request->method_began || !request->body_through)
         return;
+    if (request->method == NULL) {
+        weblayer_refuse_method(request);
+        return;
+    }
     if (request->handler->data_received != NULL && !request->streams) {
         hand_over_body(request);
         if (request->finished || request->paused)
@@ -179,7 +183,7 @@ static inline bool is_ready(const struct web_request *request)
            handler->data_received == NULL;
 }
 
-/* Everything before the method. */
+/* Everything before the method, of which there may be none: a handler may answer all of them in prepare. */
 static void prepare(struct web_request *request)
 {
     const struct web_handler *handler = request->handler;
@@ -190,8 +194,6 @@ static void prepare(struct web_request *request)
         handler->set_default_headers(request);
     if (!request->finished && request->refused != 0)
         web_send_error(request, request->refused);
-    if (!request->finished && request->method == NULL)
-        weblayer_refuse_method(request);
     if (!request->finished && request->http->has_body && !handler->lazy_form && handler->data_received == NULL)
         weblayer_parse_body(request);
     if (!request->finished)
@@ -251,6 +253,8 @@ static void begin_streaming(struct web_request *request)
     weblayer_enter(request);
     find_method(request);
     prepare(request);
+    if (!request->finished && !request->paused && request->method == NULL)
+        weblayer_refuse_method(request); /* its body need not come */
     weblayer_leave(request);
 }
 

@@ -4,19 +4,30 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "httpserver/httpmimetype.h"
 #include "ioloop/kernel.h"
 
+/* RFC 8615: certificates are asked for there, and security.txt. */
+static bool is_well_known(const char *segment, size_t length)
+{
+    return length == 11 && memcmp(segment, ".well-known", 11) == 0;
+}
+
 bool webfile_is_path(const char *path)
 {
+    const char *first = path;
+
     if (*path == '\0')
         return true;
     for (;;) {
         size_t length = strcspn(path, "/\\");
 
-        if (length == 0 || path[0] == '.' || path[length] == '\\')
+        if (length == 0 || path[length] == '\\')
+            return false;
+        if (path[0] == '.' && !(path == first && is_well_known(path, length)))
             return false;
         if (path[length] == '\0' || path[length + 1] == '\0')
             return true;
@@ -37,6 +48,8 @@ static int examine(struct webfile *file)
     file->size = (uint64_t)status.st_size;
     file->seconds = kernel_modified(&status).tv_sec;
     file->nanoseconds = kernel_modified(&status).tv_nsec;
+    file->changed_seconds = kernel_changed(&status).tv_sec;
+    file->changed_nanoseconds = kernel_changed(&status).tv_nsec;
     return 0;
 }
 
@@ -85,11 +98,19 @@ static int open_folder(const char *path)
     return fd < 0 ? -errno : fd;
 }
 
+/* RFC 9110 8.8.2.1: of a time in the future, that of the answer. Its Date may be of a second ago. */
+static int64_t said_seconds(const struct webfile *file)
+{
+    int64_t now = time(NULL);
+
+    return file->seconds <= now ? file->seconds : now - 1;
+}
+
 static void describe(struct webfile *file, const char *path)
 {
     file->type = httpmimetype_of(path, strlen(path));
     httpetag_of_file(file->inode, file->size, file->seconds, file->nanoseconds, file->etag);
-    httpdate_format(file->seconds, file->last_modified);
+    httpdate_format(said_seconds(file), file->last_modified);
 }
 
 int webfile_open(struct webfile *file, const char *root, const char *path, bool no_links, unsigned codings)
@@ -139,7 +160,8 @@ int webfile_read(const struct webfile *file, char *place)
 bool webfile_is_same(const struct webfile *file, const struct webfile *before)
 {
     return file->inode == before->inode && file->size == before->size && file->seconds == before->seconds &&
-           file->nanoseconds == before->nanoseconds && file->coding == before->coding;
+           file->nanoseconds == before->nanoseconds && file->coding == before->coding &&
+           file->changed_seconds == before->changed_seconds && file->changed_nanoseconds == before->changed_nanoseconds;
 }
 
 int webfile_status(int error)

@@ -22,14 +22,15 @@ struct webfile {
     int fd; /* -1: closed */
     enum httpencoding_coding coding;
     uint64_t inode, size;
-    int64_t seconds, nanoseconds; /* when it was modified */
-    const char *type;             /* without the coding */
+    int64_t seconds, nanoseconds;                 /* when it was modified */
+    int64_t changed_seconds, changed_nanoseconds; /* when that or anything else of it was: nobody can set this */
+    const char *type;                             /* without the coding */
     char etag[HTTPETAG_SIZE];
-    char last_modified[HTTPDATE_LENGTH + 1];
+    char last_modified[HTTPDATE_LENGTH + 1]; /* never in the future */
 };
 
 /* May this be asked for? The path is relative, and decoded; one slash may end it. Not served are paths with
- * backslashes, and those with segments that are empty or begin with a dot. */
+ * backslashes, and those with segments that are empty or begin with a dot, but for a first one of ".well-known". */
 bool webfile_is_path(const char *path);
 
 /* Opens it, or a neighbour with the suffix of one of the codings, as httpencoding_order has them: one that is not older

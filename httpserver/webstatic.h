@@ -4,15 +4,18 @@
  *
  * GET and HEAD. ETag, Last-Modified, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range, a
  * single Range; with "?v=" in the query, ten years to keep it. The path is the first group of the pattern; without one
- * it is that of the root. A folder without a slash at its end is redirected to it.
+ * it is that of the root. A folder without a slash at its end is redirected to it. A Range of what compress_response
+ * compresses is not looked at: the answer is the whole.
  *
- * Nothing outside the root is served, whatever links and dots say: 403; nor are names that begin with a dot, nor
- * anything but regular files. Some systems follow no symbolic links here at all: those but Linux and FreeBSD. 404:
- * there is no such file; 503: no descriptors or no memory.
+ * Nothing outside the root is served, whatever links and dots say: 403; nor are names that begin with a dot, but
+ * for ".well-known" (RFC 8615) at the beginning of the path, nor anything but regular files. Some systems follow no
+ * symbolic links here at all: those but Linux and FreeBSD. 404: there is no such file; 503: no descriptors or no
+ * memory.
  *
  * The 64 files of at most 64 KiB that were served last are kept in memory, 4 MiB in all, by each application: a change
- * is seen a second later at the latest. Bigger ones are sent by the kernel; one that becomes shorter on its way closes
- * the connection.
+ * is seen a second later at the latest. The ETag is of inode, size and time of modification: what changes and keeps all
+ * three is sent anew, but is a 304 to those who have it. Bigger ones are sent by the kernel; one that becomes shorter
+ * on its way closes the connection.
  *
  * Lifetime: struct webstatic, and what it points to, as long as the application. */
 #ifndef HTTPSERVER_WEBSTATIC_H

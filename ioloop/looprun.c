@@ -191,7 +191,7 @@ static inline __attribute__((always_inline)) int64_t longest_wait(struct ioloop 
 }
 
 /* Seen late it costs one wake-up, no more. */
-static inline void stop_sleeping(struct ioloop *loop)
+static inline void stay_awake(struct ioloop *loop)
 {
     atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
 }
@@ -229,7 +229,7 @@ static inline __attribute__((always_inline)) int run_iteration(struct ioloop *lo
     int64_t wait = longest_wait(loop);
 
     if (wait == 0) {
-        stop_sleeping(loop);
+        stay_awake(loop);
         run_what_is_due(loop);
         if (is_asked_to_end(loop))
             return 0;
@@ -238,7 +238,7 @@ static inline __attribute__((always_inline)) int run_iteration(struct ioloop *lo
     if (limit >= 0 && (wait < 0 || wait > limit))
         wait = limit;
     int count = poller_wait(loop->poller, loop->ready, READY_EVENTS, wait);
-    stop_sleeping(loop);
+    stay_awake(loop);
     loop->front.knows_now = false;
     if (count < 0)
         return count;
@@ -257,7 +257,7 @@ static int begin_running(struct ioloop *loop)
         return error;
     loop->running = true;
     loopstate_running = loop;
-    stop_sleeping(loop); /* ioloop_next_timeout may have begun it */
+    stay_awake(loop); /* ioloop_next_timeout may have begun it */
     return 0;
 }
 

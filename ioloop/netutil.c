@@ -51,6 +51,18 @@ int netutil_bound_port(int fd)
     return netutil_port((struct sockaddr *)&address);
 }
 
+const char *netutil_format_ip(const struct sockaddr *address, char text[NETUTIL_IP_SIZE])
+{
+    text[0] = '\0';
+    if (address->sa_family == AF_UNIX)
+        memcpy(text, "0.0.0.0", sizeof "0.0.0.0");
+    else if (address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, text, NETUTIL_IP_SIZE);
+    else if (address->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, text, NETUTIL_IP_SIZE);
+    return text;
+}
+
 bool netutil_is_valid_ip(const char *text)
 {
     struct in6_addr address;

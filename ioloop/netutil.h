@@ -59,5 +59,9 @@ size_t netutil_format_address(const struct sockaddr *address, socklen_t length, 
 int netutil_port(const struct sockaddr *address);
 int netutil_bound_port(int fd);
 
+/* The address without its port, as text: "0.0.0.0" for a Unix socket, "" for what is neither. Answers text. */
+#define NETUTIL_IP_SIZE 46
+const char *netutil_format_ip(const struct sockaddr *address, char text[NETUTIL_IP_SIZE]);
+
 IOAPI_END
 #endif

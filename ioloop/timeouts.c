@@ -188,7 +188,7 @@ static bool grow_slots(struct timeouts *timeouts)
     return true;
 }
 
-static bool __attribute__((noinline)) make_room(struct timeouts *timeouts)
+static bool __attribute__((noinline)) make_room_for_node(struct timeouts *timeouts)
 {
     if (timeouts->due == NULL) {
         timeouts->due = ioalloc(TIMEOUTS_BATCH * sizeof *timeouts->due);
@@ -200,7 +200,7 @@ static bool __attribute__((noinline)) make_room(struct timeouts *timeouts)
     return timeouts->free_slot != 0 || timeouts->slot_count < timeouts->slot_capacity || grow_slots(timeouts);
 }
 
-static inline bool has_room(const struct timeouts *timeouts)
+static inline bool has_room_for_node(const struct timeouts *timeouts)
 {
     return timeouts->count < timeouts->capacity &&
            (timeouts->free_slot != 0 || timeouts->slot_count < timeouts->slot_capacity);
@@ -268,7 +268,7 @@ static inline uint64_t add_young(struct timeouts *timeouts, uint32_t first, int6
 
 uint64_t timeouts_add(struct timeouts *timeouts, int64_t deadline, ioloop_callback_fn *callback, void *arg)
 {
-    if (!has_room(timeouts) && !make_room(timeouts))
+    if (!has_room_for_node(timeouts) && !make_room_for_node(timeouts))
         return 0;
     if (timeouts->heap_count == timeouts->count || deadline < timeouts->young_first)
         timeouts->young_first = deadline;
@@ -279,7 +279,7 @@ uint64_t timeouts_add(struct timeouts *timeouts, int64_t deadline, ioloop_callba
 
 uint64_t timeouts_add_delay(struct timeouts *timeouts, int64_t delay, ioloop_callback_fn *callback, void *arg)
 {
-    if (!has_room(timeouts) && !make_room(timeouts))
+    if (!has_room_for_node(timeouts) && !make_room_for_node(timeouts))
         return 0;
     timeouts->has_delays = true;
     return add_young(timeouts, timeouts->settled, delay, callback, arg);

@@ -20,7 +20,7 @@
 
 #include "ioloop/ioloop.h"
 
-#define TIMEOUTS_BATCH 512
+#define TIMEOUTS_BATCH 64
 
 struct timeouts_node {
     int64_t deadline; /* or a delay, from timeouts.settled on */

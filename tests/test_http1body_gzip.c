@@ -93,6 +93,30 @@ static void a_body_in_gzip_is_inflated(void **state)
     httpscene_close(&scene);
 }
 
+/* However its length was told. */
+static void a_body_that_is_empty_needs_no_gzip(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin(&scene, &inflating);
+
+    packed_length = 0;
+    for (int i = 0; i < 3; i++)
+        for (size_t chunk = 0; chunk < 2; chunk++) {
+            write_request(GZIP, chunk);
+            httpscene_put_bytes(&scene, client, text, text_length);
+            httpscene_expect(&scene, client, 200, "POST /");
+        }
+    pack("foo=bar", 7); /* with what that one has left */
+    write_request(GZIP, 5);
+    httpscene_put_bytes(&scene, client, text, text_length);
+    httpscene_expect(&scene, client, 200, "POST / foo=bar");
+    packed_length = 1;
+    write_request(GZIP, 1);
+    httpscene_put_bytes(&scene, client, text, text_length);
+    httpscene_expect_last(&scene, client, 400);
+    httpscene_close(&scene);
+}
+
 /* httpserver_test:test_compressed_body, httpserver_test:test_chunked_compressed, but that a piece is what came */
 static void it_may_come_in_any_parts(void **state)
 {
@@ -438,6 +462,7 @@ static void without_memory_the_request_is_refused_or_served(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_body_in_gzip_is_inflated),
+    cmocka_unit_test(a_body_that_is_empty_needs_no_gzip),
     cmocka_unit_test(it_may_come_in_any_parts),
     cmocka_unit_test(other_codings_are_handed_over_as_they_are),
     cmocka_unit_test(the_header_has_another_name_then),

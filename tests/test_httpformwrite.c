@@ -60,9 +60,10 @@ static void no_name_can_leave_its_quotes(void **state)
         { "a\"\r\nX: y", "a%22%0D%0AX: y" },
         { "\r", "%0D" },
         { "\n\n", "%0A%0A" },
-        { "\\", "\\\\" },
-        { "a\\\"", "a\\\\%22" },
-        { "C:\\d", "C:\\\\d" },
+        { "\\a", "\\a" },
+        { "a\\\"", "a\\%22" },
+        { "C:\\d", "C:\\d" },
+        { "\\\\a\\b", "\\\\a\\b" },
         { "%22", "%22" },
         { "a\tb", "a\tb" },
         { "; filename=x", "; filename=x" },
@@ -103,6 +104,8 @@ static void refuses_what_a_reader_would_refuse(void **state)
     too_long[71] = '\0';
     assert_refused(too_long, (struct httpform_file){ .name = "b" });
     assert_refused("x", (struct httpform_file){ .name = "" });
+    assert_refused("x", (struct httpform_file){ .name = "a\\" });
+    assert_refused("x", (struct httpform_file){ .name = "a", .filename = "\\\\" });
     for (int byte = 1; byte < 0x80; byte++) {
         const char text[] = { 'a', (char)byte, '\0' };
         if (byte == '\t' || (byte >= 0x20 && byte < 0x7f))
@@ -120,8 +123,8 @@ static void refuses_what_a_reader_would_refuse(void **state)
 static void is_read_by_the_parser(void **state)
 {
     static const struct httpform_file parts[] = {
-        { .name = "a \\ \\\\ b\\", .body = "1\r\n--", .length = 5 },
-        { .name = "\\\\server\\x", .filename = "\\a\\\\b\\", .content_type = "a/b", .body = "\r\n", .length = 2 },
+        { .name = "a \\ \\b", .body = "1\r\n--", .length = 5 },
+        { .name = "\\server\\x", .filename = "C:\\a\\b", .content_type = "a/b", .body = "\r\n", .length = 2 },
         { .name = "c\"", .filename = "; name=\"evil\"", .body = "", .length = 0 },
     };
     struct httparguments fields = { 0 };

@@ -83,6 +83,11 @@ static void formats_addresses_of_each_family(void **state)
     assert_int_equal(netutil_port((struct sockaddr *)&inet6), 65535);
     assert_int_equal(netutil_port((struct sockaddr *)&path), 0);
     assert_int_equal(netutil_bound_port(-1), 0);
+    char ip[NETUTIL_IP_SIZE];
+    assert_string_equal(netutil_format_ip((struct sockaddr *)&inet, ip), "127.0.0.1");
+    assert_string_equal(netutil_format_ip((struct sockaddr *)&inet6, ip), "::1");
+    assert_string_equal(netutil_format_ip((struct sockaddr *)&path, ip), "0.0.0.0");
+    assert_string_equal(netutil_format_ip(&unknown, ip), "");
 }
 
 static void cuts_an_address_that_does_not_fit(void **state)

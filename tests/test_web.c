@@ -165,6 +165,36 @@ static void a_method_that_is_not_there_is_405(void **state)
     webscene_close(&scene);
 }
 
+static void answer_in_prepare(struct web_request *request)
+{
+    webscene_note("prepare");
+    if (httprequest_query(web_http(request), &(size_t){ 0 }) != NULL)
+        return;
+    web_set_status(request, 404, NULL);
+    web_write(request, "of prepare");
+    web_finish(request);
+}
+
+/* Tornado's documentation has such a default_handler_class. */
+static void prepare_may_answer_a_method_that_is_not_there(void **state)
+{
+    static const char *const methods[] = { "GET", "POST", "OPTIONS", "OTHER" };
+    static const struct web_handler in_prepare = { .prepare = answer_in_prepare, .on_finish = on_finish };
+    struct webscene scene;
+    char request[32];
+
+    webscene_open(&scene, NULL, &(struct web_settings){ .default_route = { .handler = &in_prepare } });
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        snprintf(request, sizeof request, "%s /", methods[i]);
+        webscene_expect(&scene, request, NULL, "body", 404, "of prepare");
+        webscene_expect_notes("prepare on_finish ");
+        snprintf(request, sizeof request, "%s /?", methods[i]);
+        webscene_expect(&scene, request, NULL, "body", 405, NULL);
+        webscene_expect_notes("prepare on_finish ");
+    }
+    webscene_close(&scene);
+}
+
 static void a_star_is_any_other_method(void **state)
 {
     struct webscene scene;
@@ -436,6 +466,16 @@ static void a_pause_in_prepare_holds_the_method(void **state)
     httpscene_expect(&scene.http, client, 200, "before the method");
     httpscene_settle(&scene.http);
     webscene_expect_notes("prepare ");
+    client = ask_for_later(&scene, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    httpscene_expect_nothing(&scene.http, client);
+    web_resume(waiting);
+    httpscene_expect(&scene.http, client, 405,
+                     "<html><title>405: Method Not Allowed</title><body>405: Method Not Allowed</body></html>");
+    client = ask_for_later(&scene, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    web_write(waiting, "before the method");
+    web_finish(waiting);
+    httpscene_expect(&scene.http, client, 200, "before the method");
+    webscene_expect_notes("prepare prepare ");
     webscene_close(&scene);
 }
 
@@ -460,6 +500,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(everything_is_called_in_order),
     cmocka_unit_test(each_method_has_its_function),
     cmocka_unit_test(a_method_that_is_not_there_is_405),
+    cmocka_unit_test(prepare_may_answer_a_method_that_is_not_there),
     cmocka_unit_test(a_star_is_any_other_method),
     cmocka_unit_test(nothing_is_called_behind_the_end),
     cmocka_unit_test(an_asynchronous_handler_answers_when_it_likes),

@@ -182,7 +182,8 @@ static const struct {
     { "GET /users?a", NULL, NULL, 302 },
     { "POST /streams", NULL, "the body", 200 },
     { "GET /nowhere", NULL, NULL, 404 },
-    { "PUT /hello", NULL, NULL, 405 },
+    { "PUT /hello", "X-Xsrftoken: t\r\nCookie: _xsrf=t\r\n", NULL, 405 },
+    { "PUT /hello", NULL, NULL, 403 },
 };
 
 static int count_cookies(const struct webscene *scene)

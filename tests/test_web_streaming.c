@@ -128,7 +128,7 @@ static void a_method_that_is_not_there_needs_no_body(void **state)
     struct httpscene_client *client = httpscene_connect(&scene.http);
     httpscene_put(&scene.http, client, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
     httpscene_expect_last(&scene.http, client, 405);
-    webscene_expect_notes("on_finish ");
+    webscene_expect_notes("prepare on_finish ");
     webscene_close(&scene);
 }
 

@@ -1,10 +1,10 @@
 #include "websocket/websocket.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
 #include "ioloop/ioalloc.h"
+#include "ioloop/netutil.h"
 #include "websocket/websocketclient.h"
 #include "websocket/websocketconnection.h"
 #include "websocket/websocketmessage.h"
@@ -158,27 +158,21 @@ bool websocket_compresses(const struct websocket *socket)
     return socket->compresses;
 }
 
-static void find_peer_ip(const struct websocket *socket, char place[INET6_ADDRSTRLEN])
+static void find_peer_ip(const struct websocket *socket, char place[NETUTIL_IP_SIZE])
 {
-    struct sockaddr_storage address = { 0 };
+    struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
     socklen_t length = sizeof address;
 
-    place[0] = '\0';
-    if (socket->stream == NULL || getpeername(iostream_fd(socket->stream), (struct sockaddr *)&address, &length) < 0)
-        return;
-    if (address.ss_family == AF_UNIX)
-        memcpy(place, "0.0.0.0", sizeof "0.0.0.0");
-    else if (address.ss_family == AF_INET)
-        inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)&address)->sin_addr, place, INET6_ADDRSTRLEN);
-    else if (address.ss_family == AF_INET6)
-        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)(void *)&address)->sin6_addr, place, INET6_ADDRSTRLEN);
+    if (socket->stream != NULL && getpeername(iostream_fd(socket->stream), (struct sockaddr *)&address, &length) < 0)
+        address.ss_family = AF_UNSPEC;
+    netutil_format_ip((struct sockaddr *)&address, place);
 }
 
 /* Found when first asked for: it takes a system call, and memory. */
 const char *websocket_remote_ip(const struct websocket *socket)
 {
     struct websocketconnection_rare *rare = websocketconnection_rare((struct websocket *)socket);
-    char place[INET6_ADDRSTRLEN];
+    char place[NETUTIL_IP_SIZE];
 
     if (rare != NULL && rare->remote_ip == NULL) {
         find_peer_ip(socket, place);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -26,6 +27,7 @@ __attribute__((constructor)) static void begin_the_same_however_started(void)
 {
     const struct sigaction as_usual = { .sa_handler = SIG_DFL };
     struct sigaction action;
+    struct rlimit fds;
     sigset_t none;
 
     for (int number = 1; number < NSIG; number++)
@@ -38,6 +40,10 @@ __attribute__((constructor)) static void begin_the_same_however_started(void)
         fd = open("/dev/null", O_RDWR);
     close(fd);
     umask(022);
+    if (getrlimit(RLIMIT_NOFILE, &fds) == 0 && fds.rlim_cur < 1024) {
+        fds.rlim_cur = fds.rlim_max < 1024 ? fds.rlim_max : 1024;
+        setrlimit(RLIMIT_NOFILE, &fds);
+    }
 }
 
 static const struct CMUnitTest *all_tests;
