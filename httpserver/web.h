@@ -10,12 +10,12 @@
  *     its method where the handler is not asynchronous; also when its client has left, unless its body was still to
  *     come: then on_connection_close is the end of it. Texts that a function answers are the request's.
  * Order: initialize, set_default_headers, (the body, if it is not streamed), the check for XSRF, prepare, (a streamed
- *     body, to data_received), the method, on_finish. Once the request is finished nothing more of it is called but
- *     on_finish. What a function of the handler has finished is sent when that function returns.
- * Errors: of a call that sends, as in httprequest.h; -EPIPE: the request is finished. They may be ignored: what could
- *     not be collected becomes a 500, or a connection that is closed. A NULL that a call has answered for want of
- *     memory may be written, or redirected to: the answer is that 500.
- * Threads: the loop's. */
+ *     body, to data_received), the method, on_finish. A method that the handler has not is refused with 405 in its
+ *     place, behind prepare, which may answer it; with a streamed body, before that. Once the request is finished
+ * nothing more of it is called but on_finish. What a function of the handler has finished is sent when that function
+ * returns. Errors: of a call that sends, as in httprequest.h; -EPIPE: the request is finished. They may be ignored:
+ * what could not be collected becomes a 500, or a connection that is closed. A NULL that a call has answered for want
+ * of memory may be written, or redirected to: the answer is that 500. Threads: the loop's. */
 #ifndef HTTPSERVER_WEB_H
 #define HTTPSERVER_WEB_H
 
@@ -68,7 +68,8 @@ struct web_handler {
 };
 
 /* pattern: a path, literally, unless it has one of \ [ ( ) * + ? { } | ^ $: then a POSIX extended regular expression
- * for the whole path, with \d, \w and (?:...) of Tornado's, but without \1. Its groups, 16 at most, are the path
+ * for the whole path, with \d, \w and (?:...) of Tornado's, but without \1, and without {n,m} that come to more than
+ * 1,000 signs, those within others multiplied: libc takes seconds for a path then. Its groups, 16 at most, are the path
  * arguments, percent-decoded; "(?P<name>...)" gives one a name. The first route that matches serves the request. */
 struct web_route {
     const char *pattern;
@@ -104,11 +105,15 @@ struct web_settings {
     uint32_t max_arguments;        /* of query and body together: 256 */
 
     /* Texts of 1,024 bytes or more, or flushed by and by, are compressed for clients that accept gzip, and all answers
-     * vary by Accept-Encoding. An answer with a secret and what its reader chose tells of the secret by its length:
-     * web_xsrf_token masks its own. What is sent past web_write (httprequest_write, a file) has Content-Encoding set
-     * to be left alone. */
+     * vary by Accept-Encoding; what is compressed goes without Accept-Ranges and digests. An answer with a secret and
+     * what its reader chose tells of the secret by its length: web_xsrf_token masks its own. What is sent past
+     * web_write (httprequest_write, a file) has Content-Encoding set to be left alone. */
     bool compress_response;
     int compress_level; /* 1 (fast) to 9 (small): 6 */
+
+    /* Answers compressed by and by at a time, each with an encoder of about 52 KiB from its first flush to its end (a
+     * whole answer's, of 250 KiB, is one for all): 64. Answers beyond these go out as they are. */
+    uint32_t max_encoders;
 };
 
 /* routes: ended by one whose pattern is NULL; copied, the patterns too. NULL with errno: ENOMEM, EINVAL a pattern is
@@ -136,7 +141,8 @@ void web_application_serve_head(struct httprequest *request, void *app);
 
 void *web_application_arg(const struct web_application *app);
 
-/* The path of a named route with these arguments in its groups, percent-encoded, into place: its length, -ENOENT,
+/* The path of a named route with these arguments in its groups, percent-encoded (but for slashes where the group may
+ * match them, as in "(.*)"), into place: its length, -ENOENT,
  * -EINVAL (the pattern is more than literals and groups, or the number of arguments is wrong), -ENOBUFS. */
 ssize_t web_application_reverse_url(const struct web_application *app, const char *name, const char *const *arguments,
                                     size_t count, char *place, size_t size);

@@ -53,6 +53,7 @@ static void free_application(struct web_application *app)
     webroute_table_free(&app->static_routes);
     webroute_table_free(&app->routes);
     httpdeflate_free(app->spare_deflate);
+    httpdeflate_free(app->spare_stream);
     if (app->file_cache != NULL)
         webfilecache_free(app->file_cache);
     httpheaders_free(&app->headers);
@@ -242,6 +243,8 @@ static int use_settings(struct web_application *app)
         settings->xsrf_cookie_name = "_xsrf";
     if (settings->max_arguments == 0)
         settings->max_arguments = 256;
+    if (settings->max_encoders == 0)
+        settings->max_encoders = 64;
     if (settings->cookie_secret != NULL && strlen(settings->cookie_secret) < LEAST_SECRET)
         return -EINVAL;
     app->own_key[0].secret = settings->cookie_secret;

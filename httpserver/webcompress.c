@@ -10,6 +10,9 @@
 #include "httpserver/weblayer.h"
 #include "ioloop/ioalloc.h"
 
+/* Bits. A stream has its encoder for as long as it lives, which may be for hours. */
+enum { WHOLE_WINDOW = 15, STREAM_WINDOW = 12 };
+
 /* Which answers. */
 
 static bool is_text_type(const char *type, size_t length)
@@ -173,23 +176,23 @@ static bool set_compressed_headers(struct web_request *request)
 
 /* Their bodies. */
 
-static struct httpdeflate *take_encoder(struct web_application *app)
+static struct httpdeflate *take_encoder(struct web_application *app, struct httpdeflate **spare, int window)
 {
-    struct httpdeflate *deflate = app->spare_deflate;
+    struct httpdeflate *deflate = *spare;
 
-    app->spare_deflate = NULL;
-    return deflate != NULL ? deflate : httpdeflate_new(HTTPDEFLATE_GZIP, app->settings.compress_level, 15);
+    *spare = NULL;
+    return deflate != NULL ? deflate : httpdeflate_new(HTTPDEFLATE_GZIP, app->settings.compress_level, window);
 }
 
-/* One is kept for the next answer. */
-static void give_encoder(struct web_application *app, struct httpdeflate *deflate)
+/* One of each kind is kept for the next answer. */
+static void give_encoder(struct web_application *app, struct httpdeflate **spare, struct httpdeflate *deflate)
 {
-    if (app->spare_deflate != NULL || app->server == NULL) {
+    if (*spare != NULL || app->server == NULL) {
         httpdeflate_free(deflate);
         return;
     }
     httpdeflate_reset(deflate);
-    app->spare_deflate = deflate;
+    *spare = deflate;
 }
 
 static void swap_bodies(struct web_request *request)
@@ -222,12 +225,13 @@ static int encode_body(struct web_request *request, struct httpdeflate *deflate,
 
 static int encode_whole(struct web_request *request)
 {
-    struct httpdeflate *deflate = take_encoder(request->app);
+    struct web_application *app = request->app;
+    struct httpdeflate *deflate = take_encoder(app, &app->spare_deflate, WHOLE_WINDOW);
 
     if (deflate == NULL)
         return -ENOMEM;
     int error = encode_body(request, deflate, HTTPDEFLATE_FINISH);
-    give_encoder(request->app, deflate);
+    give_encoder(app, &app->spare_deflate, deflate);
     return error;
 }
 
@@ -248,10 +252,14 @@ void webcompress_whole(struct web_request *request)
 
 void webcompress_begin(struct web_request *request)
 {
+    struct web_application *app = request->app;
+
     add_vary(request);
-    if (request->failed != 0 || request->status == 304 || !can_be_compressed(request))
+    if (request->failed != 0 || request->status == 304 || app->encoders >= app->settings.max_encoders ||
+        !can_be_compressed(request))
         return;
-    request->deflate = take_encoder(request->app);
+    request->deflate = take_encoder(app, &app->spare_stream, STREAM_WINDOW);
+    app->encoders += request->deflate != NULL;
     if (request->deflate != NULL && !set_compressed_headers(request))
         webcompress_end(request);
 }
@@ -274,7 +282,11 @@ void webcompress_undo(struct web_request *request)
 
 void webcompress_end(struct web_request *request)
 {
-    if (request->deflate != NULL)
-        give_encoder(request->app, request->deflate);
+    struct web_application *app = request->app;
+
+    if (request->deflate == NULL)
+        return;
+    app->encoders--;
+    give_encoder(app, &app->spare_stream, request->deflate);
     request->deflate = NULL;
 }

@@ -1,7 +1,7 @@
 /* Internal: webcompress.h, answers of the web layer compressed by gzip: tornado.web.GZipContentEncoding.
  *
  * Compressed is what the client accepts so, is a text and long enough, and is nothing yet: no part, and in no other
- * coding. Without memory for it an answer goes out as it is. */
+ * coding. Without memory for it, or with too many under way, an answer goes out as it is. */
 #ifndef HTTPSERVER_WEBCOMPRESS_H
 #define HTTPSERVER_WEBCOMPRESS_H
 

@@ -50,7 +50,9 @@ struct web_application {
     char *tag;
     struct web_request *spare;
     unsigned spare_count;
-    struct httpdeflate *spare_deflate; /* an encoder for the next answer; NULL: none */
+    struct httpdeflate *spare_deflate; /* an encoder for the next whole answer; NULL: none */
+    struct httpdeflate *spare_stream;  /* and one of a smaller window for what is flushed */
+    uint32_t encoders;                 /* of answers that are flushed by and by */
     struct loopmember member;
     bool without_loop;   /* it has closed, or there was none yet */
     size_t live;         /* requests that are not released yet */

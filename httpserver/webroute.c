@@ -25,9 +25,26 @@ struct translation {
     bool alternatives; /* "|" outside of parentheses */
     bool reversible;
     bool is_rest;
-    bool after_group;      /* what * would follow is a group */
-    uint32_t before_group; /* prefix_length where the outermost open group began */
+    bool after_group;          /* what * would follow is a group */
+    uint32_t before_group;     /* prefix_length where the outermost open group began */
+    uint32_t copies;           /* of signs that {n,m} repeat: an expression becomes so long in libc */
+    uint32_t sign_size;        /* of what can be repeated, in signs that are repeated themselves */
+    uint32_t sizes[UCHAR_MAX]; /* of what is in each open group, and, first, outside */
 };
+
+/* A sign, or a group of that many. */
+static void add_size(struct translation *to, uint32_t size)
+{
+    to->sign_size = size;
+    to->sizes[to->depth] += size;
+}
+
+/* A path that is made of the pattern may have slashes in this group. */
+static void note_slash(struct translation *to)
+{
+    if (to->depth > 0 && to->route->group_count > 0)
+        to->route->with_slash |= 1U << (to->route->group_count - 1);
+}
 
 static void emit(struct translation *to, const char *text)
 {
@@ -51,6 +68,9 @@ static void take_literal_byte(struct translation *to, char byte)
         to->route->prefix[to->route->prefix_length++] = byte;
     if (to->depth == 0)
         *to->text++ = byte;
+    if (byte == '/')
+        note_slash(to);
+    add_size(to, 1);
     to->can_repeat = true;
     to->after_group = false;
 }
@@ -59,6 +79,7 @@ static void take_literal_byte(struct translation *to, char byte)
 static void take_set(struct translation *to, const char *regex)
 {
     emit(to, regex);
+    add_size(to, 1);
     to->in_prefix = to->after_group = false;
     to->can_repeat = true;
     if (to->depth == 0)
@@ -82,6 +103,8 @@ static int take_escape(struct translation *to)
 static void take_dot(struct translation *to)
 {
     emit(to, ".");
+    add_size(to, 1);
+    note_slash(to);
     to->in_prefix = false;
     to->can_repeat = true;
     to->after_group = false;
@@ -112,6 +135,8 @@ static int take_bracket(struct translation *to)
         }
     }
     take_set(to, "");
+    if ((memchr(from, '/', (size_t)(end - from)) != NULL) != (from[1] == '^'))
+        note_slash(to);
     memcpy(to->regex, from, (size_t)(end + 1 - from));
     to->regex += end + 1 - from;
     to->next = end + 1;
@@ -126,6 +151,33 @@ static void take_back_group(struct translation *to)
         to->route->prefix_length = to->before_group;
 }
 
+/* The larger of the numbers in {n,m}, but no more than is refused anyway. */
+static uint32_t most_times(const char *at)
+{
+    uint32_t most = 1, number = 0;
+
+    for (; *at != '}'; at++) {
+        number = *at == ',' ? 0 : number * 10 + (uint32_t)(*at - '0');
+        if (number > WEBROUTE_COPIES)
+            return WEBROUTE_COPIES + 1;
+        if (number > most)
+            most = number;
+    }
+    return most;
+}
+
+/* False: there are too many. Those of inner groups count once more in outer ones. */
+static bool add_copies(struct translation *to, uint32_t times)
+{
+    uint64_t size = (uint64_t)to->sign_size * times;
+
+    if (to->copies + size > WEBROUTE_COPIES)
+        return false;
+    to->copies += (uint32_t)size;
+    add_size(to, (uint32_t)size - to->sign_size);
+    return true;
+}
+
 /* * + ? {n} {n,} {n,m}: of what was before, once. It takes back that this was a literal. */
 static int take_repetition(struct translation *to)
 {
@@ -138,7 +190,7 @@ static int take_repetition(struct translation *to)
             return -EINVAL;
         while ((*end >= '0' && *end <= '9') || *end == ',')
             end++;
-        if (*end++ != '}')
+        if (*end++ != '}' || !add_copies(to, most_times(from + 1)))
             return -EINVAL;
     }
     memcpy(to->regex, from, (size_t)(end - from));
@@ -218,6 +270,7 @@ static int take_open(struct translation *to)
     if (to->depth++ == 0 && to->in_prefix)
         to->before_group = to->route->prefix_length;
     to->can_repeat = false;
+    to->sizes[to->depth] = 0;
     emit(to, "(");
     return 0;
 }
@@ -227,6 +280,7 @@ static int take_close(struct translation *to)
     if (to->depth == 0)
         return -EINVAL;
     to->depth--;
+    add_size(to, to->sizes[to->depth + 1]);
     to->can_repeat = to->after_group = true;
     emit(to, ")");
     return 0;
@@ -461,6 +515,24 @@ int webroute_find_group(const struct webroute *route, const char *name)
     return -1;
 }
 
+/* Answers how many bytes that are. Behind a first slash there is no other: "//" would begin the name of a host. */
+static size_t put_argument(char *place, size_t used, const char *argument, size_t length, bool with_slash)
+{
+    char *at = place + used;
+
+    for (;;) {
+        const char *slash = with_slash ? memchr(argument, '/', length) : NULL;
+        size_t part = slash != NULL ? (size_t)(slash - argument) : length;
+
+        at += httpurl_encode(argument, part, at, 0);
+        if (slash == NULL)
+            return (size_t)(at - place) - used;
+        at += httpurl_encode("/", 1, at, at == place + 1 && *place == '/' ? 0 : HTTPURL_PATH);
+        argument = slash + 1;
+        length -= part + 1;
+    }
+}
+
 ssize_t webroute_reverse(const struct webroute *route, const char *const *arguments, size_t count, char *place,
                          size_t size)
 {
@@ -477,7 +549,7 @@ ssize_t webroute_reverse(const struct webroute *route, const char *const *argume
         used += literal;
         from += literal;
         if (i < count)
-            used += httpurl_encode(arguments[i], length, place + used, 0);
+            used += put_argument(place, used, arguments[i], length, (route->with_slash >> i & 1) != 0);
     }
     place[used] = '\0';
     return (ssize_t)used;

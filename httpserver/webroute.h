@@ -2,8 +2,9 @@
  *
  * Most patterns are compared, not searched: literals, and literals with "(.*)" behind. The others are POSIX extended
  * regular expressions, compiled once in the C locale, tried only on paths that begin as they do. What \d and \w,
- * (?:...) and (?P<name>...) are to Tornado is translated; what would make matching expensive (\1) or means different
- * things to different readers (a?+, [\d], \b) is refused.
+ * (?:...) and (?P<name>...) are to Tornado is translated; what would make matching expensive (\1, and more than
+ * WEBROUTE_COPIES signs when each is counted as often as {n,m} around it say) or means different things to different
+ * readers (a?+, [\d], \b) is refused.
  *
  * Threads: any, once it is made. */
 #ifndef HTTPSERVER_WEBROUTE_H
@@ -15,7 +16,7 @@
 
 #include "httpserver/web.h"
 
-enum { WEBROUTE_GROUPS = 16, WEBROUTE_PATTERN = 4096 };
+enum { WEBROUTE_GROUPS = 16, WEBROUTE_PATTERN = 4096, WEBROUTE_COPIES = 1000 };
 
 enum webroute_kind { WEBROUTE_LITERAL, WEBROUTE_REST, WEBROUTE_REGEX };
 
@@ -33,6 +34,7 @@ struct webroute {
     enum webroute_kind kind;
     struct web_route route; /* the pattern is a copy */
     uint32_t group_count;
+    uint32_t with_slash;                 /* a bit for each group: it may match a slash */
     uint8_t group[WEBROUTE_GROUPS];      /* their numbers in the expression */
     uint32_t piece[WEBROUTE_GROUPS + 1]; /* where in text the literal before each argument ends */
     struct {

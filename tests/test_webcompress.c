@@ -430,6 +430,42 @@ static void several_at_a_time_have_an_encoder_each(void **state)
     webscene_close(&scene);
 }
 
+/* What a client has of the server's memory by asking for a stream. */
+static void so_many_streams_are_compressed_at_a_time(void **state)
+{
+    enum { MOST = 3, ASKED = 5 };
+    static const struct web_handler waiting = { .get = write_and_wait, .asynchronous = true };
+    struct webscene scene;
+    struct web_request *all[ASKED];
+    struct httpscene_client *clients[ASKED];
+
+    webscene_open(&scene, (struct web_route[]){ { .pattern = "/", .handler = &waiting }, { 0 } },
+                  &(struct web_settings){ .compress_response = true, .max_encoders = MOST });
+    memset(&plan, 0, sizeof plan);
+    make_page();
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < ASKED; i++) {
+            clients[i] = httpscene_connect(&scene.http);
+            webscene_put(&scene, clients[i], "GET /", GZIP, NULL);
+            size_t before = faults_allocated_bytes();
+            httpscene_settle(&scene.http);
+            assert_true(faults_allocated_bytes() < before + 60000 || (round == 0 && i == 0)); /* warming up */
+            all[i] = held;
+        }
+        for (int i = 0; i < ASKED; i++) {
+            write_part(all[i], 100, LONG);
+            web_finish(all[i]);
+            webscene_read(&scene, clients[i], "GET /");
+            webscene_expect_header(&scene, "Vary", "Accept-Encoding");
+            if (i < MOST)
+                expect_compressed(&scene, LONG);
+            else
+                expect_as_it_is(&scene, LONG);
+        }
+    }
+    webscene_close(&scene);
+}
+
 /* RFC 9110 8.8.1 and 15.4.5. */
 static void the_tag_of_what_is_compressed_is_weak(void **state)
 {
@@ -647,6 +683,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(parts_are_compressed_as_they_are_flushed),
     cmocka_unit_test(a_flush_brings_out_what_was_written),
     cmocka_unit_test(several_at_a_time_have_an_encoder_each),
+    cmocka_unit_test(so_many_streams_are_compressed_at_a_time),
     cmocka_unit_test(the_tag_of_what_is_compressed_is_weak),
     cmocka_unit_test(the_head_is_the_same_for_head),
     cmocka_unit_test(files_are_compressed_when_they_are_whole_and_small),

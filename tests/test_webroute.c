@@ -190,6 +190,42 @@ static void a_pattern_that_could_mean_anything_is_refused(void **state)
     }
 }
 
+/* What is in {n,m}, and in {n,m} around these, libc writes out. */
+static void a_pattern_repeats_no_more_than_so_many_signs(void **state)
+{
+    static const struct {
+        const char *pattern;
+        bool is_taken;
+    } rows[] = {
+        { "/(a{0,50}-?){0,50}(.*)", false },
+        { "/([a-z]{1,63}-?){1,8}(.*)", true },
+        { "/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{12}", true },
+        { "/a{255}", true },
+        { "/a{0,1001}", false },
+        { "/a{1001,}", false },
+        { "/(ab){0,200}(cd){0,300}", true },
+        { "/(ab){0,200}(cd){0,301}", false },
+        { "/((a{0,9}){0,9}){0,9}", true },
+        { "/((a{0,10}){0,10}){0,10}", false },
+        { "/((a|b)*c+){200}", true },
+        { "/((a|b)*c+){250}(?:.[x])?(\\d){251}", false },
+        { "/(((((((a{2}){2}){2}){2}){2}){2}){2}){2}x{490}", true },
+        { "/(((((((a{2}){2}){2}){2}){2}){2}){2}){2}x{491}", false },
+        { "/(((((((((a{9}){9}){9}){9}){9}){9}){9}){9}){9}){9}", false },
+        { "/(){0,500}", true },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct webroute route;
+        int error = webroute_init(&route, &(struct web_route){ .pattern = rows[i].pattern });
+
+        if (error != (rows[i].is_taken ? 0 : -EINVAL))
+            fail_msg("%s: %d", rows[i].pattern, error);
+        if (error == 0)
+            webroute_free(&route);
+    }
+}
+
 static void a_pattern_has_a_longest(void **state)
 {
     char pattern[WEBROUTE_PATTERN + 2];
@@ -295,7 +331,16 @@ static void a_path_is_made_of_literals_and_arguments(void **state)
         { "/api\\.v1/foo/([0-9]+)/icon\\.png", { "5" }, "/api.v1/foo/5/icon.png" },
         { "/(a)(b)", { "1", "2" }, "/12" },
         { "/(?P<name>.*)x", { "y" }, "/yx" },
-        { "/(.*)", { "a/b c+d%\xc3\xa9" }, "/a%2Fb%20c%2Bd%25%C3%A9" },
+        { "/(.*)", { "a/b c+d%\xc3\xa9" }, "/a/b%20c%2Bd%25%C3%A9" },
+        { "/(.*)", { "/a.example/" }, "/%2Fa.example/" },
+        { "/(.*)", { "//a.example" }, "/%2F/a.example" },
+        { "/s/(.+)", { "css/x.css" }, "/s/css/x.css" },
+        { "/s/(.*)", { "/x" }, "/s//x" },
+        { "/s/([^/]+)/(.*)", { "a/b", "c/d" }, "/s/a%2Fb/c/d" },
+        { "/s/([^?]+)/([ab]+)", { "a/b", "e/f" }, "/s/a/b/e%2Ff" },
+        { "/s/([a/]+)", { "c/d" }, "/s/c/d" },
+        { "/s/(\\w+)", { "a/b c+d" }, "/s/a%2Fb%20c%2Bd" },
+        { "/s/(a/b)/(c)", { "a/b", "c/d" }, "/s/a/b/c%2Fd" },
         { "/(.*)", { "" }, "/" },
         { "/a", { "too many" }, NULL },
         { "/(a)", { NULL }, NULL },
@@ -371,6 +416,7 @@ static void a_table_is_copied_or_there_is_none(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_pattern_matches_whole_paths),
     cmocka_unit_test(a_pattern_that_could_mean_anything_is_refused),
+    cmocka_unit_test(a_pattern_repeats_no_more_than_so_many_signs),
     cmocka_unit_test(a_pattern_has_a_longest),
     cmocka_unit_test(sixteen_groups_are_the_most),
     cmocka_unit_test(a_path_with_a_nul_matches_no_expression),

@@ -92,14 +92,14 @@ static void urls_of_a_request_are_complete(void **state)
 
     webscene_open(&scene, routes, &(struct web_settings){ .server.xheaders = true });
     webscene_expect(&scene, "GET /urls?a=b", "Host: example.org:8080\r\n", NULL, 200,
-                    "http://example.org:8080/urls?a=b /named/a%2Fb%20c");
-    webscene_expect(&scene, "GET /urls", "X-Scheme: https\r\n", NULL, 200, "https://example.org/urls /named/a%2Fb%20c");
+                    "http://example.org:8080/urls?a=b /named/a/b%20c");
+    webscene_expect(&scene, "GET /urls", "X-Scheme: https\r\n", NULL, 200, "https://example.org/urls /named/a/b%20c");
     webscene_expect(&scene, "GET http://example.org/urls?x", NULL, NULL, 200,
-                    "http://example.org/urls?x /named/a%2Fb%20c");
+                    "http://example.org/urls?x /named/a/b%20c");
     struct httpscene_client *client = httpscene_connect(&scene.http);
     httpscene_put(&scene.http, client, "GET /urls HTTP/1.0\r\n\r\n");
     assert_int_equal(webscene_read(&scene, client, "GET"), 200);
-    assert_string_equal(scene.body, "http://127.0.0.1/urls /named/a%2Fb%20c");
+    assert_string_equal(scene.body, "http://127.0.0.1/urls /named/a/b%20c");
     webscene_close(&scene);
 }
 
