@@ -24,7 +24,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -
             -Wformat=2 -Wundef -Wno-unused-parameter $(if $(WERROR),-Werror)
 OURFLAGS := -std=c11 -D_GNU_SOURCE -I. -pthread $(WARNINGS) \
             $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-SHARED   := -fPIC -fno-semantic-interposition# last: for the shared library whatever CFLAGS say
+SHARED   := -fPIC -fno-semantic-interposition -fno-plt# last: for the shared library, whatever CFLAGS say
 LINK     := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 Q        := $(if $(V),,@)
 

@@ -120,8 +120,9 @@ struct httpclient_request {
                                                another request_timeout, in which pauses count */
     void *callback_arg;                     /* of these two; they see the last response only, not those that redirect */
 
-    uint64_t max_body;   /* of a response, as it comes and inflated: 16 MiB; when it is streamed: no limit */
-    uint32_t max_header; /* of its head: 64 KiB, and 16 MiB is the most; a line of it may have 8 KiB, and there may be 100 */
+    uint64_t max_body; /* of a response, as it comes and inflated: 16 MiB; when it is streamed: no limit */
+    uint32_t
+        max_header; /* of its head: 64 KiB, and 16 MiB is the most; a line of it may have 8 KiB, and there may be 100 */
 
     const char *network_interface; /* an address of ours to connect from */
     int family;                    /* AF_UNSPEC, AF_INET, AF_INET6 */

@@ -121,10 +121,10 @@ int ioloop_add_callback_from_signal(struct ioloop *loop, ioloop_callback_fn *cal
 int ioloop_add_signal(struct ioloop *loop, int signal_number, ioloop_signal_fn *callback, void *arg) IOAPI_MUST_USE;
 void ioloop_remove_signal(struct ioloop *loop, int signal_number);
 
-/* Timeouts: an id to remove them by, 0 with errno on failure. They never come early. A delay counts from a moment between
- * the call and the end of the callback that makes it, or ioloop_time in it. A negative delay or a time that has passed:
- * the next iteration. Beyond 292 years or infinite: never. NaN: EINVAL. Equal times run in the order in which they were
- * made. */
+/* Timeouts: an id to remove them by, 0 with errno on failure. They never come early. A delay counts from a moment
+ * between the call and the end of the callback that makes it, or ioloop_time in it. A negative delay or a time that has
+ * passed: the next iteration. Beyond 292 years or infinite: never. NaN: EINVAL. Equal times run in the order in which
+ * they were made. */
 uint64_t ioloop_call_later(struct ioloop *loop, double seconds, ioloop_callback_fn *callback, void *arg);
 uint64_t ioloop_call_at(struct ioloop *loop, double when, ioloop_callback_fn *callback, void *arg);
 

@@ -43,6 +43,7 @@ static bool set_options(struct iostream *stream, const struct iostream_options *
     return true;
 }
 
+/* With it there is the loop's memory to receive into: a stream that has begun does not end for want of that. */
 static struct iostream *new_stream(struct ioloop *loop, int fd, const struct iostream_options *options)
 {
     size_t user_size = options != NULL ? options->user_size : 0;
@@ -56,6 +57,10 @@ static struct iostream *new_stream(struct ioloop *loop, int fd, const struct ios
     stream->fd = fd;
     if (set_options(stream, options))
         error = loopmember_claim_fd(loop, fd, iostreamlayer_handle_events, stream);
+    if (error == 0 && loopmember_scratch(loop) == NULL) {
+        ioloop_remove_handler(loop, fd);
+        error = -ENOMEM;
+    }
     if (error < 0) {
         ioalloc_free(stream->extras);
         ioalloc_free(stream);

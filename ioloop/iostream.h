@@ -65,7 +65,7 @@ struct iostream_options {
     size_t max_write_buffer_size; /* a write on top of this much that is pending fails and closes. 0: 16 MiB */
     size_t user_size;             /* of memory that each stream has for the program: iostream_user */
     bool half_close;              /* the peer's end of file ends reading only; the stream stays open for writing */
-    bool hold_back;               /* reads no further while more than 256 KiB wait to be sent: for echoes and the like */
+    bool hold_back; /* reads no further while more than 256 KiB wait to be sent: for echoes and the like */
     const struct iostream_transport *transport; /* NULL: plain */
     void *transport_context;
 };
@@ -101,7 +101,8 @@ int iostream_read_until_bytes(struct iostream *stream, const void *delimiter, si
                               iostream_read_fn *callback, void *arg) IOAPI_MUST_USE;
 
 /* Up to the end of the first match of an expression, compiled without REG_NOSUB and lent until the callback. NUL is a
- * byte like any other (with musl nothing matches one: its regexec has no REG_STARTEND). The whole buffer is searched each time bytes arrive, so keep max_bytes small. 0: 64 KiB. */
+ * byte like any other (with musl nothing matches one: its regexec has no REG_STARTEND). The whole buffer is searched
+ * each time bytes arrive, so keep max_bytes small. 0: 64 KiB. */
 int iostream_read_until_regex(struct iostream *stream, const regex_t *regex, size_t max_bytes,
                               iostream_read_fn *callback, void *arg) IOAPI_MUST_USE;
 

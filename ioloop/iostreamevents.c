@@ -172,11 +172,9 @@ static ssize_t receive_behind_unread(struct iostream *stream, size_t *size)
 
 static ssize_t receive_by_scratch(struct iostream *stream, size_t size)
 {
-    char *scratch = loopmember_scratch(stream->loop);
-
-    if (scratch == NULL)
-        return -ENOMEM;
+    char *scratch = loopmember_front(stream->loop)->scratch;
     ssize_t count = transport_read(stream, scratch, size);
+
     if (count <= 0)
         return count;
     if (stream->input == NULL)
@@ -409,7 +407,7 @@ void iostreamlayer_handle_events(int fd, unsigned events, void *arg)
     struct iostream *stream = arg;
     struct loopfront *front = loopmember_front(stream->loop);
 
-    if (events != IOLOOP_READ || !is_usual_stream(stream) || front->scratch == NULL) {
+    if (events != IOLOOP_READ || !is_usual_stream(stream)) {
         handle_other_events(stream, events);
         return;
     }

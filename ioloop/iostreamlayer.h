@@ -150,10 +150,10 @@ void iostreamlayer_begin_read(struct iostream *stream, iostream_consumer_fn *con
 void iostreamlayer_end_read(struct iostream *stream);
 
 /* The same for a consumer whose arg begins with a struct iostreamlayer_place: where nothing is unread, bytes are
- * received straight into its memory, and no more than its size. They are shown there (data == place.memory), and have to
- * be taken at once, all of them. Bytes that had been received before, or came with others, are shown where they are, and
- * are the consumer's to copy; it may leave some. It moves the place on by what it has taken, and may change it each time
- * that it is called. */
+ * received straight into its memory, and no more than its size. They are shown there (data == place.memory), and have
+ * to be taken at once, all of them. Bytes that had been received before, or came with others, are shown where they are,
+ * and are the consumer's to copy; it may leave some. It moves the place on by what it has taken, and may change it each
+ * time that it is called. */
 void iostreamlayer_begin_placed_read(struct iostream *stream, iostream_consumer_fn *consumer, void *arg,
                                      bool takes_nothing);
 

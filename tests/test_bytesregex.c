@@ -16,13 +16,12 @@ struct row {
 static void answers_where_the_first_match_ends(void **state)
 {
     static const struct row rows[] = {
-        ROW("b", "abc", 2, 2),           ROW("b+", "abbbc", 4, 4),
-        ROW("x", "abc", 0, 0),           ROW("x", "", 0, 0),
-        ROW("x*", "abc", 0, 0),          ROW("\r?\n\r?\n", "ab\r\n\r\ncd\n\n", 6, 6),
-        ROW("b", "a\0b", 3, 3),          ROW("b", "\0\0\0b\0b", 4, 4),
-        ROW("^b", "a\0b", 0, 0),         ROW("a$", "a\0b", 0, 0),
-        ROW("b$", "a\0b", 3, 3),         ROW("b", "a\0", 0, 0),
-        ROW("c", "a\0b\0", 0, 0),        ROW("a[^b]b", "a\0b a.b", 3, 7), /* matches a NUL with REG_STARTEND only; a dot does nowhere */
+        ROW("b", "abc", 2, 2),       ROW("b+", "abbbc", 4, 4),        ROW("x", "abc", 0, 0),
+        ROW("x", "", 0, 0),          ROW("x*", "abc", 0, 0),          ROW("\r?\n\r?\n", "ab\r\n\r\ncd\n\n", 6, 6),
+        ROW("b", "a\0b", 3, 3),      ROW("b", "\0\0\0b\0b", 4, 4),    ROW("^b", "a\0b", 0, 0),
+        ROW("a$", "a\0b", 0, 0),     ROW("b$", "a\0b", 3, 3),         ROW("b", "a\0", 0, 0),
+        ROW("c", "a\0b\0", 0, 0),    ROW("a[^b]b", "a\0b a.b", 3, 7), /* matches a NUL with REG_STARTEND only; a dot
+                                                                         does nowhere */
         ROW("a[^b]b", "a\0b", 3, 0),
     };
 

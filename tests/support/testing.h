@@ -4,8 +4,8 @@
  *     static const struct CMUnitTest tests[] = { cmocka_unit_test(adds_two_numbers) };
  *     TESTING_MAIN(tests)
  *
- * A test that takes over 30 s (60 s under a sanitizer or valgrind) aborts its program with its name: it hangs. None needs
- * more than 10 s, but the machine may have other things to do. */
+ * A test that takes over 30 s (60 s under a sanitizer or valgrind) aborts its program with its name: it hangs. None
+ * needs more than 10 s, but the machine may have other things to do. */
 #ifndef TESTS_SUPPORT_TESTING_H
 #define TESTS_SUPPORT_TESTING_H
 
