@@ -16,10 +16,8 @@
 #define CORKED_AT_MOST   4096u /* longer writes are not worth copying into the cork */
 #define VECTOR           16
 #define SEND_BUDGET      16           /* calls a wake-up, */
-#define SENT_AT_ONCE     (256u << 10) /* and bytes: what the peer cannot read meanwhile only drives others from caches, */
-#define MORE_AT_ONCE     (1u << 20)   /* but where so much waits that it does so anyway, fewer calls are better */
-#define LONG_OUTPUT      (8u << 20)
-#define FILE_CHUNK       65536u /* of a file that goes where sendfile does not */
+#define SENT_AT_ONCE     (192u << 10) /* and bytes: what the peer cannot read meanwhile only drives others from caches */
+#define FILE_CHUNK       65536u       /* of a file that goes where sendfile does not */
 
 /* Output comes and goes with what is in it. */
 static bool make_output(struct iostream *stream)
@@ -189,7 +187,7 @@ void iostreamlayer_send_output(struct iostream *stream)
     if (!may_send(stream) || is_corked_by_program(stream) || stream->output == NULL)
         return;
     iooutput_sent(stream->output, 0); /* so that the first has something to send */
-    size_t left = stream->output->pending < LONG_OUTPUT ? SENT_AT_ONCE : MORE_AT_ONCE;
+    size_t left = SENT_AT_ONCE;
     for (int i = 0; i < SEND_BUDGET && !full && left > 0 && stream->output->pending > 0; i++) {
         ssize_t sent = send_once(stream, left, &full);
         if (sent < 0) {

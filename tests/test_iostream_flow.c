@@ -285,7 +285,7 @@ static void costs_one_receive_and_one_send_a_message(void **state)
 /* What is sent before the peer can read it only fills caches; and others wait. */
 static void sends_a_long_output_part_by_part(void **state)
 {
-    enum { LENGTH = 1 << 20, PART = 256 << 10 };
+    enum { PART = 192 << 10, LENGTH = 8 * PART };
     char *bytes = malloc(LENGTH);
     int file = streampair_file(LENGTH);
 

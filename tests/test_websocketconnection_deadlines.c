@@ -261,12 +261,15 @@ static void a_peer_that_does_not_read_is_left(void **state)
 
     for (int closes = 0; closes < 2; closes++) {
         socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = 3 });
-        socketscene_connect(&scene, "");
+        struct httpscene_client *client = socketscene_connect(&scene, "");
         assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
         if (closes)
             websocket_close(scene.socket, 1000, NULL);
         pass_slowly(&scene, closes ? 6 : 9);
         webscene_expect_notes("open close:1006::ETIMEDOUT ");
+        httpscene_take(client, SIZE_MAX);
+        assert_true(client->ended);
+        assert_int_equal(client->error, ECONNRESET); /* the kernel holds nothing for it */
         socketscene_close(&scene);
     }
     free(bytes);

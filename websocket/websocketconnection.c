@@ -107,7 +107,10 @@ void websocketconnection_break(struct websocket *socket, int error)
         return;
     if (socket->error == 0)
         socket->error = (int16_t)error;
-    iostream_close(socket->stream);
+    if (socket->stream->output != NULL && socket->stream->output->pending > 0)
+        iostream_reset(socket->stream); /* the peer does not read: the kernel would keep what it has for minutes */
+    else
+        iostream_close(socket->stream);
 }
 
 /* Compression. */
