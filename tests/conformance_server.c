@@ -103,6 +103,8 @@ static void download(struct web_request *request, bool length_known)
     web_set_header(request, "Content-Type", "application/octet-stream");
     if (length_known)
         web_set_header(request, "Content-Length", web_path_argument(request, 0));
+    else if (state->left == 0)
+        (void)!web_flush(request, NULL, NULL); /* else its length would be told */
     send_pieces(request, 0, NULL);
 }
 

@@ -43,6 +43,7 @@ expect 200 -H 'Transfer-Encoding: chunked' -T "$folder/static/large.bin" $url/up
 expect 200 --http1.0 --data-binary @"$folder/data" $url/echo; same "$folder/data"
 
 # Answers.
+expect 200 $url/chunked/0; head_has 'transfer-encoding: chunked'; body_is ''
 for path in bytes chunked; do
     for size in 0 1 65536 1000000; do
         expect 200 $url/$path/$size
