@@ -252,7 +252,7 @@ static void a_server_that_reads_slowly_is_not_idle(void **state)
     }
     for (int i = 0; i < 20; i++)
         fetchscene_settle(&scene); /* a part in each turn, until the kernel takes no more */
-    for (int i = 0; i < 3; i++) /* it is looked at now and then only */
+    for (int i = 0; i < 3; i++)    /* it is looked at now and then only */
         fetchscene_pass(&scene, 3.2);
     fetchscene_expect_error(&scene, fetch, -ETIMEDOUT, HTTPCLIENT_SEND);
     fetchscene_close(&scene);
