@@ -126,6 +126,60 @@ static void a_request_may_be_given_up_when_its_client_is_gone(void **state)
     httpscene_close(&scene);
 }
 
+static int abort_in; /* 0: on_head, 1: the first piece of the body */
+static int aborted;
+
+static void abort_now(struct httprequest *request)
+{
+    aborted++;
+    httprequest_abort(request);
+}
+
+static void abort_with_piece(struct httprequest *request, const void *data, size_t length, void *arg)
+{
+    abort_now(request);
+}
+
+static void abort_or_stream(struct httprequest *request, void *arg)
+{
+    if (abort_in == 0)
+        abort_now(request);
+    else
+        httprequest_stream_body(request, abort_with_piece, NULL);
+}
+
+static void a_request_may_be_given_up_before_its_body_is_through(void **state)
+{
+    static const char *const texts[][2] = {
+        { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\n\r\n", "abc" },
+        { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", "abc" GET("/next") },
+        { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "3\r\nabc\r\n3\r\nabc\r\n0\r\n\r\n" },
+    };
+
+    for (size_t i = 0; i < 4 * COUNT(texts); i++) {
+        struct httpscene scene;
+        struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .on_head = abort_or_stream });
+        char text[200];
+
+        abort_in = i % 2;
+        aborted = 0;
+        strcpy(text, texts[i / 4][0]);
+        if (i / 2 % 2)
+            strcat(text, texts[i / 4][1]);
+        httpscene_put(&scene, client, text);
+        httpscene_settle(&scene);
+        if (i / 2 % 2 == 0)
+            httpscene_put_some(client, texts[i / 4][1], strlen(texts[i / 4][1]));
+        httpscene_settle(&scene);
+        assert_int_equal(aborted, 1);
+        assert_int_equal(scene.requests, 0);
+        assert_int_equal(httpserver_connections(scene.server), 0);
+        assert_int_equal(httpscene_take(client, SIZE_MAX), 0);
+        assert_true(client->ended);
+        httpscene_close(&scene);
+    }
+}
+
 /* What the kernel holds for it would stay there for as long as it answers probes. */
 static void a_client_that_does_not_read_is_reset(void **state)
 {
@@ -174,6 +228,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_answer_that_is_given_up_is_not_taken_for_a_whole_one),
     cmocka_unit_test(a_client_that_has_left_is_no_error_of_the_server),
     cmocka_unit_test(a_request_may_be_given_up_when_its_client_is_gone),
+    cmocka_unit_test(a_request_may_be_given_up_before_its_body_is_through),
     cmocka_unit_test(a_client_that_does_not_read_is_reset),
     cmocka_unit_test(a_server_that_closes_lingers_for_1_s),
 };
