@@ -13,7 +13,7 @@
 #include "ioloop/iolog.h"
 #include "ioloop/loopstate.h"
 
-_Thread_local struct ioloop *loopstate_running;
+_Thread_local struct ioloop *loopstate_running __attribute__((tls_model("initial-exec")));
 unsigned loopstate_forks;
 struct looptask loopstate_no_task;
 
@@ -44,7 +44,7 @@ int64_t loopstate_nanoseconds(double seconds)
         return INT64_MAX;
     if (nanoseconds <= -9.2e18)
         return INT64_MIN;
-    return (int64_t)(nanoseconds + (nanoseconds < 0 ? -0.5 : 0.5));
+    return (int64_t)(nanoseconds + __builtin_copysign(0.5, nanoseconds));
 }
 
 double ioloop_time(struct ioloop *loop)
@@ -395,18 +395,33 @@ static int check_time(const struct ioloop *loop, double seconds)
     return __builtin_isnan(seconds) ? -EINVAL : loopstate_check(loop);
 }
 
-/* Reading the clock would be half of the cost. So it is read once for all that a callback puts off: when the callback
- * returns, or asks for the time. That can make them a little later, never earlier. */
-uint64_t ioloop_call_later(struct ioloop *loop, double seconds, ioloop_callback_fn *callback, void *arg)
+static uint64_t __attribute__((noinline))
+call_later(struct ioloop *loop, double seconds, ioloop_callback_fn *callback, void *arg)
 {
     int error = check_time(loop, seconds);
 
     if (error < 0)
         return errno = -error, 0;
+    if (loop->timeouts.delay_count == TIMEOUTS_DELAYS)
+        loopstate_read_time(loop);
     uint64_t id = timeouts_add_delay(&loop->timeouts, loopstate_nanoseconds(seconds), callback, arg);
     if (id != 0 && (!loop->running || loop->clock != NULL))
         loopstate_read_time(loop);
     return check_timeout(id);
+}
+
+/* Reading the clock would be half of the cost. So it is read once for all that a callback puts off, or for as many as
+ * may wait for it: when the callback returns, or asks for the time. That can make them a little later, never earlier.
+ *
+ * The shortest way first: from the loop's own thread, and nothing is unusual. */
+uint64_t ioloop_call_later(struct ioloop *loop, double seconds, ioloop_callback_fn *callback, void *arg)
+{
+    double delay = seconds * 1e9;
+
+    if (loopstate_running != loop || !(delay > -9.2e18 && delay < 9.2e18) || loop->closing || loop->clock != NULL ||
+        loop->forks != loopstate_forks || !timeouts_has_room(&loop->timeouts))
+        return call_later(loop, seconds, callback, arg);
+    return timeouts_put_delay(&loop->timeouts, (int64_t)(delay + __builtin_copysign(0.5, delay)), callback, arg);
 }
 
 uint64_t ioloop_call_at(struct ioloop *loop, double when, ioloop_callback_fn *callback, void *arg)
@@ -415,7 +430,7 @@ uint64_t ioloop_call_at(struct ioloop *loop, double when, ioloop_callback_fn *ca
 
     if (error < 0)
         return errno = -error, 0;
-    if (loop->timeouts.has_delays)
+    if (loop->timeouts.delay_count > 0)
         loopstate_read_time(loop);
     return check_timeout(timeouts_add(&loop->timeouts, loopstate_nanoseconds(when), callback, arg));
 }

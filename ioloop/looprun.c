@@ -26,7 +26,7 @@ static void end_of_callback(struct ioloop *loop, int64_t start, void (*callback)
 /* Behind everything that is the program's: what it has put off by some seconds counts from here. */
 static inline void settle_timeouts(struct ioloop *loop)
 {
-    if (__builtin_expect(loop->timeouts.has_delays, false))
+    if (__builtin_expect(loop->timeouts.delay_count > 0, false))
         loopstate_read_time(loop);
 }
 
@@ -187,7 +187,7 @@ static inline __attribute__((always_inline)) int64_t longest_wait(struct ioloop 
     atomic_store(&loop->sleeping, true);
     if (atomic_load(&loop->asked) != 0)
         return 0;
-    return loop->timeouts.count > 0 ? next_timeout(loop) : -1;
+    return loop->timeouts.live > 0 ? next_timeout(loop) : -1;
 }
 
 /* Seen late it costs one wake-up, no more. */

@@ -120,7 +120,7 @@ static inline int64_t loopstate_read_time(struct ioloop *loop)
 {
     loop->front.knows_now = loop->running;
     loop->front.now = loopstate_read_clock(loop);
-    if (loop->timeouts.has_delays)
+    if (loop->timeouts.delay_count > 0)
         timeouts_settle(&loop->timeouts, loop->front.now);
     return loop->front.now;
 }

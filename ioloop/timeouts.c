@@ -4,19 +4,21 @@
 
 #include "ioloop/ioalloc.h"
 
-#define MIN_TOMBSTONES 512u
+#define MIN_USELESS 512u
 
 /* Large blocks of malloc begin 16 bytes behind a page or a cache line. With two nodes left out before the first, the
  * four children of a node then share a cache line. */
 #define LEFT_OUT 2
 
-#define MOST (UINT32_MAX / 2) /* timeouts at a time */
+#define MOST       (UINT32_MAX / 2) /* timeouts at a time */
+#define LAST_ORDER 0x7fffffffu      /* of a half turn */
 
 void timeouts_free(struct timeouts *timeouts)
 {
-    if (timeouts->nodes != NULL)
-        ioalloc_free(timeouts->nodes - LEFT_OUT);
+    if (timeouts->heap != NULL)
+        ioalloc_free(timeouts->heap - LEFT_OUT);
     ioalloc_free(timeouts->slots);
+    ioalloc_free(timeouts->young);
     ioalloc_free(timeouts->due);
     *timeouts = (struct timeouts){ 0 };
 }
@@ -30,9 +32,27 @@ static inline bool earlier(const struct timeouts_node *a, const struct timeouts_
     return (a->deadline < b->deadline) | ((a->deadline == b->deadline) & older);
 }
 
-static inline bool is_live(const struct timeouts *timeouts, const struct timeouts_node *node)
+/* That the node was made for the timeout which its slot has now. */
+static inline bool is_exact(const struct timeouts *timeouts, const struct timeouts_node *node)
 {
     return timeouts->slots[node->slot].order == node->order;
+}
+
+static inline bool is_in_heap(const struct timeouts_slot *slot)
+{
+    return (slot->node_order & ~TIMEOUTS_YOUNG) != 0;
+}
+
+/* Whether a node is still of use. If not, it must be dropped. */
+static inline bool keep_node(struct timeouts *timeouts, const struct timeouts_node *node)
+{
+    struct timeouts_slot *slot = &timeouts->slots[node->slot];
+
+    if (slot->node_order != node->order)
+        return false;
+    if (slot->order == 0)
+        slot->node_order = 0;
+    return slot->order != 0;
 }
 
 static void sift_up(struct timeouts_node *heap, uint32_t i, struct timeouts_node node)
@@ -87,13 +107,13 @@ static inline void prefetch_grandchildren(const struct timeouts_node *heap, uint
 }
 
 /* The hole that the first leaves goes down to a leaf, where the last is put and goes up from: that one belongs near the
- * leaves, and this way it is not compared with at every step. The last young one goes where the heap has ended. */
+ * leaves, and this way it is not compared with at every step. */
 static void pop(struct timeouts *timeouts)
 {
-    struct timeouts_node *heap = timeouts->nodes;
+    struct timeouts_node *heap = timeouts->heap;
     uint32_t count = --timeouts->heap_count, hole = 0;
 
-    /* One of these comes up next, and is_live will ask for its slot, which can be anywhere. */
+    /* One of these comes up next, and is_exact will ask for its slot, which can be anywhere. */
     for (uint32_t next = 1; next <= 4 && next < count; next++)
         __builtin_prefetch(&timeouts->slots[heap[next].slot]);
     for (uint32_t first; (first = 4 * hole + 1) < count;) {
@@ -103,11 +123,6 @@ static void pop(struct timeouts *timeouts)
         hole = child;
     }
     sift_up(heap, hole, heap[count]);
-    if (--timeouts->count != count) {
-        heap[count] = heap[timeouts->count];
-        timeouts->moved = timeouts->order;
-    }
-    timeouts->settled = timeouts->count;
 }
 
 static void build_heap(struct timeouts *timeouts)
@@ -116,71 +131,88 @@ static void build_heap(struct timeouts *timeouts)
 
     for (uint32_t i = count / 4 + 1; i-- > 0;) {
         if (i < count)
-            sift_down(timeouts->nodes, count, i, timeouts->nodes[i]);
+            sift_down(timeouts->heap, count, i, timeouts->heap[i]);
     }
 }
 
-/* Moves what is live of nodes[from..to) to place, and answers where that ends. */
-static uint32_t keep_live(struct timeouts *timeouts, uint32_t from, uint32_t to, uint32_t place)
+static void drop_useless(struct timeouts *timeouts)
 {
-    for (uint32_t i = from; i < to; i++) {
-        if (is_live(timeouts, &timeouts->nodes[i]))
-            timeouts->nodes[place++] = timeouts->nodes[i];
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < timeouts->heap_count; i++) {
+        if (keep_node(timeouts, &timeouts->heap[i]))
+            timeouts->heap[kept++] = timeouts->heap[i];
     }
-    return place;
-}
-
-static void drop_tombstones(struct timeouts *timeouts)
-{
-    uint32_t heap_count = timeouts->heap_count, settled = timeouts->settled, count = timeouts->count;
-
-    timeouts->heap_count = keep_live(timeouts, 0, heap_count, 0);
-    timeouts->settled = keep_live(timeouts, heap_count, settled, timeouts->heap_count);
-    timeouts->count = keep_live(timeouts, settled, count, timeouts->settled);
-    timeouts->moved = timeouts->order;
+    timeouts->heap_count = kept;
+    timeouts->useless = 0;
     build_heap(timeouts);
 }
 
-/* The young become part of the heap, one by one or, when they are many, by building it anew. */
+/* The young come into the heap, one by one or, when they are many, by building it anew. */
 static void take_in_young(struct timeouts *timeouts)
 {
-    struct timeouts_node *nodes = timeouts->nodes;
-    uint32_t young = timeouts->heap_count, count = timeouts->count;
+    bool are_many = timeouts->young_count > timeouts->heap_count / 4;
 
-    if (count - young > young / 4) {
-        timeouts->heap_count = keep_live(timeouts, young, count, young);
-        build_heap(timeouts);
-    } else {
-        for (uint32_t i = young; i < count; i++) {
-            if (is_live(timeouts, &nodes[i]))
-                sift_up(nodes, timeouts->heap_count++, nodes[i]);
-        }
+    for (uint32_t i = 0; i < timeouts->young_count; i++) {
+        uint32_t index = timeouts->young[i];
+        struct timeouts_slot *slot = &timeouts->slots[index];
+        struct timeouts_node node = { slot->deadline, slot->order, index };
+
+        slot->node_order = slot->order;
+        if (slot->order == 0)
+            continue;
+        if (are_many)
+            timeouts->heap[timeouts->heap_count++] = node;
+        else
+            sift_up(timeouts->heap, timeouts->heap_count++, node);
     }
-    timeouts->count = timeouts->settled = timeouts->heap_count;
-    timeouts->moved = timeouts->order;
+    timeouts->young_count = 0;
     timeouts->young_first = INT64_MAX;
+    if (are_many)
+        build_heap(timeouts);
 }
 
-static bool grow_nodes(struct timeouts *timeouts)
+/* The first node was not made for what its slot has now: it goes, or takes the time of that. */
+static void correct_first(struct timeouts *timeouts)
 {
-    uint32_t capacity = timeouts->capacity != 0 ? 2 * timeouts->capacity : 16;
-    struct timeouts_node *old = timeouts->nodes != NULL ? timeouts->nodes - LEFT_OUT : NULL;
-    struct timeouts_node *nodes =
-        timeouts->capacity <= MOST / 2 ? ioalloc_array_resize(old, (size_t)capacity + LEFT_OUT, sizeof *nodes) : NULL;
+    struct timeouts_node first = timeouts->heap[0];
+    struct timeouts_slot *slot = &timeouts->slots[first.slot];
 
-    if (nodes == NULL)
+    if (!keep_node(timeouts, &first)) {
+        timeouts->useless--;
+        pop(timeouts);
+        return;
+    }
+    slot->node_order = slot->order;
+    sift_down(timeouts->heap, timeouts->heap_count, 0,
+              (struct timeouts_node){ slot->deadline, slot->order, first.slot });
+}
+
+static bool grow_heap(struct timeouts *timeouts)
+{
+    uint32_t capacity = timeouts->heap_capacity != 0 ? 2 * timeouts->heap_capacity : 16;
+    struct timeouts_node *old = timeouts->heap != NULL ? timeouts->heap - LEFT_OUT : NULL;
+    struct timeouts_node *heap = timeouts->heap_capacity <= MOST / 2
+                                     ? ioalloc_array_resize(old, (size_t)capacity + LEFT_OUT, sizeof *heap)
+                                     : NULL;
+
+    if (heap == NULL)
         return false;
-    timeouts->nodes = nodes + LEFT_OUT;
-    timeouts->capacity = capacity;
+    timeouts->heap = heap + LEFT_OUT;
+    timeouts->heap_capacity = capacity;
     return true;
 }
 
 static bool grow_slots(struct timeouts *timeouts)
 {
     uint32_t capacity = timeouts->slot_capacity != 0 ? 2 * timeouts->slot_capacity : 16;
-    struct timeouts_slot *slots =
-        timeouts->slot_capacity <= MOST / 2 ? ioalloc_array_resize(timeouts->slots, capacity, sizeof *slots) : NULL;
-
+    if (timeouts->slot_capacity > MOST / 2)
+        return false;
+    uint32_t *young = ioalloc_array_resize(timeouts->young, capacity, sizeof *young);
+    if (young == NULL)
+        return false;
+    timeouts->young = young;
+    struct timeouts_slot *slots = ioalloc_array_resize(timeouts->slots, capacity, sizeof *slots);
     if (slots == NULL)
         return false;
     timeouts->slots = slots;
@@ -188,47 +220,45 @@ static bool grow_slots(struct timeouts *timeouts)
     return true;
 }
 
-static bool __attribute__((noinline)) make_room_for_node(struct timeouts *timeouts)
+static inline uint32_t least(uint32_t a, uint32_t b)
 {
+    return a < b ? a : b;
+}
+
+/* A useless node older than a whole turn of the order numbers could pass for that of its slot: so none gets that old.
+ */
+static uint32_t orders_left(struct timeouts *timeouts)
+{
+    if ((timeouts->order & LAST_ORDER) == LAST_ORDER) {
+        drop_useless(timeouts);
+        timeouts->order++; /* 0, the order number of a free slot, or TIMEOUTS_YOUNG: the next is in use again */
+    }
+    return LAST_ORDER - (timeouts->order & LAST_ORDER);
+}
+
+/* Each that is added takes an order number, a slot and in the end a node. */
+static bool __attribute__((noinline)) make_room(struct timeouts *timeouts)
+{
+    uint32_t nodes = timeouts->heap_count + timeouts->young_count + timeouts->delay_count;
+
     if (timeouts->due == NULL) {
         timeouts->due = ioalloc(TIMEOUTS_BATCH * sizeof *timeouts->due);
         if (timeouts->due == NULL)
             return false;
     }
-    if (timeouts->count == timeouts->capacity && !grow_nodes(timeouts))
+    if (nodes == timeouts->heap_capacity && !grow_heap(timeouts))
         return false;
-    return timeouts->free_slot != 0 || timeouts->slot_count < timeouts->slot_capacity || grow_slots(timeouts);
-}
-
-static inline bool has_room_for_node(const struct timeouts *timeouts)
-{
-    return timeouts->count < timeouts->capacity &&
-           (timeouts->free_slot != 0 || timeouts->slot_count < timeouts->slot_capacity);
-}
-
-/* A tombstone older than a whole turn of the order numbers could pass for a live node, and what a free slot remembers
- * for new: so nothing gets that old. 0 is the order number of a free slot. */
-static uint32_t __attribute__((noinline)) begin_turn_of_orders(struct timeouts *timeouts)
-{
-    drop_tombstones(timeouts);
-    for (uint32_t slot = 0; slot < timeouts->slot_count; slot++) {
-        if (timeouts->slots[slot].order == 0)
-            timeouts->slots[slot].last_order = timeouts->moved;
-    }
-    return timeouts->order |= 1;
-}
-
-static inline uint32_t next_order(struct timeouts *timeouts)
-{
-    uint32_t order = ++timeouts->order;
-
-    return (order & 0x7fffffffu) != 0 ? order : begin_turn_of_orders(timeouts);
+    if (timeouts->live == timeouts->slot_capacity && !grow_slots(timeouts))
+        return false;
+    timeouts->room = least(timeouts->heap_capacity - nodes, timeouts->slot_capacity - timeouts->live);
+    timeouts->room = least(timeouts->room, orders_left(timeouts));
+    return true;
 }
 
 static inline uint32_t take_slot(struct timeouts *timeouts)
 {
     if (timeouts->free_slot == 0) {
-        timeouts->slots[timeouts->slot_count].last_order = timeouts->moved;
+        timeouts->slots[timeouts->slot_count].node_order = 0;
         return timeouts->slot_count++;
     }
     uint32_t slot = timeouts->free_slot - 1;
@@ -236,53 +266,82 @@ static inline uint32_t take_slot(struct timeouts *timeouts)
     return slot;
 }
 
-static inline void give_back_slot(struct timeouts *timeouts, uint32_t index)
+/* A new timeout, with its slot, which a node has yet to be found for. */
+static inline struct timeouts_node begin(struct timeouts *timeouts, int64_t time, ioloop_callback_fn *callback,
+                                         void *arg)
 {
+    uint32_t order = ++timeouts->order, index = take_slot(timeouts);
     struct timeouts_slot *slot = &timeouts->slots[index];
-
-    slot->last_order = slot->order;
-    slot->order = 0;
-    slot->next_free = timeouts->free_slot;
-    timeouts->free_slot = index + 1;
-    timeouts->live--;
-}
-
-/* Its node takes the place of the tombstone that the last one of its slot has left among the young from first on, or
- * else goes to the end. These are as it is, settled or not. */
-static inline uint64_t add_young(struct timeouts *timeouts, uint32_t first, int64_t time, ioloop_callback_fn *callback,
-                                 void *arg)
-{
-    uint32_t order = next_order(timeouts), index = take_slot(timeouts);
-    struct timeouts_slot *slot = &timeouts->slots[index];
-    bool is_where_it_was_put = (int32_t)(slot->last_order - timeouts->moved) > 0;
-    uint32_t place = is_where_it_was_put && slot->place >= first ? slot->place : timeouts->count++;
 
     slot->callback = callback;
     slot->arg = arg;
     slot->order = order;
-    slot->place = place;
-    timeouts->nodes[place] = (struct timeouts_node){ time, order, index };
+    timeouts->useless -= is_in_heap(slot);
     timeouts->live++;
-    return (uint64_t)order << 32 | (index + 1);
+    timeouts->room--;
+    return (struct timeouts_node){ time, order, index };
+}
+
+/* When none is left, all begins anew, so that what comes next lies close together. */
+static inline void end(struct timeouts *timeouts, uint32_t index)
+{
+    struct timeouts_slot *slot = &timeouts->slots[index];
+
+    slot->order = 0;
+    slot->next_free = timeouts->free_slot;
+    timeouts->free_slot = index + 1;
+    timeouts->useless += is_in_heap(slot);
+    if (--timeouts->live == 0) {
+        timeouts->free_slot = timeouts->slot_count = timeouts->young_count = 0;
+        timeouts->heap_count = timeouts->useless = timeouts->delay_count = 0;
+        timeouts->young_first = INT64_MAX;
+    }
+}
+
+/* The node that the slot has will do, unless it comes up too late. */
+static inline void put(struct timeouts *timeouts, const struct timeouts_node *node)
+{
+    struct timeouts_slot *slot = &timeouts->slots[node->slot];
+    bool was_in_heap = is_in_heap(slot);
+
+    if (!was_in_heap || node->deadline < slot->deadline) {
+        if (node->deadline < timeouts->young_first)
+            timeouts->young_first = node->deadline;
+        if (slot->node_order != TIMEOUTS_YOUNG)
+            timeouts->young[timeouts->young_count++] = node->slot;
+        slot->node_order = TIMEOUTS_YOUNG;
+        timeouts->useless += was_in_heap;
+    }
+    slot->deadline = node->deadline;
+}
+
+static inline uint64_t id_of(const struct timeouts_node *node)
+{
+    return (uint64_t)node->order << 32 | (node->slot + 1);
 }
 
 uint64_t timeouts_add(struct timeouts *timeouts, int64_t deadline, ioloop_callback_fn *callback, void *arg)
 {
-    if (!has_room_for_node(timeouts) && !make_room_for_node(timeouts))
+    if (timeouts->room == 0 && !make_room(timeouts))
         return 0;
-    if (timeouts->heap_count == timeouts->count || deadline < timeouts->young_first)
-        timeouts->young_first = deadline;
-    uint64_t id = add_young(timeouts, timeouts->heap_count, deadline, callback, arg);
-    timeouts->settled = timeouts->count;
-    return id;
+    struct timeouts_node node = begin(timeouts, deadline, callback, arg);
+    put(timeouts, &node);
+    return id_of(&node);
+}
+
+uint64_t timeouts_put_delay(struct timeouts *timeouts, int64_t delay, ioloop_callback_fn *callback, void *arg)
+{
+    struct timeouts_node node = begin(timeouts, delay, callback, arg);
+
+    timeouts->delays[timeouts->delay_count++] = node;
+    return id_of(&node);
 }
 
 uint64_t timeouts_add_delay(struct timeouts *timeouts, int64_t delay, ioloop_callback_fn *callback, void *arg)
 {
-    if (!has_room_for_node(timeouts) && !make_room_for_node(timeouts))
+    if (timeouts->room == 0 && !make_room(timeouts))
         return 0;
-    timeouts->has_delays = true;
-    return add_young(timeouts, timeouts->settled, delay, callback, arg);
+    return timeouts_put_delay(timeouts, delay, callback, arg);
 }
 
 /* What lies beyond the last nanosecond there is never comes, or was due always. */
@@ -297,18 +356,15 @@ static int64_t later_than(int64_t now, int64_t delay)
 
 void timeouts_settle(struct timeouts *timeouts, int64_t now)
 {
-    int64_t first = timeouts->heap_count == timeouts->settled ? INT64_MAX : timeouts->young_first;
+    for (uint32_t i = 0; i < timeouts->delay_count; i++) {
+        struct timeouts_node *node = &timeouts->delays[i];
 
-    for (uint32_t i = timeouts->settled; i < timeouts->count; i++) {
-        struct timeouts_node *node = &timeouts->nodes[i];
-
+        if (!is_exact(timeouts, node))
+            continue; /* removed meanwhile */
         node->deadline = later_than(now, node->deadline);
-        if (node->deadline < first)
-            first = node->deadline;
+        put(timeouts, node);
     }
-    timeouts->young_first = first;
-    timeouts->settled = timeouts->count;
-    timeouts->has_delays = false;
+    timeouts->delay_count = 0;
 }
 
 void timeouts_remove(struct timeouts *timeouts, uint64_t id)
@@ -317,33 +373,33 @@ void timeouts_remove(struct timeouts *timeouts, uint64_t id)
 
     if (slot >= timeouts->slot_count || order == 0 || timeouts->slots[slot].order != order)
         return;
-    give_back_slot(timeouts, slot);
-    uint32_t tombstones = timeouts->count - timeouts->live; /* at most: those that are due have no node here */
-    if (timeouts->live <= timeouts->count && tombstones > MIN_TOMBSTONES && tombstones > timeouts->count / 2)
-        drop_tombstones(timeouts);
+    end(timeouts, slot);
+    if (timeouts->useless > MIN_USELESS && timeouts->useless > timeouts->heap_count / 2)
+        drop_useless(timeouts);
 }
 
 int64_t timeouts_find_next(struct timeouts *timeouts)
 {
-    while (timeouts->count > 0) {
-        const struct timeouts_node *first = timeouts->nodes;
+    for (;;) {
+        const struct timeouts_node *first = timeouts->heap;
 
-        if (timeouts->heap_count == 0 ||
-            (timeouts->heap_count < timeouts->count && timeouts->young_first < first->deadline))
+        if (timeouts->young_count > 0 && (timeouts->heap_count == 0 || timeouts->young_first < first->deadline))
             take_in_young(timeouts);
-        else if (!is_live(timeouts, first))
-            pop(timeouts);
-        else
+        else if (timeouts->heap_count == 0)
+            return INT64_MAX;
+        else if (is_exact(timeouts, first))
             return first->deadline;
+        else
+            correct_first(timeouts);
     }
-    return INT64_MAX;
 }
 
 void timeouts_collect_due(struct timeouts *timeouts, int64_t now)
 {
     timeouts->due_first = timeouts->due_count = 0;
-    while (timeouts->due_count < TIMEOUTS_BATCH && timeouts_next(timeouts) <= now && timeouts->count > 0) {
-        timeouts->due[timeouts->due_count++] = timeouts->nodes[0];
+    while (timeouts->due_count < TIMEOUTS_BATCH && timeouts_next(timeouts) <= now && timeouts->heap_count > 0) {
+        timeouts->due[timeouts->due_count++] = timeouts->heap[0];
+        timeouts->slots[timeouts->heap[0].slot].node_order = 0;
         pop(timeouts);
     }
 }
@@ -353,11 +409,11 @@ bool timeouts_next_due(struct timeouts *timeouts, ioloop_callback_fn **callback,
     while (timeouts->due_first < timeouts->due_count) {
         struct timeouts_node *node = &timeouts->due[timeouts->due_first++];
 
-        if (!is_live(timeouts, node))
-            continue;
+        if (!is_exact(timeouts, node))
+            continue; /* removed meanwhile */
         *callback = timeouts->slots[node->slot].callback;
         *arg = timeouts->slots[node->slot].arg;
-        give_back_slot(timeouts, node->slot);
+        end(timeouts, node->slot);
         return true;
     }
     return false;

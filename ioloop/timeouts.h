@@ -1,15 +1,17 @@
 /* Internal: timeouts.h, the callbacks of a loop that wait for a time.
  *
- * A heap of four children a node whose nodes hold their key, so that sifting reads no other memory, over an array of
- * slots that hold the callbacks. Behind the heap lie the young nodes, in no order: they become part of it only when the
- * first of them may be the next. So what is removed or set anew before that never was in the heap.
+ * An array of slots, which hold the callbacks, and a heap of four children a node, whose nodes hold their key, so that
+ * sifting reads no other memory. A slot that has got its first timeout is young: its timeouts come into the heap only
+ * when one of the young may be the next. So what is removed before that never was in the heap.
  *
- * An id is a slot and an order number; a node counts only while its slot still has that order number. So removing is
- * O(1): the slot is given back, the node stays as a tombstone until it comes up, or until tombstones are over 512 and
- * more than half (Tornado's rule), when they are dropped. A young one is taken by the next node of its slot.
+ * An id is a slot and an order number. Removing is O(1): the slot is given back, its node stays. The next timeout of
+ * the slot, when it is due no earlier than the last one, is content with that node, which comes up before it and then
+ * takes its time. So one that is removed and set anew, as most are again and again, only writes to its slot. What is
+ * due earlier makes its slot young again. Nodes of no use are dropped when they come up, or when they are over 512 and
+ * more than half (Tornado's rule).
  *
- * The time from which a delay counts may be given later, once for many (timeouts_settle). Until then no function may be
- * asked for what is next or due.
+ * The time from which delays count is given later, once for many (timeouts_settle). Until then no function may be asked
+ * for what is next or due.
  *
  * Units: nanoseconds of the loop's clock. */
 #ifndef IOLOOP_TIMEOUTS_H
@@ -20,10 +22,11 @@
 
 #include "ioloop/ioloop.h"
 
-#define TIMEOUTS_BATCH 64
+#define TIMEOUTS_BATCH  64 /* due at a time */
+#define TIMEOUTS_DELAYS 64 /* that wait to be settled */
 
 struct timeouts_node {
-    int64_t deadline; /* or a delay, from timeouts.settled on */
+    int64_t deadline; /* in timeouts.delays: a delay */
     uint32_t order;
     uint32_t slot;
 };
@@ -32,37 +35,48 @@ struct timeouts_slot {
     ioloop_callback_fn *callback;
     union {
         void *arg;
-        struct {
-            uint32_t next_free;
-            uint32_t last_order;
-        };
+        uint32_t next_free;
     };
-    uint32_t order; /* 0: free */
-    uint32_t place; /* where its last node was put */
+    int64_t deadline;    /* or, when it has none yet, the last one's: the node's is never later */
+    uint32_t order;      /* 0: free */
+    uint32_t node_order; /* the order number of its node; TIMEOUTS_YOUNG; 0: it has none */
 };
 
+#define TIMEOUTS_YOUNG 0x80000000u /* no order number */
+
 struct timeouts {
-    struct timeouts_node *nodes; /* the heap, then the young */
+    struct timeouts_node *heap;
     struct timeouts_slot *slots;
+    uint32_t *young;           /* slots, each of them once */
     struct timeouts_node *due; /* TIMEOUTS_BATCH of them, collected to run in this iteration */
-    uint32_t heap_count, count, capacity;
-    uint32_t settled;    /* so many nodes have a deadline; the rest, all of them young, a delay */
-    bool has_delays;     /* there are any of those */
-    uint32_t moved;      /* young ones of later orders lie where they were put */
-    int64_t young_first; /* no deadline of the young is before it; without any it means nothing */
+    uint32_t heap_count, heap_capacity;
+    uint32_t useless; /* nodes of the heap */
     uint32_t slot_count, slot_capacity;
-    uint32_t free_slot; /* index + 1; 0: none */
+    uint32_t free_slot;   /* index + 1; 0: none */
+    int64_t young_first;  /* no deadline of the young is before it */
+    uint32_t young_count; /* free slots among them */
     uint32_t live;
     uint32_t order;
+    uint32_t room; /* so many can be added before it has to be looked whether there is more */
     uint32_t due_first, due_count;
+    uint32_t delay_count;
+    struct timeouts_node delays[TIMEOUTS_DELAYS];
 };
 
 /* Zeroed memory is an empty set. */
 void timeouts_free(struct timeouts *timeouts);
 
-/* The id; 0: no memory. add only when no delay waits to be settled. */
+/* The id; 0: no memory. add only when no delay waits to be settled, add_delay when fewer than TIMEOUTS_DELAYS do. */
 uint64_t timeouts_add(struct timeouts *timeouts, int64_t deadline, ioloop_callback_fn *callback, void *arg);
 uint64_t timeouts_add_delay(struct timeouts *timeouts, int64_t delay, ioloop_callback_fn *callback, void *arg);
+
+/* The shortest way, when there is room: add_delay, which cannot fail. */
+static inline bool timeouts_has_room(const struct timeouts *timeouts)
+{
+    return timeouts->room > 0 && timeouts->delay_count < TIMEOUTS_DELAYS;
+}
+
+uint64_t timeouts_put_delay(struct timeouts *timeouts, int64_t delay, ioloop_callback_fn *callback, void *arg);
 void timeouts_remove(struct timeouts *timeouts, uint64_t id);
 
 /* Those that were added with a delay count from now. */
@@ -73,9 +87,9 @@ int64_t timeouts_find_next(struct timeouts *timeouts);
 
 static inline int64_t timeouts_next(struct timeouts *timeouts)
 {
-    if (timeouts->count == 0)
+    if (timeouts->live == 0)
         return INT64_MAX;
-    const struct timeouts_node *first = timeouts->nodes;
+    const struct timeouts_node *first = timeouts->heap;
     if (timeouts->heap_count > 0 && first->deadline <= timeouts->young_first &&
         timeouts->slots[first->slot].order == first->order)
         return first->deadline;

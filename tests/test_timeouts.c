@@ -46,12 +46,22 @@ static uint64_t add(struct timeouts *timeouts, int64_t deadline, intptr_t name)
     return id;
 }
 
-static uint64_t add_delay(struct timeouts *timeouts, int64_t delay, intptr_t name)
+/* now: what those count from that wait already, if they have to make room. */
+static uint64_t add_delay(struct timeouts *timeouts, int64_t now, int64_t delay, intptr_t name)
 {
+    if (timeouts->delay_count == TIMEOUTS_DELAYS)
+        timeouts_settle(timeouts, now);
     uint64_t id = timeouts_add_delay(timeouts, delay, nothing, (void *)name);
 
     assert_int_not_equal(id, 0);
     return id;
+}
+
+/* As if so many had been added. */
+static void set_order(struct timeouts *timeouts, uint32_t order)
+{
+    timeouts->order = order;
+    timeouts->room = 0;
 }
 
 static void an_empty_set_has_nothing_to_give(void **state)
@@ -118,25 +128,27 @@ static void order_numbers_may_wrap_around(void **state)
     }
 }
 
-/* A tombstone that survived a turn of the order numbers would pass for the one that has its slot and number now. */
-static void tombstones_do_not_outlive_a_turn_of_the_order_numbers(void **state)
+/* One that survived a turn of the order numbers would pass for that of the one which has its slot and number now. */
+static void useless_nodes_do_not_outlive_a_turn_of_the_order_numbers(void **state)
 {
     struct timeouts timeouts = { 0 };
     intptr_t args[4];
     uint64_t id = add(&timeouts, 5, 1);
 
+    add(&timeouts, 9, 9);
+    assert_true(timeouts_next(&timeouts) == 5); /* both are in the heap now */
     timeouts_remove(&timeouts, id);
-    timeouts.order = 0x7fffffff;
-    timeouts_remove(&timeouts, add(&timeouts, 6, 2));
-    timeouts.order = 0xffffffff;
+    set_order(&timeouts, 0x7fffffff);
+    timeouts_remove(&timeouts, add(&timeouts, 4, 2));
+    set_order(&timeouts, 0xffffffff);
     assert_true(add(&timeouts, 7, 3) == id); /* two things of one name, a turn apart */
     assert_int_equal(take_due(&timeouts, 6, args, 4), 0);
     assert_int_equal(take_due(&timeouts, 7, args, 4), 1);
     timeouts_free(&timeouts);
 }
 
-/* Where a slot's last node was put, half a turn ago and more, is another's place by now. */
-static void a_slot_that_was_free_for_long_has_forgotten_its_place(void **state)
+/* The node of a slot that was free at the turn of the order numbers is gone, and no other passes for it. */
+static void a_slot_that_was_free_for_long_has_forgotten_its_node(void **state)
 {
     struct timeouts timeouts = { 0 };
     uint64_t ids[10];
@@ -146,9 +158,9 @@ static void a_slot_that_was_free_for_long_has_forgotten_its_place(void **state)
         ids[i] = add(&timeouts, 5, i);
     timeouts_remove(&timeouts, ids[9]);
     timeouts_remove(&timeouts, ids[8]);
-    timeouts.order = 0x7fffffff;
+    set_order(&timeouts, 0x7fffffff);
     add(&timeouts, 5, 10);
-    timeouts.order = 0xfffffff0;
+    set_order(&timeouts, 0xfffffff0);
     assert_true(timeouts_next(&timeouts) == 5);
     add(&timeouts, 6, 11);
     assert_int_equal(take_due(&timeouts, 6, args, 16), 10);
@@ -233,11 +245,11 @@ static void delays_count_from_when_they_are_settled(void **state)
     intptr_t args[4];
 
     add(&timeouts, 1007, 1);
-    add_delay(&timeouts, 8, 2);
-    add_delay(&timeouts, 7, 3);
-    assert_true(timeouts.has_delays);
+    add_delay(&timeouts, 1000, 8, 2);
+    add_delay(&timeouts, 1000, 7, 3);
+    assert_int_equal(timeouts.delay_count, 2);
     timeouts_settle(&timeouts, 1000);
-    assert_false(timeouts.has_delays);
+    assert_int_equal(timeouts.delay_count, 0);
     add(&timeouts, 1006, 4);
     assert_int_equal(take_due(&timeouts, 1005, args, 4), 0);
     assert_int_equal(take_due(&timeouts, 1008, args, 4), 4);
@@ -256,7 +268,7 @@ static void a_delay_beyond_all_time_is_never_or_always(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct timeouts timeouts = { 0 };
 
-        add_delay(&timeouts, cases[i].delay, 0);
+        add_delay(&timeouts, cases[i].now, cases[i].delay, 0);
         timeouts_settle(&timeouts, cases[i].now);
         assert_true(timeouts_next(&timeouts) == cases[i].deadline);
         timeouts_free(&timeouts);
@@ -271,36 +283,110 @@ static void what_is_set_again_before_it_may_be_next_stays_out_of_the_heap(void *
 
     add(&timeouts, 10, 0);
     assert_true(timeouts_next(&timeouts) == 10);
+    assert_true(timeouts.young_first == INT64_MAX);
     for (int i = 0; i < 100; i++)
-        ids[i] = add_delay(&timeouts, 60, i);
+        ids[i] = add_delay(&timeouts, 1, 60, i);
     for (int i = 0; i < 10000; i++) {
         timeouts_remove(&timeouts, ids[i % 100]);
-        ids[i % 100] = add_delay(&timeouts, 60, i % 100);
+        ids[i % 100] = add_delay(&timeouts, 1, 60, i % 100);
     }
     timeouts_settle(&timeouts, 1);
     assert_true(timeouts_next(&timeouts) == 10);
     assert_int_equal(timeouts.heap_count, 1);
-    assert_int_equal(timeouts.count, 101);
+    assert_int_equal(timeouts.young_count, 100);
     timeouts_free(&timeouts);
 }
 
-/* A delay must not take the place of a deadline, nor a node one that is another's by now. */
-static void the_place_of_a_removed_one_is_taken_only_by_its_like(void **state)
+static void what_is_set_again_for_later_keeps_its_node(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    static const intptr_t sorted[] = { 8, 7, 9 };
+    intptr_t args[4];
+    uint64_t id = add(&timeouts, 10, 1);
+
+    add(&timeouts, 1008, 8);
+    assert_true(timeouts_next(&timeouts) == 10);
+    for (int i = 0; i < 1000; i++) {
+        timeouts_remove(&timeouts, id);
+        assert_int_equal(timeouts.useless, 1);
+        id = add(&timeouts, 10 + i, 7);
+        assert_int_equal(timeouts.useless, 0);
+    }
+    assert_int_equal(timeouts.heap_count, 2);
+    assert_int_equal(timeouts.young_count, 0);
+    add(&timeouts, 1009, 9);
+    assert_true(timeouts_next(&timeouts) == 1008);
+    assert_int_equal(take_due(&timeouts, 1008, args, 4), 1);
+    assert_int_equal(take_due(&timeouts, 1009, args + 1, 3), 2);
+    assert_memory_equal(args, sorted, sizeof sorted);
+    timeouts_free(&timeouts);
+}
+
+/* The node that was there is older than that of the second. */
+static void what_is_set_again_for_the_same_time_comes_in_its_new_order(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    static const intptr_t sorted[] = { 2, 3 };
+    intptr_t args[4];
+    uint64_t id = add(&timeouts, 10, 1);
+
+    add(&timeouts, 10, 2);
+    assert_true(timeouts_next(&timeouts) == 10);
+    timeouts_remove(&timeouts, id);
+    add(&timeouts, 10, 3);
+    assert_int_equal(timeouts.heap_count, 2);
+    assert_int_equal(timeouts.young_count, 0);
+    assert_int_equal(take_due(&timeouts, 10, args, 4), 2);
+    assert_memory_equal(args, sorted, sizeof sorted);
+    timeouts_free(&timeouts);
+}
+
+static void what_is_set_again_for_earlier_comes_earlier_and_once(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    static const intptr_t sorted[] = { 4, 5 };
+    intptr_t args[4];
+    uint64_t id = add(&timeouts, 100, 1);
+
+    add(&timeouts, 200, 5);
+    add(&timeouts, 201, 6);
+    assert_true(timeouts_next(&timeouts) == 100);
+    timeouts_remove(&timeouts, id);
+    id = add(&timeouts, 50, 2);
+    assert_int_equal(timeouts.useless, 1);
+    assert_true(timeouts_next(&timeouts) == 50);
+    assert_int_equal(timeouts.heap_count, 4);
+    timeouts_remove(&timeouts, id);
+    timeouts_remove(&timeouts, add(&timeouts, 70, 3)); /* with the node of 50 */
+    assert_int_equal(timeouts.useless, 2);
+    add(&timeouts, 60, 4);
+    assert_true(timeouts_next(&timeouts) == 60);
+    assert_int_equal(take_due(&timeouts, 200, args, 4), 2);
+    assert_memory_equal(args, sorted, sizeof sorted);
+    assert_int_equal(timeouts.useless, 0);
+    timeouts_free(&timeouts);
+}
+
+/* What a slot remembers of the last one is no deadline of the next, before that is settled. */
+static void a_delay_takes_over_a_node_when_it_is_settled(void **state)
 {
     struct timeouts timeouts = { 0 };
     static const intptr_t sorted[] = { 3, 5, 4, 6 };
     intptr_t args[8];
 
-    uint64_t id = add_delay(&timeouts, 5, 1);
-    timeouts_settle(&timeouts, 1000);
-    timeouts_remove(&timeouts, id);
-    id = add_delay(&timeouts, 3, 2);
-    timeouts_remove(&timeouts, id);
-    add_delay(&timeouts, 4, 3);
-    timeouts_settle(&timeouts, 2000);
-    uint64_t gone = add(&timeouts, 9000, 7);
     add(&timeouts, 3000, 4);
-    assert_true(timeouts_next(&timeouts) == 2004); /* all are in the heap now */
+    uint64_t id = add_delay(&timeouts, 1000, 5, 1);
+    timeouts_settle(&timeouts, 1000);
+    assert_true(timeouts_next(&timeouts) == 1005);
+    timeouts_remove(&timeouts, id);
+    id = add_delay(&timeouts, 2000, 3, 2);
+    timeouts_remove(&timeouts, id);
+    add_delay(&timeouts, 2000, 4, 3);
+    timeouts_settle(&timeouts, 2000);
+    assert_int_equal(timeouts.heap_count, 2);
+    assert_int_equal(timeouts.young_count, 0);
+    uint64_t gone = add(&timeouts, 9000, 7);
+    assert_true(timeouts_next(&timeouts) == 2004);
     timeouts_remove(&timeouts, gone);
     add(&timeouts, 2500, 5);
     add(&timeouts, 4000, 6);
@@ -309,7 +395,55 @@ static void the_place_of_a_removed_one_is_taken_only_by_its_like(void **state)
     timeouts_free(&timeouts);
 }
 
-/* Tornado's rule: over 512 tombstones and more than half of the heap. */
+/* A thousand delays between two waits of the loop, each removed and set anew. */
+static void a_delay_that_is_removed_before_it_is_settled_leaves_nothing(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    static uint64_t ids[1000];
+    static intptr_t args[1000];
+
+    for (int i = 0; i < 1000; i++)
+        ids[i] = add_delay(&timeouts, 100, 10, i);
+    for (int i = 0; i < 1000; i++) {
+        timeouts_remove(&timeouts, ids[i]);
+        if (i % 2 == 0)
+            ids[i] = add_delay(&timeouts, 100, 10, i);
+    }
+    timeouts_settle(&timeouts, 100);
+    assert_int_equal(timeouts.live, 500);
+    assert_int_equal(take_all(&timeouts, 110, args, 1000), 500);
+    for (int i = 0; i < 500; i++)
+        assert_int_equal(args[i], 2 * i);
+    timeouts_free(&timeouts);
+}
+
+static void all_begins_anew_when_none_is_left(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    uint64_t ids[10];
+    intptr_t args[10];
+
+    for (int i = 0; i < 10; i++)
+        ids[i] = add(&timeouts, 10 + i, i);
+    assert_int_equal(take_due(&timeouts, 12, args, 10), 3);
+    add_delay(&timeouts, 20, 1, 10);
+    for (int i = 3; i < 10; i++)
+        timeouts_remove(&timeouts, ids[i]);
+    timeouts_settle(&timeouts, 20);
+    assert_int_equal(take_due(&timeouts, 21, args, 10), 1);
+    assert_int_equal(timeouts.slot_count + timeouts.heap_count + timeouts.young_count + timeouts.useless, 0);
+    assert_true(timeouts_next(&timeouts) == INT64_MAX);
+    for (int i = 0; i < 10; i++)
+        timeouts_remove(&timeouts, ids[i]);
+    timeouts_remove(&timeouts, add(&timeouts, 4, 2));
+    assert_true(timeouts.young_first == INT64_MAX);
+    add(&timeouts, 5, 3);
+    assert_int_equal(timeouts.slot_count, 1);
+    assert_int_equal(take_due(&timeouts, 5, args, 10), 1);
+    timeouts_free(&timeouts);
+}
+
+/* Tornado's rule: over 512 useless nodes and more than half of the heap. */
 static void removed_ones_do_not_fill_the_heap(void **state)
 {
     struct timeouts timeouts = { 0 };
@@ -317,11 +451,13 @@ static void removed_ones_do_not_fill_the_heap(void **state)
 
     for (intptr_t i = 0; i < 1100; i++)
         ids[i] = add(&timeouts, i, i);
+    assert_true(timeouts_next(&timeouts) == 0); /* all are in the heap now */
     for (int i = 1099; i >= 550; i--)
         timeouts_remove(&timeouts, ids[i]);
-    assert_int_equal(timeouts.count, 1100); /* 550 are not more than half */
+    assert_int_equal(timeouts.heap_count, 1100); /* 550 are not more than half */
     timeouts_remove(&timeouts, ids[549]);
-    assert_int_equal(timeouts.count, 549);
+    assert_int_equal(timeouts.useless, 0);
+    assert_int_equal(timeouts.heap_count, 549);
     assert_int_equal(timeouts.live, 549);
     for (int i = 0; i < 549; i++) {
         assert_true(timeouts_next(&timeouts) == i);
@@ -332,7 +468,7 @@ static void removed_ones_do_not_fill_the_heap(void **state)
 }
 
 /* When it is built anew, for each number of nodes up to a few full rows of them. */
-static void the_heap_is_one_after_the_tombstones_are_gone(void **state)
+static void the_heap_is_one_after_the_useless_nodes_are_gone(void **state)
 {
     static uint64_t ids[700];
 
@@ -346,9 +482,10 @@ static void the_heap_is_one_after_the_tombstones_are_gone(void **state)
             int64_t deadline = random() % 1000;
             ids[i] = add(&timeouts, deadline, (intptr_t)deadline);
         }
+        timeouts_next(&timeouts); /* all are in the heap now */
         for (int i = 0; i < 600; i++)
             timeouts_remove(&timeouts, ids[i]);
-        assert_true(timeouts.count < (uint32_t)count);
+        assert_true(timeouts.heap_count < (uint32_t)count);
         for (int i = 0; i < 50; i++)
             add(&timeouts, 1000, 1000); /* the last ones before these stay where they were put */
         assert_int_equal(take_all(&timeouts, 1000, args, 150), left + 50);
@@ -362,10 +499,14 @@ static void one_after_the_other_takes_no_more_room(void **state)
 {
     struct timeouts timeouts = { 0 };
 
-    for (intptr_t i = 0; i < 100000; i++)
+    add(&timeouts, 200000, 0);
+    for (intptr_t i = 0; i < 100000; i++) {
         timeouts_remove(&timeouts, add(&timeouts, 100000 - i, i));
-    assert_in_range(timeouts.capacity, 1, 1024);
-    assert_int_equal(timeouts.slot_count, 1);
+        if (i % 3 == 0)
+            assert_true(timeouts_next(&timeouts) == 200000);
+    }
+    assert_in_range(timeouts.heap_capacity, 1, 1024);
+    assert_int_equal(timeouts.slot_count, 2);
     timeouts_free(&timeouts);
 }
 
@@ -445,9 +586,9 @@ static void compare_with_model(bool often, unsigned seed)
         if (what < 55 && live_count < MOST_LIVE) {
             int64_t deadline = now - 20 + random() % (what < 10 ? 100000 : 2000);
             bool by_delay = random() % 2 == 0;
-            if (!by_delay && timeouts.has_delays)
+            if (!by_delay)
                 timeouts_settle(&timeouts, now);
-            uint64_t id = by_delay ? add_delay(&timeouts, deadline - now, step) : add(&timeouts, deadline, step);
+            uint64_t id = by_delay ? add_delay(&timeouts, now, deadline - now, step) : add(&timeouts, deadline, step);
             live[live_count++] = (struct entry){ deadline, id, step };
         } else if (what < 97 && live_count > 0) {
             int index = (int)(random() % live_count);
@@ -480,8 +621,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(comes_in_the_order_of_deadlines),
     cmocka_unit_test(equal_deadlines_come_in_the_order_they_were_made),
     cmocka_unit_test(order_numbers_may_wrap_around),
-    cmocka_unit_test(tombstones_do_not_outlive_a_turn_of_the_order_numbers),
-    cmocka_unit_test(a_slot_that_was_free_for_long_has_forgotten_its_place),
+    cmocka_unit_test(useless_nodes_do_not_outlive_a_turn_of_the_order_numbers),
+    cmocka_unit_test(a_slot_that_was_free_for_long_has_forgotten_its_node),
     cmocka_unit_test(an_id_is_not_confused_with_the_next_of_its_slot),
     cmocka_unit_test(ids_that_were_never_given_out_remove_nothing),
     cmocka_unit_test(a_removed_one_that_was_collected_is_not_given),
@@ -489,9 +630,14 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(delays_count_from_when_they_are_settled),
     cmocka_unit_test(a_delay_beyond_all_time_is_never_or_always),
     cmocka_unit_test(what_is_set_again_before_it_may_be_next_stays_out_of_the_heap),
-    cmocka_unit_test(the_place_of_a_removed_one_is_taken_only_by_its_like),
+    cmocka_unit_test(what_is_set_again_for_later_keeps_its_node),
+    cmocka_unit_test(what_is_set_again_for_the_same_time_comes_in_its_new_order),
+    cmocka_unit_test(what_is_set_again_for_earlier_comes_earlier_and_once),
+    cmocka_unit_test(a_delay_takes_over_a_node_when_it_is_settled),
+    cmocka_unit_test(a_delay_that_is_removed_before_it_is_settled_leaves_nothing),
+    cmocka_unit_test(all_begins_anew_when_none_is_left),
     cmocka_unit_test(removed_ones_do_not_fill_the_heap),
-    cmocka_unit_test(the_heap_is_one_after_the_tombstones_are_gone),
+    cmocka_unit_test(the_heap_is_one_after_the_useless_nodes_are_gone),
     cmocka_unit_test(one_after_the_other_takes_no_more_room),
     cmocka_unit_test(loses_nothing_when_there_is_no_memory),
     cmocka_unit_test(agrees_with_a_naive_model_at_random),

@@ -11,8 +11,8 @@
 
 _Static_assert(MOST_KEPT_INFLATED <= WEBSOCKETCONNECTION_CORKED, "a block that is used again nobody else holds");
 
-_Thread_local struct websocketconnection_text websocketconnection_text;
-_Thread_local struct websocketloop_block *websocketconnection_lent;
+_Thread_local struct websocketconnection_text websocketconnection_text __attribute__((tls_model("initial-exec")));
+_Thread_local struct websocketloop_block *websocketconnection_lent __attribute__((tls_model("initial-exec")));
 
 static size_t consume_frames(struct iostream *stream, int error, const char *data, size_t length, void *arg);
 static size_t consume_rest(struct iostream *stream, int error, const char *data, size_t length, void *arg);
