@@ -117,7 +117,6 @@ struct ioloop *ioloop_new(const struct ioloop_options *options)
     loop->clock_arg = options->clock_arg;
     loop->slow_callback = options->slow_callback > 0 ? loopstate_nanoseconds(options->slow_callback) : 0;
     atomic_init(&loop->holders, 1);
-    pthread_mutex_init(&loop->lock, NULL);
     loopsignals_init(&loop->signals);
     return loop;
 }
@@ -151,10 +150,8 @@ void ioloop_hold(struct ioloop *loop)
 
 void ioloop_release(struct ioloop *loop)
 {
-    if (atomic_fetch_sub(&loop->holders, 1) != 1)
-        return;
-    pthread_mutex_destroy(&loop->lock);
-    ioalloc_free(loop);
+    if (atomic_fetch_sub(&loop->holders, 1) == 1)
+        ioalloc_free(loop);
 }
 
 static void run_last_tasks(struct ioloop *loop)
@@ -195,9 +192,9 @@ static void drop_handlers(struct ioloop *loop)
 /* Other threads and signal handlers may be at it: after this none of them touches the poller or adds a callback. */
 static void refuse_others(struct ioloop *loop)
 {
-    pthread_mutex_lock(&loop->lock);
+    spinlock_lock(&loop->lock);
     atomic_store(&loop->closed, true);
-    pthread_mutex_unlock(&loop->lock);
+    spinlock_unlock(&loop->lock);
     while (atomic_load(&loop->wakers) > 0)
         sched_yield();
 }
@@ -205,11 +202,9 @@ static void refuse_others(struct ioloop *loop)
 /* In a child of fork(): the other threads are gone, and what they were at stays as it was. */
 static void forget_others(struct ioloop *loop)
 {
-    if (pthread_mutex_trylock(&loop->lock) == 0)
-        pthread_mutex_unlock(&loop->lock);
-    else
+    if (atomic_load(&loop->lock.taken))
         loop->posted = (struct taskqueue){ 0 }; /* one was just changing it; what it holds is lost */
-    pthread_mutex_init(&loop->lock, NULL);
+    spinlock_unlock(&loop->lock);
     atomic_fetch_and(&loop->asked, ~(unsigned)(POSTED | FORKED));
     if (!taskqueue_is_empty(&loop->posted))
         atomic_fetch_or(&loop->asked, POSTED);
@@ -307,7 +302,7 @@ static int post(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
 {
     int error = 0;
 
-    pthread_mutex_lock(&loop->lock);
+    spinlock_lock(&loop->lock);
     if (atomic_load_explicit(&loop->closed, memory_order_relaxed))
         error = -EBADF;
     else if (!taskqueue_push(&loop->posted, callback, arg))
@@ -317,7 +312,7 @@ static int post(struct ioloop *loop, ioloop_callback_fn *callback, void *arg)
         atomic_fetch_or(&loop->asked, POSTED);
         wake(loop);
     }
-    pthread_mutex_unlock(&loop->lock);
+    spinlock_unlock(&loop->lock);
     return error;
 }
 

@@ -70,10 +70,10 @@ static void take_posted(struct ioloop *loop)
 {
     if (!(atomic_load_explicit(&loop->asked, memory_order_relaxed) & POSTED) || !taskqueue_is_empty(&loop->taken))
         return;
-    pthread_mutex_lock(&loop->lock);
+    spinlock_lock(&loop->lock);
     taskqueue_exchange(&loop->taken, &loop->posted);
     atomic_fetch_and(&loop->asked, ~(unsigned)POSTED);
-    pthread_mutex_unlock(&loop->lock);
+    spinlock_unlock(&loop->lock);
 }
 
 /* At most so many that a storm of signals leaves time for the rest. There are fewer signals than that, so those left
@@ -104,10 +104,10 @@ static void run_from_signals(struct ioloop *loop)
 
 static void run_queue(struct ioloop *loop, struct taskqueue *queue)
 {
-    struct taskqueue_entry entry;
+    const struct taskqueue_entry *entry;
 
-    while (taskqueue_next(queue, &entry))
-        call(loop, entry.callback, entry.arg);
+    while ((entry = taskqueue_next(queue)) != NULL)
+        call(loop, entry->callback, entry->arg);
 }
 
 static void run_due_timeouts(struct ioloop *loop)

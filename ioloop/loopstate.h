@@ -3,7 +3,6 @@
 #ifndef IOLOOP_LOOPSTATE_H
 #define IOLOOP_LOOPSTATE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +14,7 @@
 #include "ioloop/loopsignals.h"
 #include "ioloop/looptask.h"
 #include "ioloop/poller.h"
+#include "ioloop/spinlock.h"
 #include "ioloop/taskqueue.h"
 #include "ioloop/timeouts.h"
 
@@ -78,17 +78,19 @@ struct ioloop {
     ioloop_error_fn *on_error;
     void *on_error_arg;
 
-    /* From here on other threads and signal handlers take part. */
+    int ready_count;
+    struct poller_event ready[READY_EVENTS];
+
+    /* From here on other threads and signal handlers take part. Who posts touches the last three and little else: they
+     * lie together, and far from what the loop writes in each turn, since a cache line has one writer at a time. */
     atomic_bool sleeping; /* whoever turns this off wakes the poller */
     atomic_uint asked;    /* STOPPING, POSTED, SIGNALLED */
     atomic_int holders;
-    atomic_int wakers;       /* signal handlers and stops that use the poller now */
-    struct taskqueue posted; /* beside its lock: who posts touches both and little else */
-    pthread_mutex_t lock;    /* of posted, and of the poller's life for those who post */
-    atomic_bool closed;
+    atomic_int wakers; /* signal handlers and stops that use the poller now */
     struct loopsignals signals;
-    int ready_count;
-    struct poller_event ready[READY_EVENTS];
+    struct taskqueue posted;
+    struct spinlock lock; /* of posted, and of the poller's life for those who post */
+    atomic_bool closed;
 };
 
 /* The loop that this thread runs now, and how many forks this process is away from the first. */

@@ -38,15 +38,14 @@ static inline bool taskqueue_push(struct taskqueue *queue, ioloop_callback_fn *c
     return true;
 }
 
-/* The next one; false when there is none, and then the queue is empty again. */
-static inline bool taskqueue_next(struct taskqueue *queue, struct taskqueue_entry *entry)
+/* The next one; NULL when there is none, and then the queue is empty again. */
+static inline const struct taskqueue_entry *taskqueue_next(struct taskqueue *queue)
 {
     if (queue->first == queue->end) {
         queue->first = queue->end = 0;
-        return false;
+        return NULL;
     }
-    *entry = queue->entries[queue->first++];
-    return true;
+    return &queue->entries[queue->first++];
 }
 
 static inline void taskqueue_exchange(struct taskqueue *a, struct taskqueue *b)

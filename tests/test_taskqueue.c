@@ -21,11 +21,11 @@ static bool push(struct taskqueue *queue, int i)
 
 static void pop_and_check(struct taskqueue *queue, int i)
 {
-    struct taskqueue_entry entry;
+    const struct taskqueue_entry *entry = taskqueue_next(queue);
 
-    assert_true(taskqueue_next(queue, &entry));
-    assert_ptr_equal(entry.arg, &things[i % 4096]);
-    assert_true(entry.callback == (i % 2 == 0 ? first_callback : second_callback));
+    assert_non_null(entry);
+    assert_ptr_equal(entry->arg, &things[i % 4096]);
+    assert_true(entry->callback == (i % 2 == 0 ? first_callback : second_callback));
 }
 
 static void gives_what_was_put_in_order(void **state)
@@ -37,7 +37,7 @@ static void gives_what_was_put_in_order(void **state)
     assert_false(taskqueue_is_empty(&queue));
     for (int i = 0; i < 1000; i++)
         pop_and_check(&queue, i);
-    assert_false(taskqueue_next(&queue, &(struct taskqueue_entry){ NULL, NULL }));
+    assert_null(taskqueue_next(&queue));
     assert_true(taskqueue_is_empty(&queue));
     taskqueue_free(&queue);
 }
@@ -52,8 +52,8 @@ static void exchanges_what_is_added_for_what_is_run(void **state)
             assert_true(push(&added, in++));
         taskqueue_exchange(&added, &run);
         assert_true(taskqueue_is_empty(&added));
-        for (struct taskqueue_entry entry; taskqueue_next(&run, &entry); out++)
-            assert_ptr_equal(entry.arg, &things[out % 4096]);
+        for (const struct taskqueue_entry *entry; (entry = taskqueue_next(&run)) != NULL; out++)
+            assert_ptr_equal(entry->arg, &things[out % 4096]);
         assert_int_equal(in, out);
     }
     taskqueue_free(&added);
