@@ -3,7 +3,7 @@
 #include <sched.h>
 #include <time.h>
 
-#define LOOKS  100 /* some ten times as long as the lock is held */
+#define LOOKS  100 /* some ten times as long as the lock is mostly held */
 #define YIELDS 20
 
 void spinlock_wait(const struct spinlock *lock)

@@ -1,8 +1,10 @@
-/* Internal: spinlock.h, a lock around a few instructions, which threads seldom want at the same time.
+/* Internal: spinlock.h, a lock for what is over soon (a few instructions, at most one system call), and which threads
+ * seldom want at the same time.
  *
  * Taking it is one atomic exchange and giving it back a plain store, half of what a mutex costs. Who finds it taken
- * looks on, since to sleep and be woken takes a hundred times as long as what the lock is held for. Whoever had to look
- * on for long gives way, at last by sleeping: the thread that holds it was interrupted, and may be of a lower priority.
+ * looks on, since to sleep and be woken takes a hundred times as long as what the lock is mostly held for. Whoever had
+ * to look on for long gives way, at last by sleeping: the thread that holds it was interrupted, and may be of a lower
+ * priority.
  *
  * Zeroed memory is a free one. Not for signal handlers. */
 #ifndef IOLOOP_SPINLOCK_H

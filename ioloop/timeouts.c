@@ -225,8 +225,8 @@ static inline uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* A useless node older than a whole turn of the order numbers could pass for that of its slot: so none gets that old.
- */
+/* A useless node older than a whole turn of the order numbers could pass for that of its slot, so they are dropped every
+ * half turn. (What was of use for longer than a turn can do so still: one in 2^32 of those.) */
 static uint32_t orders_left(struct timeouts *timeouts)
 {
     if ((timeouts->order & LAST_ORDER) == LAST_ORDER) {
@@ -383,7 +383,7 @@ int64_t timeouts_find_next(struct timeouts *timeouts)
     for (;;) {
         const struct timeouts_node *first = timeouts->heap;
 
-        if (timeouts->young_count > 0 && (timeouts->heap_count == 0 || timeouts->young_first < first->deadline))
+        if (timeouts->young_count > 0 && (timeouts->heap_count == 0 || timeouts->young_first <= first->deadline))
             take_in_young(timeouts);
         else if (timeouts->heap_count == 0)
             return INT64_MAX;

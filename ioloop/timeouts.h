@@ -82,7 +82,8 @@ void timeouts_remove(struct timeouts *timeouts, uint64_t id);
 /* Those that were added with a delay count from now. */
 void timeouts_settle(struct timeouts *timeouts, int64_t now);
 
-/* The earliest deadline, INT64_MAX if there is none: timeouts_next, when the first node of the heap is not it. */
+/* The earliest deadline, INT64_MAX if there is none: timeouts_next, when the first node of the heap is not it. A young
+ * one may be older than one of the same deadline whose node was in the heap before, so it goes there first. */
 int64_t timeouts_find_next(struct timeouts *timeouts);
 
 static inline int64_t timeouts_next(struct timeouts *timeouts)
@@ -90,7 +91,7 @@ static inline int64_t timeouts_next(struct timeouts *timeouts)
     if (timeouts->live == 0)
         return INT64_MAX;
     const struct timeouts_node *first = timeouts->heap;
-    if (timeouts->heap_count > 0 && first->deadline <= timeouts->young_first &&
+    if (timeouts->heap_count > 0 && first->deadline < timeouts->young_first &&
         timeouts->slots[first->slot].order == first->order)
         return first->deadline;
     return timeouts_find_next(timeouts);

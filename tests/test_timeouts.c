@@ -341,6 +341,25 @@ static void what_is_set_again_for_the_same_time_comes_in_its_new_order(void **st
     timeouts_free(&timeouts);
 }
 
+/* One that is still young is older than it. */
+static void what_is_set_again_with_an_old_node_comes_behind_older_ones(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    static const intptr_t sorted[] = { 2, 3 };
+    intptr_t args[4];
+    uint64_t id = add(&timeouts, 50, 1);
+
+    add(&timeouts, 200, 9);
+    assert_true(timeouts_next(&timeouts) == 50);
+    add(&timeouts, 100, 2);
+    timeouts_remove(&timeouts, id);
+    add(&timeouts, 100, 3);
+    assert_int_equal(timeouts.heap_count, 2);
+    assert_int_equal(take_due(&timeouts, 100, args, 4), 2);
+    assert_memory_equal(args, sorted, sizeof sorted);
+    timeouts_free(&timeouts);
+}
+
 static void what_is_set_again_for_earlier_comes_earlier_and_once(void **state)
 {
     struct timeouts timeouts = { 0 };
@@ -571,8 +590,9 @@ static void check_due(struct timeouts *timeouts, int64_t now)
         assert_true(live[earliest_of_model()].deadline > now);
 }
 
-/* often: asked for the next after each step, so that the young are few. */
-static void compare_with_model(bool often, unsigned seed)
+/* often: asked for the next after each step, so that the young are few. span: of most deadlines; when it is short, many
+ * are equal. */
+static void compare_with_model(bool often, int span, unsigned seed)
 {
     struct timeouts timeouts = { .order = 0x7fffffffu - 50000 };
     static uint64_t gone[1024];
@@ -584,7 +604,7 @@ static void compare_with_model(bool often, unsigned seed)
     for (intptr_t step = 0; step < NAMES; step++) {
         int what = (int)(random() % 100);
         if (what < 55 && live_count < MOST_LIVE) {
-            int64_t deadline = now - 20 + random() % (what < 10 ? 100000 : 2000);
+            int64_t deadline = now - 20 + random() % (what < 10 ? 50 * span : span);
             bool by_delay = random() % 2 == 0;
             if (!by_delay)
                 timeouts_settle(&timeouts, now);
@@ -612,8 +632,10 @@ static void compare_with_model(bool often, unsigned seed)
 
 static void agrees_with_a_naive_model_at_random(void **state)
 {
-    compare_with_model(true, 2);
-    compare_with_model(false, 3);
+    compare_with_model(true, 2000, 2);
+    compare_with_model(false, 2000, 3);
+    compare_with_model(true, 40, 4);
+    compare_with_model(false, 40, 5);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -632,6 +654,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_set_again_before_it_may_be_next_stays_out_of_the_heap),
     cmocka_unit_test(what_is_set_again_for_later_keeps_its_node),
     cmocka_unit_test(what_is_set_again_for_the_same_time_comes_in_its_new_order),
+    cmocka_unit_test(what_is_set_again_with_an_old_node_comes_behind_older_ones),
     cmocka_unit_test(what_is_set_again_for_earlier_comes_earlier_and_once),
     cmocka_unit_test(a_delay_takes_over_a_node_when_it_is_settled),
     cmocka_unit_test(a_delay_that_is_removed_before_it_is_settled_leaves_nothing),
