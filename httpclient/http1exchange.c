@@ -13,7 +13,6 @@
 #include "ioloop/iostreamlayer.h"
 
 #define MAX_INTERIMS 10
-#define MOST_DRAINED 65536u /* bytes of a redirect's body: beyond, a new connection is cheaper */
 
 /* The end of an exchange. */
 
@@ -87,17 +86,25 @@ static bool ends_with_connection(const struct httpfetch *fetch, int error)
     return error == -ESHUTDOWN && fetch->phase == HTTPCLIENT_BODY && fetch->parsed.framing == HTTP1RESPONSE_UNTIL_CLOSE;
 }
 
+/* Of what has come: lines, a part of the body, or that this is all. */
+static bool has_more_to_tell(const struct httpfetch *fetch)
+{
+    return fetch->lines_told < fetch->lines.length || fetch->download.has_more ||
+           (fetch->phase == HTTPCLIENT_BODY && fetch->parsed.framing == HTTP1RESPONSE_NO_BODY);
+}
+
 void http1exchange_lost(struct httppool_connection *connection, int error)
 {
     struct httpfetch *fetch = connection->fetch;
 
     if (loopmember_check(connection->client->loop) < 0)
         error = -ECANCELED;
-    if (fetch->lines_told < fetch->lines.length || fetch->download.has_more) {
+    if (has_more_to_tell(fetch)) {
         fetch->is_lost = true;
         fetch->lost_error = error;
         leave_connection(connection, fetch);
         httppool_drop(connection);
+        looptask_add(fetch->client->loop, &fetch->resume_task); /* it may have been resumed before this was known */
     } else if (ends_with_connection(fetch, error)) {
         http1exchange_end(connection, fetch, false, NULL);
     } else if (may_retry(connection, fetch, error)) {
@@ -166,7 +173,7 @@ static int keep_head(struct httpfetch *fetch, const char *data)
     return 0;
 }
 
-/* C5: a redirect that leads nowhere is an answer like any other. */
+/* A redirect that leads nowhere is an answer like any other. */
 static bool is_to_be_followed(const struct httpfetch *fetch)
 {
     return fetch->follows && httpredirect_is_status(fetch->parsed.status) &&
@@ -184,7 +191,7 @@ static bool contradicts_itself(const struct httpfetch *fetch)
 static bool has_long_body(const struct httpfetch *fetch)
 {
     return fetch->parsed.framing == HTTP1RESPONSE_UNTIL_CLOSE ||
-           (fetch->parsed.framing == HTTP1RESPONSE_LENGTH && fetch->parsed.content_length > MOST_DRAINED);
+           (fetch->parsed.framing == HTTP1RESPONSE_LENGTH && fetch->parsed.content_length > HTTPFETCH_MOST_DRAINED);
 }
 
 static void begin_body(struct httpfetch *fetch)
@@ -195,8 +202,8 @@ static void begin_body(struct httpfetch *fetch)
     fetch->answered = httpfetch_now(fetch);
     fetch->body_in.length = 0;
     memset(&fetch->download, 0, sizeof fetch->download);
-    if (fetch->sent == 0)
-        fetch->sent = fetch->connected;
+    if (fetch->sent == 0) /* it is sending until then */
+        fetch->sent = fetch->answered;
 }
 
 /* The final head. Answers how many bytes were taken, all of them once the exchange is over. */

@@ -13,6 +13,8 @@
 #define KEEP_TIME      15.0
 #define MOST_KEEP_TIME 1e8
 #define MOST_SPARES    64
+#define FIRST_SLOTS    16
+#define MOST_SLOTS     ((1u << HTTPFETCH_SLOT_BITS) - 1)
 
 /* Options. */
 
@@ -171,25 +173,41 @@ void httpclient_end_if_done(struct httpclient *client)
         looptask_add(client->loop, &client->task);
 }
 
+/* While the client is closing nobody gets what another leaves. */
+static void end_all_fetches(struct httpclient *client, const char *detail)
+{
+    client->closing = true;
+    for (uint32_t i = 0; i < client->slot_count; i++) {
+        if (client->slots[i].fetch != NULL)
+            httpfetch_fail(client->slots[i].fetch, -ECANCELED, detail);
+    }
+    httppool_drop_all(&client->pool);
+}
+
 void httpclient_close(struct httpclient *client)
 {
     if (client->closing)
         return;
-    client->closing = true;
     loopmember_remove(&client->member);
+    loopmember_remove(&client->reopened);
     if (*loopmember_client(client->loop) == client)
         *loopmember_client(client->loop) = NULL;
-    for (uint32_t i = 0; i < client->slot_count; i++) {
-        if (client->slots[i].fetch != NULL)
-            httpfetch_fail(client->slots[i].fetch, -ECANCELED, "the client was closed");
-    }
-    httppool_drop_all(&client->pool);
+    end_all_fetches(client, "the client was closed");
     httpclient_end_if_done(client);
 }
 
 static void close_client_with_loop(struct loopmember *member)
 {
     httpclient_close(HTTPPOOL_OWNER(member, struct httpclient, member));
+}
+
+/* Each connection is the parent's, too, and that of each other child: an answer over it might be anybody's. */
+static void leave_fetches_to_parent(struct loopmember *member)
+{
+    struct httpclient *client = HTTPPOOL_OWNER(member, struct httpclient, reopened);
+
+    end_all_fetches(client, "the process has forked");
+    client->closing = false;
 }
 
 static int init_client(struct httpclient *client, const struct httpclient_options *options)
@@ -217,12 +235,14 @@ struct httpclient *httpclient_new(struct ioloop *loop, const struct httpclient_o
     client->loop = loop;
     client->task.run = tell_client_closed;
     client->member.close = close_client_with_loop;
+    client->reopened.close = leave_fetches_to_parent;
     error = init_client(client, options);
     if (error < 0) {
         free_client(client);
         return errno = -error, NULL;
     }
     loopmember_add(loop, &client->member);
+    loopmember_add_reopened(loop, &client->reopened);
     return client;
 }
 
@@ -237,20 +257,26 @@ struct httpclient *httpclient_current(struct ioloop *loop)
 
 /* Fetches by number. */
 
+static uint32_t slot_number(uint64_t id)
+{
+    return (uint32_t)id & MOST_SLOTS;
+}
+
 struct httpfetch *httpclient_find_fetch(const struct httpclient *client, uint64_t id)
 {
-    uint32_t slot = (uint32_t)id;
+    uint32_t slot = slot_number(id);
 
-    if (slot == 0 || slot > client->slot_count || client->slots[slot - 1].generation != id >> 32)
+    if (slot == 0 || slot > client->slot_count || client->slots[slot - 1].generation != id >> HTTPFETCH_SLOT_BITS)
         return NULL;
     return client->slots[slot - 1].fetch;
 }
 
 static bool add_slots(struct httpclient *client)
 {
-    uint32_t count = client->slot_count > 0 ? client->slot_count * 2 : 16;
+    if (client->slot_count > MOST_SLOTS / 2)
+        return false;
+    uint32_t count = client->slot_count > 0 ? client->slot_count * 2 : FIRST_SLOTS;
     struct httpclient_slot *slots = ioalloc_array_resize(client->slots, count, sizeof *slots);
-
     if (slots == NULL)
         return false;
     for (uint32_t i = count; i > client->slot_count; i--) {
@@ -284,7 +310,7 @@ struct httpfetch *httpclient_take_fetch(struct httpclient *client)
     struct httpclient_slot *slot = &client->slots[number - 1];
     client->free_slot = slot->next_free;
     slot->fetch = fetch;
-    fetch->id = (uint64_t)slot->generation << 32 | number;
+    fetch->id = slot->generation << HTTPFETCH_SLOT_BITS | number;
     client->fetch_count++;
     return fetch;
 }
@@ -292,7 +318,7 @@ struct httpfetch *httpclient_take_fetch(struct httpclient *client)
 void httpclient_give_fetch(struct httpfetch *fetch)
 {
     struct httpclient *client = fetch->client;
-    uint32_t number = (uint32_t)fetch->id;
+    uint32_t number = slot_number(fetch->id);
     struct httpclient_slot *slot = &client->slots[number - 1];
 
     slot->fetch = NULL;

@@ -18,6 +18,11 @@
  *     -ENOTSUP a redirect wants the body again, which cannot be had; -EACCES connect_filter refuses all addresses.
  *     Of the call, 0 with errno: EINVAL a url, method or header that cannot be sent; EPROTONOSUPPORT; EAGAIN max_queue
  *     fetches wait; EBADF; ENOMEM.
+ * Processes: a child of fork() shares no connection with its parent. When it calls ioloop_reopen its copies are closed,
+ *     and the fetches that are under way, or wait, are the parent's: in the child they end with -ECANCELED.
+ * Limits that are no options: 32 bytes of a method (EINVAL); of a response 10 interim ones before it (-EPROTO), a
+ * Location of 8 KiB (-EPROTO), trailers of 8 KiB in 16 lines, and framing of chunks of 16 KiB and a quarter of the
+ * body, unless it is streamed (-EMSGSIZE); a redirect's body is read up to 64 KiB, then its connection is closed.
  * Threads: the loop's. Units: seconds, bytes. Times: 0 is the default, below 0 is never. */
 #ifndef HTTPCLIENT_HTTPCLIENT_H
 #define HTTPCLIENT_HTTPCLIENT_H
@@ -120,9 +125,9 @@ struct httpclient_request {
                                                another request_timeout, in which pauses count */
     void *callback_arg;                     /* of these two; they see the last response only, not those that redirect */
 
-    uint64_t max_body; /* of a response, as it comes and inflated: 16 MiB; when it is streamed: no limit */
-    uint32_t
-        max_header; /* of its head: 64 KiB, and 16 MiB is the most; a line of it may have 8 KiB, and there may be 100 */
+    uint64_t max_body;   /* of a response, as it comes and inflated: 16 MiB; when it is streamed: no limit */
+    uint32_t max_header; /* of its head: 64 KiB, and 16 MiB is the most; a line of it may have 8 KiB, there may be 100,
+                            and they may have HTTPHEADERS_MAX_SIZE in all, whatever this is */
 
     const char *network_interface; /* an address of ours to connect from */
     int family;                    /* AF_UNSPEC, AF_INET, AF_INET6 */

@@ -90,12 +90,30 @@ static void begin_if_silent(struct httppool_connection *connection, bool has_spo
         http1exchange_begin(connection, connection->fetch);
 }
 
+/* Only the transport knows what has come with the end of its handshake: a byte, or why there will be none, which it may
+ * tell but once. */
+static void begin_with_transport(struct httppool_connection *connection)
+{
+    struct iostream *stream = connection->stream;
+    char byte;
+
+    if (iostream_closed(stream)) /* which is told next */
+        return;
+    ssize_t count = iostreamlayer_transport(stream)->read(iostreamlayer_context(stream), stream->fd, &byte, 1);
+    if (count == 0)
+        fail_connecting(connection, -ESHUTDOWN);
+    else if (count < 0 && count != -EAGAIN && count != -EWOULDBLOCK && count != -EINTR)
+        fail_connecting(connection, (int)count);
+    else
+        begin_if_silent(connection, count > 0);
+}
+
 void httpconnect_ready(struct httppool_connection *connection)
 {
     const struct iostream *stream = connection->stream;
 
     if (stream->is_custom)
-        begin_if_silent(connection, false);
+        begin_with_transport(connection);
     else
         begin_if_silent(connection, stream->input != NULL || (!stream->began_silent && has_bytes_in_kernel(stream)));
 }

@@ -9,7 +9,6 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/iostreamlayer.h"
 
-#define MOST_DRAINED 65536u /* bytes of a redirect's body: beyond, a new connection is cheaper */
 #define AHEAD        65536u /* memory for bytes that are announced, more than for those that have come */
 #define LEAST_IN_ONE 16384u /* bytes that are missing of a body for it to be received in place */
 #define FIRST_BODY   1024u
@@ -31,10 +30,10 @@ static const char *find_gzip_coding(const struct httpheaders *headers)
 static int rename_response_coding(struct httpheaders *headers, const char *value)
 {
     char coding[sizeof "x-gzip"];
-    int error = httpheaders_add(headers, "X-Consumed-Content-Encoding", strcpy(coding, value));
 
-    if (error == 0)
-        httpheaders_remove(headers, "Content-Encoding");
+    strcpy(coding, value);
+    httpheaders_remove(headers, "Content-Encoding"); /* first: there may be as many as there can be */
+    int error = httpheaders_add(headers, "X-Consumed-Content-Encoding", coding);
     return error == -ENOBUFS ? -EMSGSIZE : error;
 }
 
@@ -151,7 +150,7 @@ static size_t take_response_piece(struct httpfetch *fetch, const char *data, siz
     size_t taken = length;
 
     if (fetch->is_redirect)
-        download->is_enough = download->received + length > MOST_DRAINED;
+        download->is_enough = download->received + length > HTTPFETCH_MOST_DRAINED;
     else if (download->received + length > fetch->max_body)
         httpfetch_fail(fetch, -EMSGSIZE, "the body is over max_body");
     else if (download->inflate != NULL)

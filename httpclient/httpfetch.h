@@ -20,17 +20,23 @@
 #include "ioloop/loopmember.h"
 #include "ioloop/looptask.h"
 
-#define HTTPFETCH_NEVER INT64_MAX
+#define HTTPFETCH_NEVER        INT64_MAX
+#define HTTPFETCH_MOST_DRAINED 65536u /* bytes of a redirect's body: beyond, a new connection is cheaper */
+
+/* A fetch's id is the generation of its slot before the slot's number: in so many bits that no id comes again within a
+ * program's life, though the slot that was freed last is used first. */
+#define HTTPFETCH_SLOT_BITS 24
 
 struct httpclient_slot {
     struct httpfetch *fetch; /* NULL: free */
-    uint32_t generation;
+    uint64_t generation;
     uint32_t next_free;
 };
 
 struct httpclient {
     struct loopmember member;
-    struct looptask task; /* tells on_close */
+    struct loopmember reopened; /* for a child of fork() */
+    struct looptask task;       /* tells on_close */
     struct ioloop *loop;
     struct httpclient_options options;
     struct httpclient_request *defaults; /* NULL: none; its texts are in the same memory */

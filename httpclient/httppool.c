@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "httpclient/httpfetch.h"
+#include "httpclient/httprequesthead.h"
 #include "ioloop/ioalloc.h"
 #include "ioloop/iostreamlayer.h"
 #include "ioloop/kernel.h"
@@ -163,8 +164,15 @@ static void keep_time_passed(struct deadline *deadline)
         httppool_drop(connection);
 }
 
-/* While its consumer runs nothing can have come that was not seen. Later the kernel knows better than the poller. */
-static bool is_quiet_connection(const struct httppool_connection *connection)
+/* If the connection turns out to have ended (see may_retry in http1exchange.c). */
+static bool may_go_again(const struct httpfetch *fetch)
+{
+    return fetch->producer == NULL && httprequesthead_is_idempotent(fetch->method);
+}
+
+/* While its consumer runs no byte can have come that was not seen, but its end can. Later the kernel knows better than
+ * the poller. */
+static bool is_quiet_connection(const struct httppool_connection *connection, const struct httpfetch *fetch)
 {
     struct iostream *stream = connection->stream;
     char byte;
@@ -172,7 +180,7 @@ static bool is_quiet_connection(const struct httppool_connection *connection)
 
     if (iostream_closed(stream))
         return false;
-    if (stream->is_feeding && !connection->may_have_more && !stream->is_custom)
+    if (stream->is_feeding && !connection->may_have_more && !stream->is_custom && may_go_again(fetch))
         return true;
     if (stream->is_custom) /* a byte that comes is not missed: it is the end of the connection */
         count = iostreamlayer_transport(stream)->read(iostreamlayer_context(stream), stream->fd, &byte, 1);
@@ -189,12 +197,12 @@ static struct httppool_connection *last_kept(struct httppool_origin *origin)
 }
 
 /* The one that was used last and can be used. NULL: there is none. */
-static struct httppool_connection *take_kept(struct httppool *pool, struct httppool_origin *origin)
+static struct httppool_connection *take_kept(const struct httpfetch *fetch)
 {
     struct httppool_connection *connection;
 
-    while ((connection = last_kept(origin)) != NULL) {
-        if (is_quiet_connection(connection)) {
+    while ((connection = last_kept(fetch->origin)) != NULL) {
+        if (is_quiet_connection(connection, fetch)) {
             leave_kept(connection);
             return connection;
         }
@@ -225,7 +233,7 @@ static bool make_place(struct httppool *pool, struct httppool_origin *origin, bo
 /* False: there is none now. What goes wrong with one that is new is told to the fetch. */
 static bool give_connection(struct httppool *pool, struct httpfetch *fetch)
 {
-    struct httppool_connection *connection = fetch->is_fresh ? NULL : take_kept(pool, fetch->origin);
+    struct httppool_connection *connection = fetch->is_fresh ? NULL : take_kept(fetch);
 
     if (connection == NULL && !make_place(pool, fetch->origin, fetch->is_fresh))
         return false;

@@ -74,7 +74,6 @@ struct httppool_origin {
     size_t users;                 /* fetches, and connections that are there */
     uint64_t hash;
     struct httppool_key key; /* its texts are strings in bytes; host in lower case */
-    size_t length;
     char bytes[];
 };
 

@@ -56,10 +56,22 @@ static void fail_sending(struct iostream *stream, int error)
         iostreamlayer_fail(stream, error);
 }
 
-static int write_long_body(struct iostream *stream, struct httpfetch_body *body)
+static void long_body_is_sent(struct iostream *stream, int error, void *arg)
 {
-    int error = iostream_write_owned(stream, body->data, body->length, release_sent_body, body, NULL, NULL);
+    struct httppool_connection *connection = arg;
+    struct httpfetch *fetch = connection->fetch;
 
+    if (fetch != NULL)
+        fetch->sent = httpfetch_now(fetch);
+}
+
+static int write_long_body(struct iostream *stream, struct httpfetch *fetch)
+{
+    struct httpfetch_body *body = fetch->body;
+    int error = iostream_write_owned(stream, body->data, body->length, release_sent_body, body, long_body_is_sent,
+                                     fetch->connection);
+
+    fetch->sent = 0;
     if (error == 0)
         body->holders++;
     return error;
@@ -86,7 +98,7 @@ static int write_request(struct iostream *stream, struct httpfetch *fetch, bool 
     struct httpfetch_body *body = with_body ? fetch->body : NULL;
     int error = write_beginning(stream, fetch, body);
 
-    return error == 0 && body != NULL && body->length > SHORT_BODY ? write_long_body(stream, body) : error;
+    return error == 0 && body != NULL && body->length > SHORT_BODY ? write_long_body(stream, fetch) : error;
 }
 
 /* A request that goes by and by: no part of it is to wait until the one before is acknowledged. */
@@ -101,6 +113,7 @@ static void send_without_delay(struct httppool_connection *connection, struct ht
 
 static void begin_producing(struct httpfetch *fetch)
 {
+    fetch->sent = 0;
     fetch->upload.is_begun = true;
     fetch->upload.left = fetch->producer_length;
     looptask_add(fetch->client->loop, &fetch->upload_task);
@@ -131,6 +144,7 @@ void httpupload_send(struct httppool_connection *connection, struct httpfetch *f
     memset(&fetch->upload, 0, sizeof fetch->upload);
     send_without_delay(connection, fetch);
     int error = fetch->expects_100 ? wait_for_100(fetch) : 0;
+    fetch->sent = fetch->connected;
     if (error == 0)
         error = write_request(stream, fetch, !fetch->expects_100);
     if (error < 0) {
@@ -138,7 +152,6 @@ void httpupload_send(struct httppool_connection *connection, struct httpfetch *f
         return;
     }
     fetch->upload.pending = iostream_pending(stream);
-    fetch->sent = fetch->upload.pending == 0 ? fetch->connected : 0;
     fetch->upload.is_finished = fetch->producer == NULL && !fetch->expects_100;
     if (fetch->producer != NULL && !fetch->expects_100)
         begin_producing(fetch);
@@ -157,7 +170,7 @@ void httpupload_go_ahead(struct httpfetch *fetch)
         return;
     }
     fetch->upload.is_finished = true;
-    int error = fetch->body->length > 0 ? write_long_body(stream, fetch->body) : 0;
+    int error = fetch->body->length > 0 ? write_long_body(stream, fetch) : 0;
     if (error < 0)
         fail_sending(stream, error);
 }
@@ -278,6 +291,19 @@ static struct httpfetch *find_upload(const struct httpclient *client, uint64_t i
     return *error == 0 ? fetch : NULL;
 }
 
+/* What is written is no progress of a server that takes nothing: only from when it has something to take is it waited
+ * for. before: what was pending. */
+static void note_written(struct httpfetch *fetch, uint64_t before)
+{
+    struct httpfetch_upload *upload = &fetch->upload;
+
+    if (before == 0 || before != upload->pending)
+        fetch->progress = httpfetch_now(fetch);
+    upload->pending = iostream_pending(fetch->connection->stream);
+    if (before == 0 && upload->pending > 0)
+        httpfetch_watch(fetch);
+}
+
 int httpclient_upload_write(struct httpclient *client, uint64_t id, const void *data, size_t length)
 {
     int error;
@@ -291,14 +317,17 @@ int httpclient_upload_write(struct httpclient *client, uint64_t id, const void *
         return -EMSGSIZE;
     }
     struct iostream *stream = fetch->connection->stream;
+    uint64_t before = iostream_pending(stream);
     error = fetch->has_length ? iostream_write(stream, data, length, NULL, NULL) : write_chunk(stream, data, length);
     if (error < 0) {
+        upload->is_begun = false; /* nothing more is wanted; an answer may be there */
         fail_sending(stream, error);
+        httpfetch_watch(fetch);
         return error;
     }
     upload->left -= fetch->has_length ? length : 0;
     upload->wrote = true;
-    fetch->progress = httpfetch_now(fetch);
+    note_written(fetch, before);
     return 0;
 }
 
@@ -317,10 +346,12 @@ void httpclient_upload_finish(struct httpclient *client, uint64_t id)
     fetch->sent = fetch->progress = httpfetch_now(fetch);
     if (!fetch->has_length)
         error = iostream_write(fetch->connection->stream, "0\r\n\r\n", 5, NULL, NULL);
-    if (error < 0)
+    if (error < 0) {
         fail_sending(fetch->connection->stream, error);
-    else
-        httpfetch_watch(fetch);
+        return;
+    }
+    fetch->upload.pending = iostream_pending(fetch->connection->stream);
+    httpfetch_watch(fetch);
 }
 
 void httpclient_upload_fail(struct httpclient *client, uint64_t id, int reason)

@@ -64,6 +64,7 @@ struct httprequest {
     httprequest_close_fn *on_close;
     void *on_close_arg;
     void *arg;
+    void *layer;        /* what a layer above has for it while its body comes: web's request. NULL: nothing */
     char *bytes;        /* of the head: a copy, which is in short_head if it fits */
     uint64_t handed;    /* bytes of the answer given to the stream */
     uint64_t body_sent; /* bytes of its body, and of those that have yet to come by its Content-Length */

@@ -4,6 +4,7 @@
 #include "httpserver/http1connection.h"
 #include "httpserver/weblayer.h"
 #include "ioloop/ioalloc.h"
+#include "ioloop/iobudget.h"
 
 /* The end. A request is released when the program has finished it, the answer has been given to the server, and none of
  * the program's functions runs for it or is still to be called. */
@@ -393,7 +394,7 @@ int weblayer_grow(struct weblayer_buffer *buffer, size_t more)
     size_t capacity = buffer->capacity < 512 ? 512 : buffer->capacity;
     while (capacity - buffer->length < more)
         capacity *= 2;
-    char *bytes = ioalloc_resize(buffer->bytes, capacity);
+    char *bytes = iobudget_resize(buffer->bytes, capacity);
     if (bytes == NULL)
         return -ENOMEM;
     buffer->bytes = bytes;

@@ -11,6 +11,7 @@
 #include "httpserver/webfilecache.h"
 #include "httpserver/weblayer.h"
 #include "ioloop/ioalloc.h"
+#include "ioloop/iobudget.h"
 
 #define LEAST_SECRET 16
 
@@ -24,10 +25,10 @@ static void free_web_request(struct web_request *request)
 {
     httpheaders_free(&request->headers);
     httpheaders_free(&request->new_cookies);
-    ioalloc_free(request->body.bytes);
-    ioalloc_free(request->packed.bytes);
-    ioalloc_free(request->path.bytes);
-    ioalloc_free(request->state.bytes);
+    iobudget_free(request->body.bytes);
+    iobudget_free(request->packed.bytes);
+    iobudget_free(request->path.bytes);
+    iobudget_free(request->state.bytes);
     httparguments_free(&request->query);
     httparguments_free(&request->form);
     httpform_files_free(&request->files);
@@ -95,7 +96,7 @@ static void shorten(struct weblayer_buffer *buffer)
 {
     if (buffer->capacity <= WEBLAYER_SPARE_BYTES)
         return;
-    ioalloc_free(buffer->bytes);
+    iobudget_free(buffer->bytes);
     *buffer = (struct weblayer_buffer){ 0 };
 }
 

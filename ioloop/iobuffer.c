@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ioloop/ioalloc.h"
+#include "ioloop/iobudget.h"
 
 #define SMALLEST 256u
 
@@ -34,13 +34,13 @@ char *iobuffer_reserve(struct iobuffer **buffer, size_t size)
         return old->bytes + old->length;
     }
     size_t capacity = grown_capacity(old, size);
-    struct iobuffer *grown = capacity != 0 ? ioalloc(sizeof *grown + capacity + 1) : NULL;
+    struct iobuffer *grown = capacity != 0 ? iobudget_alloc(sizeof *grown + capacity + 1) : NULL;
     if (grown == NULL)
         return NULL;
     *grown = (struct iobuffer){ 0, iobuffer_length(old), capacity };
     if (old != NULL)
         memcpy(grown->bytes, old->bytes + old->start, old->length);
-    ioalloc_free(old);
+    iobudget_free(old);
     *buffer = grown;
     return grown->bytes + grown->length;
 }
@@ -71,6 +71,6 @@ void iobuffer_consume(struct iobuffer **buffer, size_t size)
 
 void iobuffer_free(struct iobuffer **buffer)
 {
-    ioalloc_free(*buffer);
+    iobudget_free(*buffer);
     *buffer = NULL;
 }

@@ -108,7 +108,7 @@ static void end_after_loop(struct loopmember *member)
     free_unless_needed(future);
 }
 
-/* Others that end with the loop may set it yet. */
+/* Whoever waits for it learns that it is over. Others that end with the loop may set it yet. */
 static void end_with_loop(struct loopmember *member)
 {
     struct iofuture *future = (struct iofuture *)member;
@@ -135,7 +135,7 @@ void *iofuturelayer_new(struct ioloop *loop, size_t size, const struct iofuture_
     clear_ring(&future->callbacks);
     clear_ring(&future->due);
     future->owed = true;
-    loopmember_add(loop, &future->member);
+    loopmember_add_first(loop, &future->member);
     return future;
 }
 

@@ -19,14 +19,50 @@ struct looptask loopstate_no_task;
 
 static _Thread_local struct ioloop *current_loop;
 
+/* Tasks that a turn has not come to are left for the next one. */
+static void put_back_tasks(struct ioloop *loop)
+{
+    struct looptask **end = &loop->running_tasks;
+
+    if (*end == &loopstate_no_task)
+        return;
+    while (*end != &loopstate_no_task)
+        end = &(*end)->next;
+    *end = loop->tasks;
+    if (loop->tasks == &loopstate_no_task)
+        loop->last_task = end;
+    loop->tasks = loop->running_tasks;
+    loop->running_tasks = &loopstate_no_task;
+}
+
+/* What a consumer has written is for the parent to send. */
+static void drop_cork(struct loopcork *cork)
+{
+    loopcork_clear(cork);
+    cork->owner = NULL;
+}
+
+/* In a child of fork() that a callback has called: the turn ends here, with nothing left to do. So the functions that
+ * run a turn, which look at what there is again after each callback, need not ask about forks. */
+static void leave_turn_to_parent(struct ioloop *loop)
+{
+    taskqueue_exchange(&loop->due, &loop->left.due);
+    taskqueue_exchange(&loop->taken, &loop->left.taken);
+    loop->left.timeouts = timeouts_put_off_due(&loop->timeouts);
+    loop->ready_count = 0;
+    put_back_tasks(loop);
+    drop_cork(&loop->front.cork);
+    atomic_fetch_or(&loop->asked, FORKED | SIGNALLED); /* SIGNALLED: it may have been in the middle of those */
+}
+
 static void count_fork(void)
 {
+    bool was_own = loopstate_running != NULL && loopstate_running->forks == loopstate_forks;
+
     loopstate_forks++;
     loopsignals_forked();
-    if (loopstate_running != NULL) {
-        loopstate_running->ready_count = 0;
-        atomic_fetch_or(&loopstate_running->asked, FORKED);
-    }
+    if (was_own)
+        leave_turn_to_parent(loopstate_running);
 }
 
 static void watch_forks(void)
@@ -160,9 +196,16 @@ static void run_last_tasks(struct ioloop *loop)
         loopstate_run_tasks(loop);
 }
 
-/* The members' last callbacks run in here, as if from an iteration; what they try to start is refused. */
+/* The members' last callbacks run in here, as if from an iteration; what they try to start is refused. Those who wait
+ * for futures go on in the first tasks, with all else as it was. */
 static void close_members(struct ioloop *loop)
 {
+    bool are_awaited = loop->first_members != NULL;
+
+    while (loop->first_members != NULL)
+        loop->first_members->close(loop->first_members);
+    if (are_awaited)
+        loopstate_run_tasks(loop);
     for (size_t fd = 0; fd < loop->handler_count; fd++) {
         struct handler handler = loop->handlers[fd];
 
@@ -199,9 +242,19 @@ static void refuse_others(struct ioloop *loop)
         sched_yield();
 }
 
+static void take_back_turn(struct ioloop *loop)
+{
+    taskqueue_exchange(&loop->due, &loop->left.due);
+    taskqueue_exchange(&loop->taken, &loop->left.taken);
+    timeouts_take_back_due(&loop->timeouts, loop->left.timeouts);
+}
+
 /* In a child of fork(): the other threads are gone, and what they were at stays as it was. */
 static void forget_others(struct ioloop *loop)
 {
+    if (atomic_load(&loop->asked) & FORKED)
+        take_back_turn(loop);
+    drop_cork(&loop->front.cork); /* another thread may have been the loop's */
     if (atomic_load(&loop->lock.taken))
         loop->posted = (struct taskqueue){ 0 }; /* one was just changing it; what it holds is lost */
     spinlock_unlock(&loop->lock);
@@ -253,6 +306,17 @@ void ioloop_close(struct ioloop *loop, bool all_fds)
         loopstate_close(loop);
 }
 
+/* In the child: members give up what is the parent's. */
+static void leave_to_parent(struct ioloop *loop)
+{
+    struct loopmember *next;
+
+    for (struct loopmember *member = loop->reopened_members; member != NULL; member = next) {
+        next = member->next;
+        member->close(member);
+    }
+}
+
 int ioloop_reopen(struct ioloop *loop)
 {
     struct poller *poller;
@@ -277,6 +341,7 @@ int ioloop_reopen(struct ioloop *loop)
     loop->running = loopstate_running == loop; /* else the thread that ran it is the parent's */
     loop->added = true;
     forget_others(loop);
+    leave_to_parent(loop);
     return 0;
 }
 

@@ -69,7 +69,8 @@ void ioloop_hold(struct ioloop *loop);
 void ioloop_release(struct ioloop *loop);
 
 /* In a child of fork(): a new kernel queue with the same handlers, timeouts and callbacks. Inside a callback of the
- * loop, which then goes on in the child too when the callback returns. -EINVAL anywhere else. */
+ * loop, which then goes on in the child too when the callback returns; without it the rest of the turn is the parent's
+ * alone, and ioloop_start answers -ESTALE in the child. -EINVAL anywhere else. */
 int ioloop_reopen(struct ioloop *loop) IOAPI_MUST_USE;
 
 /* Running. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ioloop/ioalloc.h"
+#include "ioloop/iobudget.h"
 
 #define CHUNK 4000u /* with its head and malloc's about a page */
 
@@ -21,7 +22,7 @@ void iooutput_free(struct iooutput *output)
     if (output == NULL)
         return;
     for (struct iooutput_segment *segment; (segment = iooutput_take_any(output)) != NULL;)
-        ioalloc_free(segment);
+        iobudget_free(segment);
     ioalloc_free(output);
 }
 
@@ -31,7 +32,7 @@ struct iooutput_segment *iooutput_new_segment(size_t room)
     size_t size;
 
     if (!__builtin_add_overflow(sizeof *segment, room, &size))
-        segment = ioalloc(size);
+        segment = iobudget_alloc(size);
     if (segment != NULL) {
         memset(segment, 0, sizeof *segment);
         segment->file = -1;
@@ -53,7 +54,7 @@ static void finish_segment(struct iooutput *output, struct iooutput_segment *seg
     if (segment->callback != NULL || segment->release != NULL)
         add_done(output, segment);
     else
-        ioalloc_free(segment);
+        iobudget_free(segment);
 }
 
 /* Those that have nothing left to send and nothing before them. */

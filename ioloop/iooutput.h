@@ -31,7 +31,9 @@ struct iooutput {
     uint64_t pending;
     uint64_t in_files; /* of these: they take no memory */
     uint32_t gone;     /* how many were sent, modulo 2^32: for who asks whether any are */
+    uint32_t piece;    /* what is sent of files in one iteration; 0: not known yet */
     uint32_t noted;    /* how many these were when iooutput_has_moved was last called */
+    uint32_t moved;    /* a time of who asks: when that was last so */
     bool sends_on;     /* in the next iteration, without asking the kernel, which would have taken more in this one */
 };
 
@@ -61,7 +63,7 @@ void iooutput_sent(struct iooutput *output, uint64_t count);
 /* Have bytes gone to the kernel since this was last asked? The first time: yes. */
 bool iooutput_has_moved(struct iooutput *output);
 
-/* Takes the next segment that is done, or, when all is to end, the next at all; NULL: none. The caller frees it. */
+/* Takes the next segment that is done, or, when all is to end, the next at all; NULL: none. The caller frees it by iobudget_free. */
 struct iooutput_segment *iooutput_take_done(struct iooutput *output);
 struct iooutput_segment *iooutput_take_any(struct iooutput *output);
 

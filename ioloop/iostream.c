@@ -194,16 +194,18 @@ void iostreamlayer_set_interest(struct iostream *stream, unsigned events)
         iostreamlayer_fail(stream, loopmember_check(stream->loop) == -EBADF ? -ECANCELED : error);
 }
 
-/* A close callback wants to know when the peer closes, which shows in reading only. It waits while there are unread
- * bytes: the peer's end comes after them. */
-static bool is_held_back(const struct iostream *stream)
+/* Until the peer has read more of what waits for it. */
+bool iostreamlayer_is_held_back(const struct iostream *stream)
 {
-    return stream->hold_back && stream->output != NULL && stream->output->pending > HOLD_BACK;
+    return stream->hold_back && stream->output != NULL && stream->output->pending > HOLD_BACK && !stream->cannot_send;
 }
 
+/* A close callback wants to know when the peer closes, which shows in reading only. It waits while there are unread
+ * bytes: the peer's end comes after them. */
 bool iostreamlayer_wants_input(const struct iostream *stream)
 {
-    return !is_held_back(stream) && stream->end == 0 && !stream->is_write_only && !stream->is_handshaking &&
+    return !iostreamlayer_is_held_back(stream) && stream->end == 0 && !stream->is_write_only &&
+           !stream->is_handshaking &&
            (stream->consumer != NULL || (stream->close_callback != NULL && stream->input == NULL));
 }
 

@@ -35,11 +35,12 @@ size_t iostreamlayer_max_buffer(const struct iostream *stream)
     return MAX_BUFFER;
 }
 
-/* Shows the consumer what is unread, and the next one what the first left, until they take no more. Answers how much
+/* Shows the consumer what is unread, and the next one what the first left, until they take no more. One that takes
+ * nothing may begin the next for ever: the second in a row that does is the last of this iteration. Answers how much
  * was taken. This and end_consumer are the way into read callbacks. */
 static size_t feed(struct iostream *stream, const char *data, size_t length)
 {
-    size_t taken = 0;
+    size_t taken = 0, some = 1, last;
 
     iostreamlayer_begin_cork(stream);
     stream->is_feeding = true;
@@ -47,9 +48,12 @@ static size_t feed(struct iostream *stream, const char *data, size_t length)
         if (stream->consumer == NULL || stream->is_closed || stream->is_handshaking)
             break;
         stream->is_fresh = false;
-        size_t some = stream->consumer(stream, 0, data + taken, length - taken, stream->consumer_arg);
+        last = some;
+        some = stream->consumer(stream, 0, data + taken, length - taken, stream->consumer_arg);
         taken += some;
-        if (some == 0 && !stream->is_fresh)
+        if (some == 0 && stream->is_fresh && last == 0)
+            looptask_add(stream->loop, &stream->task);
+        if (some == 0 && (!stream->is_fresh || last == 0))
             break;
     } while (taken < length || stream->takes_nothing);
     stream->is_feeding = false;
@@ -238,7 +242,8 @@ static void receive(struct iostream *stream)
         if (((size_t)count < size || (had_place && !stream->has_place)) && !iostreamlayer_may_hide_bytes(stream))
             return;
     }
-    if (iostreamlayer_may_hide_bytes(stream) && !stream->is_closed && stream->consumer != NULL)
+    if (iostreamlayer_may_hide_bytes(stream) && !stream->is_closed && stream->consumer != NULL &&
+        iostreamlayer_wants_input(stream))
         looptask_add(stream->loop, &stream->task);
 }
 

@@ -135,6 +135,7 @@ void iostreamlayer_tell_connected(struct iostream *stream, int error);
 void iostreamlayer_finish(struct iostream *stream);
 
 bool iostreamlayer_wants_input(const struct iostream *stream);
+bool iostreamlayer_is_held_back(const struct iostream *stream); /* hold_back: it reads no further now */
 void iostreamlayer_set_interest(struct iostream *stream, unsigned events);
 
 /* For iostreamread.c. */

@@ -22,9 +22,19 @@ void loopmember_add(struct ioloop *loop, struct loopmember *member)
     push_member(&loop->members, member);
 }
 
+void loopmember_add_first(struct ioloop *loop, struct loopmember *member)
+{
+    push_member(&loop->first_members, member);
+}
+
 void loopmember_add_last(struct ioloop *loop, struct loopmember *member)
 {
     push_member(&loop->last_members, member);
+}
+
+void loopmember_add_reopened(struct ioloop *loop, struct loopmember *member)
+{
+    push_member(&loop->reopened_members, member);
 }
 
 void loopmember_remove(struct loopmember *member)

@@ -2,6 +2,9 @@
  * that is left, newest first; close has to take the member out, and may put off the rest to a looptask, which still
  * runs before ioloop_close returns.
  *
+ * Members that were added as first ones are closed before all else, and the tasks that wait then are run: whoever waits
+ * for a future can tidy up with everything still there.
+ *
  * What owns a descriptor and little else claims that instead: ioloop_close calls the handler of a claimed descriptor
  * with LOOPMEMBER_CLOSING. */
 #ifndef IOLOOP_LOOPMEMBER_H
@@ -24,8 +27,15 @@ struct loopmember {
 void loopmember_add(struct ioloop *loop, struct loopmember *member);
 void loopmember_remove(struct loopmember *member);
 
+/* As loopmember_add; see above. */
+void loopmember_add_first(struct ioloop *loop, struct loopmember *member);
+
 /* As loopmember_add, but close is called when all the other members are closed and no looptask is left. */
 void loopmember_add_last(struct ioloop *loop, struct loopmember *member);
+
+/* As loopmember_add, but close is called by ioloop_reopen, and the member stays: in a child of fork() it gives up what
+ * is the parent's. Whoever adds it takes it out before the loop ends. */
+void loopmember_add_reopened(struct ioloop *loop, struct loopmember *member);
 
 /* The newest one; the others follow by next. NULL: there is none. */
 struct loopmember *loopmember_first(const struct ioloop *loop);

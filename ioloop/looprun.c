@@ -76,13 +76,20 @@ static void take_posted(struct ioloop *loop)
     spinlock_unlock(&loop->lock);
 }
 
+/* False in a child of fork() that one of the callbacks has called. */
+static bool is_of_this_process(const struct ioloop *loop)
+{
+    return loop->forks == loopstate_forks;
+}
+
 /* At most so many that a storm of signals leaves time for the rest. There are fewer signals than that, so those left
  * over have come meanwhile, and have asked anew. */
 static void run_signals(struct ioloop *loop)
 {
     struct loopsignals_call due;
 
-    for (unsigned i = 0; i < LOOPSIGNALS_RING && loopsignals_take(&loop->signals, &due); i++) {
+    for (unsigned i = 0; i < LOOPSIGNALS_RING && is_of_this_process(loop) && loopsignals_take(&loop->signals, &due);
+         i++) {
         int64_t start = start_of_callback(loop);
 
         due.callback(due.signal_number, due.arg);
@@ -98,7 +105,8 @@ static void run_from_signals(struct ioloop *loop)
 
     atomic_fetch_and(&loop->asked, ~(unsigned)SIGNALLED);
     run_signals(loop);
-    for (unsigned i = 0; i < LOOPSIGNALS_RING && loopsignals_pop(&loop->signals, &callback, &arg); i++)
+    for (unsigned i = 0;
+         i < LOOPSIGNALS_RING && is_of_this_process(loop) && loopsignals_pop(&loop->signals, &callback, &arg); i++)
         call(loop, callback, arg);
 }
 
@@ -218,7 +226,7 @@ static void __attribute__((noinline)) run_what_is_due(struct ioloop *loop)
     loopstate_run_tasks(loop);
     run_queue(loop, &loop->due);
     run_queue(loop, &loop->taken);
-    if (atomic_load_explicit(&loop->asked, memory_order_relaxed) & SIGNALLED)
+    if ((atomic_load_explicit(&loop->asked, memory_order_relaxed) & (SIGNALLED | FORKED)) == SIGNALLED)
         run_from_signals(loop);
     run_due_timeouts(loop);
 }
@@ -304,7 +312,7 @@ int ioloop_fd(const struct ioloop *loop)
     return poller_fd(loop->poller);
 }
 
-/* The program is about to wait for ioloop_fd: from here on that has to be woken, as in wait_for_events. */
+/* The program is about to wait for ioloop_fd: from here on that has to be woken, as in longest_wait. */
 double ioloop_next_timeout(struct ioloop *loop)
 {
     if (!loop->running)

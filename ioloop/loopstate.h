@@ -65,9 +65,16 @@ struct ioloop {
     void *executors; /* loopmember_executors */
     void *client;    /* loopmember_client */
     void *websockets;
-    struct loopmember *members, *last_members;
+    struct loopmember *members, *first_members, *last_members, *reopened_members;
     void *spares; /* a list through their first bytes */
     unsigned spare_count;
+
+    /* In a child of fork() that was called in a turn: what was left of that. It is the parent's, and the child's only if
+     * that reopens the loop. */
+    struct {
+        struct taskqueue due, taken;
+        uint32_t timeouts;
+    } left;
 
     bool added; /* a task or a callback waits for the next turn */
     bool running, closing, close_all_fds;
@@ -84,7 +91,7 @@ struct ioloop {
     /* From here on other threads and signal handlers take part. Who posts touches the last three and little else: they
      * lie together, and far from what the loop writes in each turn, since a cache line has one writer at a time. */
     atomic_bool sleeping; /* whoever turns this off wakes the poller */
-    atomic_uint asked;    /* STOPPING, POSTED, SIGNALLED */
+    atomic_uint asked;    /* STOPPING, POSTED, SIGNALLED, FORKED */
     atomic_int holders;
     atomic_int wakers; /* signal handlers and stops that use the poller now */
     struct loopsignals signals;

@@ -14,10 +14,15 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/ioloop.h"
 
-enum {
-    EVENTS_A_WAIT = 512,
-    EVENTS_TRANSLATED = sizeof(struct epoll_event) == sizeof(struct poller_event) ? 1 : EVENTS_A_WAIT,
-};
+/* How many of the kernel's events are translated into ours at a time. 0: none, they are laid out as ours are (x86-64,
+ * where they are packed). */
+#ifndef EVENTS_TRANSLATED
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && defined __x86_64__
+#define EVENTS_TRANSLATED 0
+#else
+#define EVENTS_TRANSLATED 512
+#endif
+#endif
 
 /* What the wake-up is registered with. Its low half is a descriptor of -1, so no generation can make a registration
  * look like it. */
@@ -30,7 +35,7 @@ struct poller {
     int epoll;
     int eventfd;            /* counts wake-ups; nobody reads it */
     bool milliseconds_only; /* the kernel has no epoll_pwait2 */
-    struct epoll_event events[EVENTS_TRANSLATED];
+    struct epoll_event events[]; /* EVENTS_TRANSLATED */
 };
 
 /* The eventfd is edge-triggered: each write to it is an event once, and there is nothing to read. */
@@ -43,7 +48,7 @@ static int add_eventfd(const struct poller *poller)
 
 struct poller *poller_new(void)
 {
-    struct poller *poller = ioalloc(sizeof *poller);
+    struct poller *poller = ioalloc(sizeof *poller + EVENTS_TRANSLATED * sizeof poller->events[0]);
 
     if (poller == NULL) {
         errno = ENOMEM;
@@ -147,14 +152,13 @@ wait_nanoseconds(struct poller *poller, struct epoll_event *events, int capacity
     return epoll_wait(poller->epoll, events, capacity, to_milliseconds(nanoseconds));
 }
 
-/* Where an event of the kernel's is laid out as one of ours (x86, where it is packed), it is one. */
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && defined __x86_64__
+#if EVENTS_TRANSLATED == 0
 _Static_assert(sizeof(struct poller_event) == sizeof(struct epoll_event) &&
                    offsetof(struct poller_event, events) == offsetof(struct epoll_event, events) &&
                    offsetof(struct poller_event, fd) == offsetof(struct epoll_event, data),
                "data.u64 is generation << 32 | fd");
 
-static inline struct epoll_event *place_for(struct poller *poller, struct poller_event *ready)
+static inline struct epoll_event *place_for(struct poller *poller, struct poller_event *ready, int *capacity)
 {
     return (struct epoll_event *)ready;
 }
@@ -163,8 +167,10 @@ static inline void translate(const struct poller *poller, struct poller_event *r
 {
 }
 #else
-static struct epoll_event *place_for(struct poller *poller, struct poller_event *ready)
+static struct epoll_event *place_for(struct poller *poller, struct poller_event *ready, int *capacity)
 {
+    if (*capacity > EVENTS_TRANSLATED)
+        *capacity = EVENTS_TRANSLATED;
     return poller->events;
 }
 
@@ -179,10 +185,7 @@ static void translate(const struct poller *poller, struct poller_event *ready, i
 
 int poller_wait(struct poller *poller, struct poller_event *ready, int capacity, int64_t nanoseconds)
 {
-    struct epoll_event *events = place_for(poller, ready);
-
-    if (EVENTS_TRANSLATED > 1 && capacity > EVENTS_TRANSLATED)
-        capacity = EVENTS_TRANSLATED;
+    struct epoll_event *events = place_for(poller, ready, &capacity);
     int count = nanoseconds > 0 ? wait_nanoseconds(poller, events, capacity, nanoseconds)
                                 : epoll_wait(poller->epoll, events, capacity, (int)(nanoseconds >> 63));
     if (count < 0)

@@ -48,8 +48,10 @@ static void end_with(struct connecting *connecting, int error)
 {
     connecting->error = error;
     connecting->ended = true;
-    if (!connecting->is_starting)
-        looptask_add(connecting->loop, &connecting->task);
+    if (connecting->is_starting)
+        return;
+    connecting->is_silent = false; /* bytes may come before it is told */
+    looptask_add(connecting->loop, &connecting->task);
 }
 
 static struct iostream *make_stream(struct connecting *connecting)

@@ -396,6 +396,8 @@ int64_t timeouts_find_next(struct timeouts *timeouts)
 
 void timeouts_collect_due(struct timeouts *timeouts, int64_t now)
 {
+    if (timeouts->due_first < timeouts->due_count)
+        return;
     timeouts->due_first = timeouts->due_count = 0;
     while (timeouts->due_count < TIMEOUTS_BATCH && timeouts_next(timeouts) <= now && timeouts->heap_count > 0) {
         timeouts->due[timeouts->due_count++] = timeouts->heap[0];
@@ -417,4 +419,17 @@ bool timeouts_next_due(struct timeouts *timeouts, ioloop_callback_fn **callback,
         return true;
     }
     return false;
+}
+
+uint32_t timeouts_put_off_due(struct timeouts *timeouts)
+{
+    uint32_t first = timeouts->due_first;
+
+    timeouts->due_first = timeouts->due_count;
+    return first;
+}
+
+void timeouts_take_back_due(struct timeouts *timeouts, uint32_t put_off)
+{
+    timeouts->due_first = put_off;
 }

@@ -97,9 +97,13 @@ static inline int64_t timeouts_next(struct timeouts *timeouts)
     return timeouts_find_next(timeouts);
 }
 
-/* Sets aside those due at this time, at most TIMEOUTS_BATCH; next_due then gives one after the other, without those
+/* Sets aside those due at this time, at most TIMEOUTS_BATCH, unless some are left of the last time; next_due then gives one after the other, without those
  * that were removed meanwhile, false when there are no more. */
 void timeouts_collect_due(struct timeouts *timeouts, int64_t now);
 bool timeouts_next_due(struct timeouts *timeouts, ioloop_callback_fn **callback, void **arg);
+
+/* Those that next_due has not given yet are not due until they are taken back. */
+uint32_t timeouts_put_off_due(struct timeouts *timeouts);
+void timeouts_take_back_due(struct timeouts *timeouts, uint32_t put_off);
 
 #endif

@@ -197,9 +197,9 @@ static bool begin_fetch(struct fetching *fetching)
     if (httpclient_fetch(client, &mine, on_response, fetching) != 0)
         return true;
     int error = -errno;
-    struct httpclient_response refused = { .error = error,
+    struct httpclient_response refused = { .error = error, /* without the url, which may have a password */
                                            .detail = ioloop_strerror(error),
-                                           .effective_url = request.url };
+                                           .effective_url = "" };
     print_in_order(fetching->number, describe(fetching, &refused));
     return false;
 }

@@ -131,11 +131,99 @@ static void a_body_over_max_body_is_an_error(void **state)
     }
 }
 
+/* What is whole is told whole, wherever the program has paused, and whether the connection ends before it resumes or in
+ * the same turn. */
+static struct fetchscene *paused_scene;
+static struct fetchscene_peer *paused_peer;
+
+static void pause_in_line(struct fetchscene_fetch *fetch)
+{
+    const char *last = fetch->arg;
+    size_t length = strlen(last);
+
+    if (fetch->lines.length >= length && memcmp(fetch->lines.bytes + fetch->lines.length - length, last, length) == 0)
+        httpclient_pause(paused_scene->client, fetch->id);
+}
+
+static void hang_up_and_resume(void *arg)
+{
+    struct fetchscene_fetch *fetch = arg;
+
+    fetchscene_hang_up(paused_peer);
+    httpclient_resume(paused_scene->client, fetch->id);
+}
+
+static void a_response_that_is_whole_outlives_its_connection_in_a_pause(void **state)
+{
+    static const struct {
+        const char *answer, *last; /* the line that it pauses behind */
+        int code;
+    } rows[] = {
+        { OK "Content-Length: 0\r\n\r\n", "200 OK\r\n", 200 },
+        { OK "Content-Length: 0\r\n\r\n", ": 0\r\n", 200 },
+        { OK "Content-Length: 0\r\n\r\n", "\r\n\r\n", 200 },
+        { "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", "Content\r\n", 204 },
+        { "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", "\r\n\r\n", 204 },
+        { FIVE "hello", "OK\r\n", 200 },
+        { FIVE "hello", "\r\n\r\n", 200 },
+        { OK "\r\n", "OK\r\n", 200 },
+    };
+
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+        struct fetchscene scene;
+        paused_scene = &scene;
+        fetchscene_open(&scene, NULL);
+        struct fetchscene_fetch *fetch =
+            fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/", .header_callback = fetchscene_on_line });
+        fetch->arg = (void *)rows[i / 2].last;
+        fetch->on_line = pause_in_line;
+        struct fetchscene_peer *peer = paused_peer = fetchscene_serve(&scene, NULL, rows[i / 2].answer);
+        fetchscene_settle(&scene);
+        fetchscene_expect_waiting(&scene, fetch);
+        if (i % 2 == 0) {
+            fetchscene_hang_up(peer);
+            fetchscene_settle(&scene);
+            fetchscene_expect_waiting(&scene, fetch);
+            httpclient_resume(scene.client, fetch->id);
+        } else {
+            assert_int_equal(ioloop_add_callback(scene.loop, hang_up_and_resume, fetch), 0);
+        }
+        fetchscene_expect(&scene, fetch, rows[i / 2].code, strchr(rows[i / 2].answer, '5') != NULL ? "hello" : "");
+        fetchscene_close(&scene);
+    }
+}
+
+/* httpclient.h: names and values are HTTPHEADERS_MAX_SIZE in all. */
+static void a_head_is_larger_than_headers_can_be_whatever_max_header_is(void **state)
+{
+    static char head[2 * HTTPHEADERS_MAX_SIZE], value[8001];
+
+    memset(value, 'a', sizeof value - 1);
+    for (int lines = 8; lines <= 9; lines++) {
+        struct fetchscene scene;
+        char *place = stpcpy(head, OK "Content-Length: 0\r\n");
+        for (int i = 0; i < lines; i++)
+            place = stpcpy(stpcpy(stpcpy(place, "X: "), value), "\r\n");
+        stpcpy(place, "\r\n");
+        fetchscene_open(&scene, NULL);
+        struct fetchscene_fetch *fetch =
+            fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/", .max_header = 1 << 20 });
+        fetchscene_serve(&scene, NULL, head);
+        if (lines == 8)
+            fetchscene_expect(&scene, fetch, 200, "");
+        else
+            fetchscene_expect_error(&scene, fetch, -EMSGSIZE, FETCHSCENE_ANY_PHASE);
+        fetchscene_close(&scene);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_response_ends_where_it_says_and_nowhere_else),
     cmocka_unit_test(a_body_over_max_body_is_an_error),
     cmocka_unit_test(a_short_body_of_a_redirect_is_read_and_its_connection_used_again),
     cmocka_unit_test(a_long_body_of_a_redirect_ends_its_connection),
+    cmocka_unit_test(a_response_that_is_whole_outlives_its_connection_in_a_pause),
+    cmocka_unit_test(a_head_is_larger_than_headers_can_be_whatever_max_header_is),
 };
 
 TESTING_MAIN(tests)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "httpclient/httpfetch.h"
 #include "httpserver/httpserver.h"
 #include "ioloop/ioalloc.h"
 #include "ioloop/ioloop.h"
@@ -454,6 +455,23 @@ static void a_thousand_fetches_are_answered_by_our_own_server_over_one_connectio
     fetchscene_close(&scene);
 }
 
+/* As many fetches later as it takes the numbers of 32 bits to come again. */
+static void an_id_does_not_come_again(void **state)
+{
+    fetchscene_open(&scene, NULL);
+    struct fetchscene_fetch *first = fetchscene_get(&scene, "/");
+    uint64_t old = first->id;
+    struct fetchscene_peer *peer = fetchscene_serve(&scene, NULL, HI);
+    fetchscene_expect(&scene, first, 200, "hi");
+    scene.client->slots[0].generation = UINT64_C(1) << 32;
+    struct fetchscene_fetch *fetch = fetchscene_get(&scene, "/");
+    assert_true(fetch->id != old);
+    httpclient_cancel(scene.client, old);
+    fetchscene_serve(&scene, peer, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    fetchscene_close(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_fetch_has_a_code_a_reason_headers_and_a_body),
     cmocka_unit_test(the_first_request_on_the_wire_is_what_the_grammar_says),
@@ -468,6 +486,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_status_that_is_not_2xx_is_an_error_if_that_is_wanted),
     cmocka_unit_test(an_error_by_status_says_so_and_has_the_body),
     cmocka_unit_test(times_tell_where_a_fetch_has_spent_them),
+    cmocka_unit_test(an_id_does_not_come_again),
     cmocka_unit_test(a_body_can_be_taken),
     cmocka_unit_test(a_body_that_is_not_there_can_be_taken_too),
     cmocka_unit_test(a_long_body_comes_whole),

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/support/fetchscene.h"
 #include "tests/support/testing.h"
@@ -160,10 +161,59 @@ static void a_fetch_can_be_cancelled_when_a_redirect_gives_its_body_back(void **
     fetchscene_close(&scene);
 }
 
+/* A server that closes behind its answer and has not said so: both are there before the client looks. What cannot be
+ * asked again does not go over that connection, though the next request is made while its last bytes are told. */
+static struct httpclient_request next_request;
+static struct fetchscene_fetch *next;
+
+static void fetch_next(struct fetchscene_fetch *fetch, struct httpclient_response *response)
+{
+    scene.in_call = false;
+    next = fetchscene_fetch(&scene, next_request);
+}
+
+static void produce_five(struct httpclient *client, uint64_t fetch, void *arg)
+{
+    assert_int_equal(httpclient_upload_write(client, fetch, "hello", 5), 0);
+    httpclient_upload_finish(client, fetch);
+}
+
+static void a_request_does_not_go_over_a_connection_that_has_ended_unseen(void **state)
+{
+    static const char hi[] = OK "Content-Length: 2\r\n\r\nhi";
+    static const struct httpclient_request requests[] = {
+        { .url = "/" },
+        { .url = "/", .method = "POST", .body = "a", .body_length = 1 },
+        { .url = "/", .method = "PUT", .body = "a", .body_length = 1 },
+        { .url = "/", .method = "PUT", .body_producer = produce_five },
+        { .url = "/", .method = "PATCH", .body_producer = produce_five },
+        { .url = "/", .method = "PURGE", .allow_nonstandard_methods = true },
+    };
+
+    for (size_t i = 0; i < 2 * sizeof requests / sizeof *requests; i++) {
+        next_request = requests[i / 2];
+        fetchscene_open(&scene, &(struct httpclient_options){ .max_per_origin = 1 });
+        struct fetchscene_fetch *fetch = fetchscene_get(&scene, "/");
+        if (i % 2 == 0)
+            fetch->on_response = fetch_next;
+        else
+            next = fetchscene_fetch(&scene, next_request); /* waits for the connection */
+        struct fetchscene_peer *peer = fetchscene_accept(&scene);
+        fetchscene_settle(&scene);
+        assert_int_equal(write(peer->fd, hi, sizeof hi - 1), sizeof hi - 1);
+        fetchscene_hang_up(peer);
+        fetchscene_expect(&scene, fetch, 200, "hi");
+        fetchscene_serve(&scene, NULL, hi);
+        fetchscene_expect(&scene, next, 200, "hi");
+        fetchscene_close(&scene);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_body_that_is_paused_at_each_piece_is_whole_when_its_server_has_left),
     cmocka_unit_test(a_response_that_came_in_a_pause_counts_when_its_server_has_left),
     cmocka_unit_test(a_stream_of_small_chunks_may_go_on_for_ever),
+    cmocka_unit_test(a_request_does_not_go_over_a_connection_that_has_ended_unseen),
     cmocka_unit_test(an_answer_to_connect_may_come_in_pieces),
     cmocka_unit_test(a_fetch_can_be_cancelled_when_a_redirect_gives_its_body_back),
 };

@@ -231,6 +231,81 @@ static void sending_has_a_limit(void **state)
     fetchscene_close(&scene);
 }
 
+static uint64_t upload;
+
+static void note_upload(struct httpclient *client, uint64_t fetch, void *arg)
+{
+    upload = fetch;
+}
+
+/* The same with a producer: the time runs from when the server has something to take, which may be long after the
+ * request, and what the program goes on to write does not set it back. */
+static void a_server_that_stops_reading_an_upload_is_given_up(void **state)
+{
+    static char body[8000000];
+    struct fetchscene_peer *peer = NULL;
+
+    fetchscene_open(&scene, NULL);
+    for (int i = 0; i < 8; i++) {
+        bool is_kept = i & 1, goes_on = i & 2, finishes = i & 4;
+        if (is_kept) {
+            struct fetchscene_fetch *first = fetchscene_get(&scene, "/");
+            peer = fetchscene_serve(&scene, NULL, HI);
+            fetchscene_expect(&scene, first, 200, "hi");
+        }
+        struct fetchscene_fetch *fetch =
+            fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/",
+                                                                  .method = "POST",
+                                                                  .body_producer = note_upload,
+                                                                  .connect_timeout = 2,
+                                                                  .idle_timeout = 3,
+                                                                  .request_timeout = -1 });
+        peer = is_kept ? peer : fetchscene_accept(&scene);
+        fetchscene_settle(&scene);
+        fetchscene_pass(&scene, 10); /* the program has nothing yet */
+        fetchscene_expect_waiting(&scene, fetch);
+        assert_int_equal(httpclient_upload_write(scene.client, upload, body, sizeof body), 0);
+        if (finishes)
+            httpclient_upload_finish(scene.client, upload);
+        for (int j = 0; j < 10; j++)
+            fetchscene_settle(&scene); /* a part in each turn, until the kernel takes no more */
+        int seconds = 0;
+        for (; fetch->calls == 0 && seconds < 20; seconds++) {
+            if (goes_on && !finishes)
+                assert_int_equal(httpclient_upload_write(scene.client, upload, "more", 4), 0);
+            fetchscene_pass(&scene, 1);
+        }
+        fetchscene_expect_error(&scene, fetch, -ETIMEDOUT, HTTPCLIENT_SEND);
+        assert_in_range(seconds, 3, 7);
+        fetchscene_hang_up(peer);
+    }
+    fetchscene_close(&scene);
+}
+
+/* Nor is one that reads as fast as the program writes. */
+static void a_server_that_reads_an_upload_slowly_is_not_idle(void **state)
+{
+    static char body[8000000];
+
+    fetchscene_open(&scene, NULL);
+    struct fetchscene_fetch *fetch = fetchscene_fetch(
+        &scene,
+        (struct httpclient_request){ .url = "/", .method = "POST", .body_producer = note_upload, .idle_timeout = 3 });
+    struct fetchscene_peer *peer = fetchscene_accept(&scene);
+    fetchscene_settle(&scene);
+    assert_int_equal(httpclient_upload_write(scene.client, upload, body, sizeof body), 0);
+    for (int i = 0; i < 20; i++) {
+        for (size_t taken = 0; taken < 2000000;) {
+            taken += fetchscene_take(peer, 2000000 - taken);
+            fetchscene_settle(&scene);
+        }
+        assert_int_equal(httpclient_upload_write(scene.client, upload, body, 2000000), 0);
+        fetchscene_pass(&scene, 1);
+        fetchscene_expect_waiting(&scene, fetch);
+    }
+    fetchscene_close(&scene);
+}
+
 /* Bytes of a body that goes out slowly are bytes, too. */
 static void a_server_that_reads_slowly_is_not_idle(void **state)
 {
@@ -461,6 +536,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_server_that_is_silent_within_its_answer_is_given_up),
     cmocka_unit_test(a_server_that_drips_is_given_up),
     cmocka_unit_test(sending_has_a_limit),
+    cmocka_unit_test(a_server_that_stops_reading_an_upload_is_given_up),
+    cmocka_unit_test(a_server_that_reads_an_upload_slowly_is_not_idle),
     cmocka_unit_test(a_server_that_reads_slowly_is_not_idle),
     cmocka_unit_test(waiting_in_the_queue_has_a_limit),
     cmocka_unit_test(time_in_the_queue_is_no_time_of_the_request),

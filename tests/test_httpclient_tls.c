@@ -146,6 +146,81 @@ static void a_server_that_goes_within_the_handshake_is_an_error(void **state)
     close_scene();
 }
 
+/* A24: with the last byte of the handshake come bytes that nobody has asked for, or the end. */
+static void what_comes_with_the_end_of_the_handshake_is_no_answer(void **state)
+{
+    static const char answer[] = HI;
+    char bytes[sizeof answer + 1] = "h";
+
+    for (size_t i = 0; i + 1 < sizeof answer; i++)
+        bytes[1 + i] = answer[i] ^ MASK;
+    open_scene();
+    for (int i = 0; i < 4; i++) {
+        struct fetchscene_fetch *fetch = fetchscene_get(&scene, "https://a.test/");
+        struct fetchscene_peer *peer = fetchscene_accept(&scene);
+        fetchscene_expect_text(&scene, peer, "h");
+        fetchscene_put(&scene, peer, "h");
+        fetchscene_expect_text(&scene, peer, "h");
+        fetchscene_put_bytes(&scene, peer, bytes, i == 0 ? sizeof answer : i == 1 ? 2 : 1);
+        if (i == 2)
+            fetchscene_hang_up(peer);
+        if (i == 3)
+            fetchscene_reset(peer);
+        fetchscene_wait(&scene, fetch);
+        assert_int_equal(fetch->error, i < 2 ? -EPROTO : fetch->error);
+        assert_true(fetch->error < 0 && fetch->code == 0);
+    }
+    fetchscene_expect_no_connection(&scene);
+    close_scene();
+}
+
+/* Once the handshake is through the transport is asked for what there is; an end that it tells then is the fetch's. */
+static int end_of_read;
+
+static ssize_t read_end(void *context, int fd, void *buffer, size_t size)
+{
+    return end_of_read;
+}
+
+static void close_nothing(void *context, int fd)
+{
+    veils[0].closes++;
+}
+
+static int start_ending(void *arg, const char *host, const struct iostream_transport **transport, void **context)
+{
+    static struct iostream_transport ending;
+
+    ending = veil_plain;
+    ending.read = read_end;
+    ending.close = close_nothing;
+    *transport = &ending;
+    *context = &veils[0];
+    return 0;
+}
+
+static void an_end_that_comes_with_the_handshake_is_told_as_it_is(void **state)
+{
+    static const struct {
+        int answer, error;
+    } rows[] = { { 0, -ESHUTDOWN }, { -ECONNABORTED, -ECONNABORTED } };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        open_scene();
+        veils[0] = (struct veil){ .rounds = 0 };
+        end_of_read = rows[i].answer;
+        struct httpclient *client =
+            httpclient_new(scene.loop, &(struct httpclient_options){ .tls = { .start = start_ending } });
+        struct fetchscene_fetch *fetch = fetchscene_try_with(
+            &scene, client, (struct httpclient_request){ .url = "https://a.test/", .unix_path = scene.path });
+        fetchscene_expect_error(&scene, fetch, rows[i].error, HTTPCLIENT_CONNECT);
+        httpclient_close(client);
+        fetchscene_settle(&scene);
+        assert_int_equal(veils[0].closes, 1);
+        close_scene();
+    }
+}
+
 static void a_handshake_has_the_time_to_connect(void **state)
 {
     open_scene();
@@ -290,6 +365,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_starts_no_tls_is_the_error_of_the_fetch),
     cmocka_unit_test(a_handshake_that_fails_is_the_error_of_the_fetch),
     cmocka_unit_test(a_server_that_goes_within_the_handshake_is_an_error),
+    cmocka_unit_test(what_comes_with_the_end_of_the_handshake_is_no_answer),
+    cmocka_unit_test(an_end_that_comes_with_the_handshake_is_told_as_it_is),
     cmocka_unit_test(a_handshake_has_the_time_to_connect),
     cmocka_unit_test(a_fetch_can_be_cancelled_within_the_handshake),
     cmocka_unit_test(http_and_https_and_other_hosts_share_no_connection),

@@ -280,6 +280,37 @@ static void a_write_that_fails_ends_the_fetch_though_the_server_is_there(void **
     fetchscene_close(&scene);
 }
 
+/* As many headers as there can be, one of which is renamed. */
+static void the_coding_of_a_body_may_be_among_a_hundred_headers(void **state)
+{
+    static const unsigned char hello[] = { 0x1f, 0x8b, 8,   0,   0,   0,   0,    0,    0,    255,  1, 5, 0, 0xfa,
+                                           0xff, 'h',  'e', 'l', 'l', 'o', 0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0 };
+    static char answer[4096];
+
+    for (int count = 99; count <= 101; count++) {
+        char *place = answer + snprintf(answer, sizeof answer, OK "Content-Length: %zu\r\nContent-Encoding: gzip\r\n",
+                                        sizeof hello);
+        for (int i = 2; i < count; i++)
+            place = stpcpy(place, "X: a\r\n");
+        place = stpcpy(place, "\r\n");
+        memcpy(place, hello, sizeof hello);
+        fetchscene_open(&scene, NULL);
+        struct fetchscene_fetch *fetch =
+            fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/", .decompress_response = true });
+        struct fetchscene_peer *peer = fetchscene_accept(&scene);
+        fetchscene_take_request(&scene, peer, &seen);
+        fetchscene_put_bytes(&scene, peer, answer, (size_t)(place - answer) + sizeof hello);
+        if (count <= 100) {
+            fetchscene_expect(&scene, fetch, 200, "hello");
+            assert_string_equal(fetchscene_header(fetch, "X-Consumed-Content-Encoding"), "gzip");
+            assert_null(fetchscene_header(fetch, "Content-Encoding"));
+        } else {
+            fetchscene_expect_error(&scene, fetch, -EMSGSIZE, FETCHSCENE_ANY_PHASE);
+        }
+        fetchscene_close(&scene);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(pieces_wait_for_the_program_when_the_server_has_left),
     cmocka_unit_test(what_the_server_did_not_send_is_missed_behind_the_pieces),
@@ -289,6 +320,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_long_answer_that_came_before_a_write_failed_is_whole),
     cmocka_unit_test(a_connection_that_takes_no_more_is_not_kept),
     cmocka_unit_test(a_write_that_fails_ends_the_fetch_though_the_server_is_there),
+    cmocka_unit_test(the_coding_of_a_body_may_be_among_a_hundred_headers),
 };
 
 TESTING_MAIN(tests)

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "httpclient/httpclient.h"
 #include "tests/support/faults.h"
@@ -154,6 +155,97 @@ static void an_early_answer_ends_the_upload(void **state)
     fetchscene_close(&scene);
 }
 
+/* 413, and the connection is reset, as there is more to read: writing fails, and what the program does then, the answer
+ * counts. */
+static void an_early_answer_counts_though_writing_fails(void **state)
+{
+    static const char answer[] = "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    static char many[50000];
+
+    for (int i = 0; i < 4; i++) {
+        struct fetchscene scene;
+        struct fetchscene_fetch *fetch = begin(&scene, "W", i & 1 ? "90000000" : NULL);
+        struct fetchscene_peer *peer = fetchscene_accept(&scene);
+        fetchscene_settle(&scene);
+        assert_int_equal(write(peer->fd, answer, sizeof answer - 1), sizeof answer - 1);
+        fetchscene_hang_up(peer);
+        int error = 0;
+        for (int j = 0; j < 300 && error == 0; j++)
+            error = httpclient_upload_write(scene.client, program.upload, many, 1000);
+        assert_true(error < 0);
+        assert_int_equal(httpclient_upload_write(scene.client, program.upload, many, 1), -EBADF);
+        if (i & 2)
+            httpclient_upload_fail(scene.client, program.upload, error);
+        else
+            httpclient_upload_finish(scene.client, program.upload);
+        fetchscene_expect(&scene, fetch, 413, "");
+        fetchscene_close(&scene);
+    }
+}
+
+/* time_info: sending lasts until the kernel has all of it, or until the server has answered; then it is waited for the
+ * head. */
+static double send_time, head_time;
+
+static void note_times(struct fetchscene_fetch *fetch, struct httpclient_response *response)
+{
+    send_time = response->time_info.send;
+    head_time = response->time_info.head;
+}
+
+static void serve_slowly(struct fetchscene *scene, struct fetchscene_peer *peer, size_t length, bool is_early)
+{
+    size_t taken = 0;
+
+    for (int i = 0; i < 10; i++)
+        fetchscene_settle(scene); /* a part in each turn, until the kernel takes no more */
+    fetchscene_pass(scene, 8);
+    for (int i = 0; i < 4000 && taken < length && !is_early; i++) {
+        taken += fetchscene_take(peer, 1 << 22);
+        fetchscene_settle(scene);
+    }
+    fetchscene_pass(scene, 1);
+    fetchscene_put(scene, peer, FIVE);
+}
+
+static void the_time_of_sending_is_told(void **state)
+{
+    static char body[16000000];
+    static const struct {
+        size_t length;
+        bool expects_100, is_early; /* the server answers before it has read */
+        int send, head;
+    } rows[] = {
+        { sizeof body, false, false, 8, 1 }, { sizeof body, true, false, 8, 1 },
+        { sizeof body, false, true, 9, 0 },  { 0, false, true, 9, 0 }, /* from a producer, which has not finished */
+        { 5, false, false, 0, 9 },
+    };
+    struct fetchscene_request request;
+    struct fetchscene scene;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        program = (struct program){ .steps = "w" };
+        fetchscene_open(&scene, NULL);
+        struct fetchscene_fetch *fetch =
+            fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/",
+                                                                  .method = "POST",
+                                                                  .body = rows[i].length > 0 ? body : NULL,
+                                                                  .body_length = rows[i].length,
+                                                                  .body_producer = rows[i].length > 0 ? NULL : produce,
+                                                                  .expect_100_continue = rows[i].expects_100 });
+        fetch->on_response = note_times;
+        struct fetchscene_peer *peer = fetchscene_accept(&scene);
+        fetchscene_take_head(&scene, peer, &request);
+        if (rows[i].expects_100)
+            fetchscene_put(&scene, peer, "HTTP/1.1 100 Continue\r\n\r\n");
+        serve_slowly(&scene, peer, rows[i].length, rows[i].is_early);
+        fetchscene_expect(&scene, fetch, 200, "hello");
+        assert_int_equal((int)(send_time + 0.5), rows[i].send);
+        assert_int_equal((int)(head_time + 0.5), rows[i].head);
+        fetchscene_close(&scene);
+    }
+}
+
 /* Nagle's algorithm would have small parts of it wait for the server. It is switched off once a connection, and not for
  * requests that are one write. */
 static void only_a_request_that_goes_in_parts_switches_the_delay_off(void **state)
@@ -203,6 +295,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_producer_that_writes_nothing_is_not_called_before_resume),
     cmocka_unit_test(a_producer_is_not_called_while_the_server_takes_nothing),
     cmocka_unit_test(an_early_answer_ends_the_upload),
+    cmocka_unit_test(an_early_answer_counts_though_writing_fails),
+    cmocka_unit_test(the_time_of_sending_is_told),
     cmocka_unit_test(only_a_request_that_goes_in_parts_switches_the_delay_off),
 };
 

@@ -3,6 +3,11 @@
 
 #include <limits.h>
 
+#include "ioloop/iolocks.h"
+#include "ioloop/ioqueue.h"
+#include "ioloop/iostream.h"
+#include "ioloop/periodiccallback.h"
+
 #include "tests/support/tracedfuture.h"
 
 static struct iofuture *awaited; /* what the function under test waits for */
@@ -478,6 +483,55 @@ static void close_inside(struct iogen *gen, void *state)
     IOGEN_END(gen);
 }
 
+/* What it has made is closed by its loop, too: after it has had its chance to. */
+struct belongings {
+    struct iofuture *sleep;
+    struct iostream *stream;
+    struct ioqueue *queue;
+    struct iolocks_lock *lock;
+    struct periodiccallback *periodic;
+    int fds[2];
+};
+
+static void note_nothing(void *arg)
+{
+}
+
+static void close_belongings(struct iogen *gen, void *state)
+{
+    struct belongings *my = state;
+
+    IOGEN_BEGIN(gen);
+    my->sleep = iofuture_sleep(loop, 10); /* newer than this and older than those: what is newest is closed first */
+    my->stream = iostream_new(loop, my->fds[0], NULL);
+    my->queue = ioqueue_new(loop, 0);
+    my->lock = iolocks_lock_new(loop);
+    my->periodic = periodiccallback_new(loop, 1, note_nothing, NULL);
+    IOGEN_YIELD(gen, my->sleep);
+    assert_int_equal(gen->error, -ECANCELED);
+    assert_int_equal(iostream_fd(my->stream), my->fds[0]);
+    iostream_close(my->stream);
+    assert_null(ioqueue_get(my->queue, -1));
+    ioqueue_close(my->queue);
+    iolocks_lock_close(my->lock);
+    periodiccallback_close(my->periodic);
+    note("a");
+    IOGEN_END(gen);
+}
+
+static void it_tidies_up_when_its_loop_closes_before_what_it_has_is_gone(void **state)
+{
+    struct belongings my = { 0 };
+
+    open_loop();
+    testing_socketpair(my.fds);
+    assert_non_null(iogen_start(loop, close_belongings, &my, sizeof my));
+    testing_spin(loop, 2);
+    close_loop();
+    assert_string_equal(trace, "a");
+    close(my.fds[1]);
+}
+
 static void it_may_close_the_loop(void **state)
 {
     open_loop();
@@ -531,6 +585,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(it_may_cancel_itself),
     cmocka_unit_test(it_may_be_cancelled_while_it_waits_for_nothing),
     cmocka_unit_test(those_that_do_not_end_end_with_their_loop),
+    cmocka_unit_test(it_tidies_up_when_its_loop_closes_before_what_it_has_is_gone),
     cmocka_unit_test(it_may_close_the_loop),
     cmocka_unit_test(it_costs_one_allocation_which_may_fail),
 };

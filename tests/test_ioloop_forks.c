@@ -11,10 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "ioloop/deadlines.h"
 #include "ioloop/ioalloc.h"
+#include "ioloop/iofuture.h"
+#include "ioloop/iostream.h"
 #include "ioloop/periodiccallback.h"
 #include "tests/support/tracedloop.h"
 
@@ -419,6 +422,140 @@ static void the_rest_of_a_batch_is_the_parents(void **state)
     check_batch("reopen", "C");
 }
 
+/* A turn in which the callback of one letter forks. */
+static char fork_at;
+static bool reopens_inside;
+
+static void fork_or_note(void *arg)
+{
+    if (*(const char *)arg != fork_at) {
+        note(arg);
+        return;
+    }
+    forked = fork_child();
+    note(forked == 0 ? "C" : "P");
+    if (forked == 0 && reopens_inside && ioloop_reopen(loop) < 0)
+        _exit(1);
+}
+
+static void fork_or_note_future(struct iofuture *future, void *arg)
+{
+    fork_or_note(arg);
+}
+
+static void set_future(char *letter)
+{
+    struct iofuture *future = iofuture_new(loop);
+
+    assert_non_null(future);
+    assert_int_equal(iofuture_add_callback(future, fork_or_note_future, letter), 0);
+    assert_int_equal(iofuture_set_result(future, NULL, NULL), 0);
+}
+
+static void add_two_callbacks(void *arg)
+{
+    add_callback(fork_or_note, "a");
+    add_callback(fork_or_note, "b");
+}
+
+static void on_usr(int signal_number, void *arg)
+{
+    fork_or_note(arg);
+}
+
+/* Tasks, callbacks, posted ones, signals (the newest first), callbacks from signals, timeouts: two of each. */
+static const char turn[] = "klabpqtsfgyz";
+
+static void open_loop_with_turn(void)
+{
+    open_loop();
+    assert_int_equal(ioloop_add_signal(loop, SIGUSR1, on_usr, "s"), 0);
+    assert_int_equal(ioloop_add_signal(loop, SIGUSR2, on_usr, "t"), 0);
+    add_callback(add_two_callbacks, NULL);
+    testing_spin(loop, 1);
+    set_future("k");
+    set_future("l");
+    add_callback(fork_or_note, "p");
+    add_callback(fork_or_note, "q");
+    raise(SIGUSR1);
+    raise(SIGUSR2);
+    assert_int_equal(ioloop_add_callback_from_signal(loop, fork_or_note, "f"), 0);
+    assert_int_equal(ioloop_add_callback_from_signal(loop, fork_or_note, "g"), 0);
+    call_later(0, fork_or_note, "y");
+    call_later(0, fork_or_note, "z");
+}
+
+enum { CLOSES, REOPENS_LATER, REOPENS_INSIDE, CHILDREN };
+
+static int go_on_in_child(int child, int result, size_t at)
+{
+    if (child != REOPENS_INSIDE)
+        CHECK(result == -ESTALE && traced == at + 1);
+    if (child == REOPENS_LATER)
+        CHECK(ioloop_reopen(loop) == 0);
+    if (child != CLOSES) {
+        CHECK(ioloop_run_once(loop, 0) == 0);
+        CHECK(strlen(trace) == strlen(turn));
+        if (child == REOPENS_LATER || at > 0) /* else a task is left for the next turn */
+            CHECK(memcmp(trace, turn, at) == 0 && trace[at] == 'C' && strcmp(trace + at + 1, turn + at + 1) == 0);
+    }
+    ioloop_close(loop, false);
+    CHECK(faults_allocated() == allocated);
+    return 0;
+}
+
+/* What is due behind the callback that forks happens once, in the parent, unless the child wants to go on with it. */
+static void the_rest_of_a_turn_is_the_parents(void **state)
+{
+    for (size_t at = 0; turn[at] != '\0'; at++) {
+        for (int child = 0; child < CHILDREN; child++) {
+            open_loop_with_turn();
+            fork_at = turn[at];
+            reopens_inside = child == REOPENS_INSIDE;
+            int result = ioloop_run_once(loop, 0);
+            if (forked == 0)
+                _exit(go_on_in_child(child, result, at));
+            assert_int_equal(result, 0);
+            assert_int_equal(strlen(trace), strlen(turn));
+            assert_int_equal(trace[at], 'P');
+            wait_for(forked);
+            close_loop();
+        }
+    }
+}
+
+static size_t answer_and_fork(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    if (error == 0) {
+        assert_int_equal(iostream_write(stream, "answer", 6, NULL, NULL), 0);
+        forked = fork_child();
+        if (forked == 0 && reopens_inside && ioloop_reopen(loop) < 0)
+            _exit(1);
+    }
+    return length;
+}
+
+static void what_is_written_before_a_fork_is_sent_by_the_parent(void **state)
+{
+    char bytes[100];
+
+    for (int reopens = 0; reopens < 2; reopens++) {
+        open_loop();
+        reopens_inside = reopens;
+        testing_socketpair(fds);
+        struct iostream *stream = iostream_new(loop, fds[0], NULL);
+        assert_int_equal(iostream_set_consumer(stream, answer_and_fork, NULL), 0);
+        assert_int_equal(write(fds[1], "x", 1), 1);
+        int result = ioloop_run_once(loop, -1);
+        if (forked == 0)
+            _exit(result != (reopens ? 1 : -ESTALE));
+        wait_for(forked);
+        assert_int_equal(recv(fds[1], bytes, sizeof bytes, 0), 6);
+        close_loop();
+        close(fds[1]);
+    }
+}
+
 static void stop_it(void *arg)
 {
     ioloop_stop(arg);
@@ -560,6 +697,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_child_that_reopens_in_a_callback_goes_on),
     cmocka_unit_test(a_child_that_reopens_in_a_callback_may_close_there),
     cmocka_unit_test(the_rest_of_a_batch_is_the_parents),
+    cmocka_unit_test(the_rest_of_a_turn_is_the_parents),
+    cmocka_unit_test(what_is_written_before_a_fork_is_sent_by_the_parent),
     cmocka_unit_test(a_child_may_run_a_loop_of_its_own),
     cmocka_unit_test(threads_in_a_signal_handler_during_the_fork_are_forgotten),
     cmocka_unit_test(a_thread_that_adds_during_the_fork_is_forgotten),

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ioloop/ioalloc.h"
+#include "ioloop/iobudget.h"
 #include "tests/support/faults.h"
 #include "tests/support/streampair.h"
 #include "tests/support/testing.h"
@@ -54,7 +54,7 @@ static void expect_done(struct iooutput *output, int count)
 
     while ((segment = iooutput_take_done(output)) != NULL) {
         count--;
-        ioalloc_free(segment);
+        iobudget_free(segment);
     }
     assert_int_equal(count, 0);
 }
@@ -129,7 +129,7 @@ static void model_expect_done(struct model *model)
     while ((segment = iooutput_take_done(model->output)) != NULL) {
         assert_ptr_equal(segment->arg, &model->marks[model->done]);
         assert_true(model->marks[model->done++] <= model->out);
-        ioalloc_free(segment);
+        iobudget_free(segment);
     }
     assert_true(model->done == model->added || model->marks[model->done] > model->out);
 }
@@ -278,7 +278,7 @@ static void takes_all_in_their_order(void **state)
     for (int i = 0; i < 4; i++) {
         struct iooutput_segment *segment = iooutput_take_any(output);
         assert_ptr_equal(segment->data, texts + i + (i < 2));
-        ioalloc_free(segment);
+        iobudget_free(segment);
     }
     assert_null(iooutput_take_any(output));
     assert_int_equal(output->pending, 0);

@@ -311,6 +311,23 @@ static void reads_files_that_sendfile_refuses(void **state)
     close(file);
 }
 
+static void reads_a_file_again_when_that_was_interrupted(void **state)
+{
+    struct streampair pair;
+    struct outcome sent = { 0 };
+    int file = streampair_file(1000);
+
+    streampair_open(&pair, STREAMPAIR_PIPE_OUT, NULL);
+    faults_system_call("pread", EINTR, 1);
+    accepted(iostream_sendfile(pair.stream, file, 0, 1000, outcome_end, &sent));
+    streampair_expect_pattern(&pair, 0, 1000);
+    assert_true(faults_hit());
+    streampair_run(&pair, &sent);
+    assert_ended(sent, 0);
+    streampair_close(&pair);
+    close(file);
+}
+
 static const struct CMUnitTest at_all_sizes[] = {
     cmocka_unit_test(sends_part_of_a_file_and_leaves_its_offset),
     cmocka_unit_test(sends_nothing_of_a_file),
@@ -327,6 +344,7 @@ static const struct CMUnitTest once[] = {
     cmocka_unit_test(does_not_count_files_as_buffered),
     cmocka_unit_test(still_limits_memory_behind_a_file),
     cmocka_unit_test(reads_files_that_sendfile_refuses),
+    cmocka_unit_test(reads_a_file_again_when_that_was_interrupted),
 };
 
 STREAMPAIR_MAIN(at_all_sizes, once)

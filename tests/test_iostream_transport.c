@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -135,6 +136,42 @@ static void reads_on_what_the_transport_hides_after_a_pause(void **state)
     }
     assert_outcome(parts[0], 0, "one  ");
     assert_outcome(parts[3], 0, "four ");
+    streampair_close(&pair);
+}
+
+static size_t write_back(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    if (error == 0)
+        accepted(iostream_write(stream, data, length, NULL, NULL));
+    return length;
+}
+
+/* Of an echo, whose peer sends and does not read: at last the transport has all that came, and the kernel nothing. */
+static void leaves_hidden_what_comes_while_it_is_held_back(void **state)
+{
+    struct streampair pair;
+    struct veil veil = { .most = 1000 };
+    char bytes[sizeof veil.hidden];
+    uint64_t sent = 0;
+    int in_kernel;
+
+    streampair_open(
+        &pair, STREAMPAIR_UNIX,
+        &(struct iostream_options){ .transport = &veil_buffering, .transport_context = &veil, .hold_back = true });
+    accepted(iostream_set_consumer(pair.stream, write_back, NULL));
+    while (iostream_pending(pair.stream) <= 262144) {
+        streampair_pattern(bytes, sent, sizeof bytes);
+        streampair_put_bytes(&pair, bytes, sizeof bytes);
+        sent += sizeof bytes;
+        for (int i = 0; i < 10 && iostream_pending(pair.stream) <= 262144; i++)
+            streampair_spin(&pair, 1);
+    }
+    streampair_spin(&pair, 3);
+    assert_int_equal(ioctl(iostream_fd(pair.stream), FIONREAD, &in_kernel), 0);
+    assert_int_equal(in_kernel, 0);
+    assert_true(veil.hidden_length > 0);
+    assert_true(ioloop_next_timeout(pair.loop) < 0); /* nothing to do */
+    streampair_expect_pattern(&pair, 0, sent);
     streampair_close(&pair);
 }
 
@@ -467,6 +504,7 @@ static const struct CMUnitTest at_all_sizes[] = {
 static const struct CMUnitTest once[] = {
     cmocka_unit_test(carries_all_kinds_of_reads_and_writes),
     cmocka_unit_test(shares_the_loop_while_it_takes_what_is_hidden),
+    cmocka_unit_test(leaves_hidden_what_comes_while_it_is_held_back),
     cmocka_unit_test(reads_what_came_with_the_handshake),
     cmocka_unit_test(shuts_down_as_soon_as_the_transport_can),
     cmocka_unit_test(goes_on_after_a_short_write),

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "ioloop/looptask.h"
 #include "tests/support/tracedloop.h"
@@ -112,6 +115,50 @@ static void members_end_after_the_callback_that_closes_their_loop(void **state)
     assert_int_equal(ioloop_start(loop), 0);
     assert_string_equal(trace, "cAa");
     assert_int_equal(faults_allocated(), allocated);
+}
+
+static void note_member(struct loopmember *member)
+{
+    note(((struct noting_member *)member)->name);
+}
+
+static int run_child(int (*child)(void))
+{
+    int status;
+
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(child());
+    return waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+static int reopen_again(void)
+{
+    return ioloop_reopen(loop) < 0 || strcmp(trace, "BABA") != 0;
+}
+
+static int reopen(void)
+{
+    return ioloop_reopen(loop) < 0 || strcmp(trace, "BA") != 0 || run_child(reopen_again) != 0;
+}
+
+static void members_may_be_told_that_their_loop_goes_on_in_a_child(void **state)
+{
+    struct noting_member members[3];
+
+    open_loop();
+    for (int i = 0; i < 3; i++) {
+        members[i] = (struct noting_member){ .member.close = note_member, .name = "A" };
+        members[i].name[0] = (char)('A' + i);
+        loopmember_add_reopened(loop, &members[i].member);
+    }
+    loopmember_remove(&members[2].member);
+    assert_int_equal(run_child(reopen), 0);
+    for (int i = 0; i < 2; i++)
+        loopmember_remove(&members[i].member);
+    close_loop();
+    assert_string_equal(trace, ""); /* not here, and not at the end */
 }
 
 static void on_claimed(int fd, unsigned events, void *arg)
@@ -311,6 +358,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(those_that_are_last_end_when_no_task_is_left),
     cmocka_unit_test(a_member_may_close_others_while_the_loop_ends),
     cmocka_unit_test(members_end_after_the_callback_that_closes_their_loop),
+    cmocka_unit_test(members_may_be_told_that_their_loop_goes_on_in_a_child),
     cmocka_unit_test(a_claimed_descriptor_is_told_that_its_loop_ends),
     cmocka_unit_test(an_unwatched_descriptor_is_silent_until_it_is_watched_again),
     cmocka_unit_test(tasks_run_once_in_the_order_they_were_added),

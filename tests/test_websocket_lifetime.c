@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/support/faults.h"
 #include "tests/support/socketscene.h"
@@ -301,6 +302,64 @@ static void a_client_socket_may_end_between_any_two_bytes(void **state)
     }
 }
 
+/* In the turn in which the peer answers a ping. */
+
+static void close_loop(int fd, unsigned events, void *arg)
+{
+    acted++;
+    ioloop_close(arg, false);
+}
+
+static void refuse_message(struct websocket *socket, const void *data, size_t length, bool is_binary)
+{
+    fail_msg("a message behind the end");
+}
+
+static void wait_for_ping(struct socketscene *scene, struct httpscene_client *client)
+{
+    for (int i = 0; i < 5; i++)
+        httpscene_pass(&scene->web.http, 1.2);
+    socketscene_expect(scene, client, SOCKETSCENE_PING, "");
+}
+
+/* With no deadline any more the connection ends, and with it what had come of the message. */
+static void a_loop_may_close_before_the_answer_to_a_ping_is_looked_at(void **state)
+{
+    static const size_t befores[] = { 0, 1, 200, 19000 }; /* bytes of the frame that come before the ping */
+    static char payload[20000];
+
+    for (size_t i = 0; i < 2 * sizeof befores / sizeof *befores; i++) {
+        struct socketscene scene;
+        struct ioloop *loop;
+        size_t before = befores[i / 2];
+        int fds[2];
+
+        what = CLOSE_LOOP;
+        now = WHENS;
+        acted = 0;
+        socketscene_open(&scene, &(struct websocket_handler){
+                                     .ping_interval = 4, .on_message = refuse_message, .on_close = closed });
+        scene.is_mute = true;
+        loop = scene.web.http.loop;
+        struct httpscene_client *client = socketscene_connect(&scene, "");
+        wsframes_add(&scene.frames, i % 2 ? SOCKETSCENE_BINARY : 2, payload, before > 0 ? sizeof payload : 5);
+        httpscene_put_bytes(&scene.web.http, client, scene.frames.bytes, before);
+        httpscene_settle(&scene.web.http);
+        wait_for_ping(&scene, client);
+        testing_socketpair(fds);
+        assert_int_equal(ioloop_add_handler(loop, fds[0], close_loop, loop, IOLOOP_READ), 0);
+        testing_spin(loop, 2);
+        assert_int_equal(write(fds[1], "a", 1), 1);
+        httpscene_put_some(client, scene.frames.bytes + before, scene.frames.length - before);
+        while (acted == 0)
+            (void)!ioloop_run_once(loop, 0);
+        assert_int_equal(scene.closed, 1);
+        end_scene(&scene);
+        close(fds[0]);
+        close(fds[1]);
+    }
+}
+
 /* In the callbacks of the handshake. */
 
 static bool end_in_origin(struct web_request *request, const char *origin)
@@ -361,6 +420,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_server_socket_may_end_between_any_two_bytes),
     cmocka_unit_test(a_client_socket_may_end_in_all_its_callbacks),
     cmocka_unit_test(a_client_socket_may_end_between_any_two_bytes),
+    cmocka_unit_test(a_loop_may_close_before_the_answer_to_a_ping_is_looked_at),
     cmocka_unit_test(what_is_refused_in_a_handshake_leaves_nothing),
 };
 

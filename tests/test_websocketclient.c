@@ -133,6 +133,51 @@ static void headers_origin_and_authentication_go_along(void **state)
     webscene_expect_notes("open close:1006::ESHUTDOWN ");
 }
 
+static void refuse_line(const char *line, size_t length, void *arg)
+{
+    fail_msg("%s", line);
+}
+
+static void refuse_data(const void *data, size_t length, void *arg)
+{
+    fail_msg("data");
+}
+
+static void the_defaults_of_a_client_do_not_change_what_a_handshake_is(void **state)
+{
+    static const struct httpclient_request defaults = { .url = "http://example.org",
+                                                        .method = "HEAD",
+                                                        .header_callback = refuse_line,
+                                                        .streaming_callback = refuse_data,
+                                                        .decompress_response = true,
+                                                        .raise_error = true };
+    static const char *const notes_of[] = { "open close:1006::ESHUTDOWN ", "close:1006::ENOMSG " };
+
+    for (int i = 0; i < 2; i++) {
+        struct socketserver server;
+
+        socketserver_open(&server);
+        struct httpclient *http =
+            httpclient_new(server.loop, &(struct httpclient_options){ .defaults = &defaults, .keep_time = -1 });
+        assert_non_null(http);
+        socketserver_connect(&server, NULL, &notes, &(struct websocket_options){ .client = http });
+        socketserver_wait(&server);
+        assert_memory_equal(server.request, "GET /ws HTTP/1.1\r\n", 18);
+        if (i == 0)
+            socketserver_answer(&server, "HTTP/1.1 101 A\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+                                         "Sec-WebSocket-Accept: %s\r\n\r\n");
+        else
+            socketserver_answer(&server, "HTTP/1.1 200 A\r\nContent-Length: 4\r\n\r\nbody");
+        socketserver_settle(&server);
+        socketserver_hang_up(&server);
+        socketserver_settle(&server);
+        webscene_expect_notes(notes_of[i]);
+        httpclient_close(http);
+        socketserver_settle(&server);
+        socketserver_close(&server);
+    }
+}
+
 static void subprotocols_are_offered_and_one_may_be_chosen(void **state)
 {
     static const struct {
@@ -668,6 +713,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_handshake_is_as_rfc_6455_wants_it),
     cmocka_unit_test(no_two_handshakes_have_the_same_key),
     cmocka_unit_test(headers_origin_and_authentication_go_along),
+    cmocka_unit_test(the_defaults_of_a_client_do_not_change_what_a_handshake_is),
     cmocka_unit_test(subprotocols_are_offered_and_one_may_be_chosen),
     cmocka_unit_test(what_cannot_be_asked_is_refused_at_once),
     cmocka_unit_test(another_answer_than_101_is_an_error),

@@ -296,6 +296,155 @@ static void a_peer_that_reads_slowly_is_not_taken_for_dead(void **state)
     free(bytes);
 }
 
+/* Peers that do not read, and are there all the same. */
+
+/* Passes time in which the peer says something every second, and takes so many bytes in ten. Answers how long the
+ * socket was there. */
+static double talk(struct socketscene *scene, struct httpscene_client *client, int seconds, size_t bytes)
+{
+    double began = scene->web.http.clock;
+
+    for (int i = 0; i < seconds && scene->closed == 0; i++) {
+        socketscene_put(scene, client, SOCKETSCENE_PONG, "");
+        if (bytes > 0 && i % 10 == 0)
+            httpscene_take(client, bytes);
+        pass_slowly(scene, 1);
+    }
+    return scene->web.http.clock - began;
+}
+
+static void who_takes_nothing_is_left_though_it_talks(void **state)
+{
+    static const struct {
+        struct websocket_handler handler;
+        int seconds;
+    } rows[] = {
+        { { .ping_interval = 0 }, 30 },
+        { { .ping_interval = 4, .ping_timeout = 3 }, 30 },
+        { { .ping_interval = -1 }, 30 },
+        { { .ping_interval = 1000 }, 30 },
+        { { .ping_interval = 1000, .message_timeout = -1 }, 30 },
+        { { .ping_interval = -1, .write_timeout = 100, .message_timeout = -1 }, 100 },
+        { { .write_timeout = 8 }, 8 },
+    };
+    const size_t length = 12 << 20;
+    char *bytes = calloc(1, length);
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct socketscene scene;
+
+        socketscene_open(&scene, &rows[i].handler);
+        struct httpscene_client *client = socketscene_connect(&scene, "");
+        pass_slowly(&scene, 7); /* it is not there that it begins */
+        assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+        int elapsed = (int)talk(&scene, client, 200, 0);
+        assert_in_range(elapsed, rows[i].seconds, rows[i].seconds * 3 / 2 + 2); /* the kernel takes some at first */
+        webscene_expect_notes("open close:1006::ETIMEDOUT ");
+        httpscene_take(client, SIZE_MAX);
+        assert_int_equal(client->error, ECONNRESET);
+        socketscene_close(&scene);
+    }
+    free(bytes);
+}
+
+static void who_takes_some_now_and_then_is_not_left(void **state)
+{
+    const size_t length = 12 << 20;
+    char *bytes = calloc(1, length);
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){ .write_timeout = 12 });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+    talk(&scene, client, 100, 1 << 20);
+    assert_int_equal(scene.closed, 0);
+    for (int i = 0; i < 100 && websocket_pending(scene.socket) > 0; i++) {
+        httpscene_take(client, SIZE_MAX);
+        httpscene_settle(&scene.web.http);
+    }
+    talk(&scene, client, 100, 0); /* nothing waits any more */
+    assert_int_equal(scene.closed, 0);
+    socketscene_close(&scene);
+    free(bytes);
+}
+
+static void a_stall_may_last_for_ever_if_that_is_wanted(void **state)
+{
+    const size_t length = 12 << 20;
+    char *bytes = calloc(1, length);
+
+    for (int pings = 0; pings < 2; pings++) {
+        struct socketscene scene;
+
+        socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = pings ? 4 : -1, .write_timeout = -1 });
+        struct httpscene_client *client = socketscene_connect(&scene, "");
+        assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+        talk(&scene, client, 300, 0);
+        assert_int_equal(scene.closed, 0);
+        socketscene_close(&scene);
+    }
+    free(bytes);
+}
+
+/* As websocket.h has it: who has too much to send does not listen. */
+static void echo_carefully(struct websocket *socket, const void *data, size_t length, bool is_binary)
+{
+    (void)!websocket_write(socket, data, length, is_binary);
+    if (websocket_pending(socket) > 1 << 20)
+        websocket_pause(socket);
+}
+
+static void who_takes_nothing_is_left_though_the_program_has_paused(void **state)
+{
+    static char bytes[1 << 20];
+    struct socketscene scene;
+
+    socketscene_open(&scene, &(struct websocket_handler){
+                                 .high_water = 1 << 20, .on_message = echo_carefully, .on_drain = websocket_resume });
+    struct httpscene_client *client = socketscene_connect(&scene, "");
+    wsframes_add(&scene.frames, SOCKETSCENE_BINARY, bytes, sizeof bytes);
+    for (size_t at = 0; websocket_pending(scene.socket) <= 1 << 20;) {
+        at += httpscene_put_some(client, scene.frames.bytes + at, scene.frames.length - at);
+        if (at == scene.frames.length)
+            at = 0;
+        testing_spin(scene.web.http.loop, 3);
+    }
+    pass_slowly(&scene, 29);
+    assert_int_equal(scene.closed, 0);
+    pass_slowly(&scene, 9);
+    webscene_expect_notes("open close:1006::ETIMEDOUT ");
+    socketscene_close(&scene);
+}
+
+/* No pong ends it, but what waits for the peer does; and what waits for the rest of its message. */
+static void who_was_asked_and_may_think_for_ever_has_its_limits(void **state)
+{
+    const size_t length = 12 << 20;
+    char *bytes = calloc(1, length);
+
+    for (int stalls = 0; stalls < 2; stalls++) {
+        struct socketscene scene;
+
+        socketscene_open(&scene,
+                         &(struct websocket_handler){
+                             .ping_interval = 4, .ping_timeout = -1, .write_timeout = 20, .message_timeout = 20 });
+        struct httpscene_client *client = socketscene_connect(&scene, "");
+        wsframes_add(&scene.frames, 1, "a", 1);
+        if (stalls)
+            assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+        else
+            httpscene_put_bytes(&scene.web.http, client, scene.frames.bytes, scene.frames.length);
+        httpscene_settle(&scene.web.http);
+        pass_slowly(&scene, 18);
+        assert_false(websocket_closing(scene.socket));
+        pass_slowly(&scene, 8);
+        pass_slowly(&scene, 5);
+        webscene_expect_notes("open close:1006::ETIMEDOUT ");
+        socketscene_close(&scene);
+    }
+    free(bytes);
+}
+
 /* What a message costs: no timer is set. */
 static void a_message_sets_no_timer(void **state)
 {
@@ -409,7 +558,7 @@ static void who_has_begun_a_message_is_asked_as_everybody_is(void **state)
     static const struct {
         double message_timeout, ping_interval;
         bool is_asked; /* within 8 s */
-    } rows[] = { { 4, -1, false }, { -1, 4, true }, { 100, 4, true }, { 4, 100, true } };
+    } rows[] = { { 4, -1, false }, { -1, 4, true }, { 100, 4, true }, { 4, 100, false } };
     char some[20000] = { 0 };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -425,6 +574,41 @@ static void who_has_begun_a_message_is_asked_as_everybody_is(void **state)
             socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
         else
             expect_quiet(&scene, client, 0);
+        socketscene_close(&scene);
+    }
+}
+
+/* Also where it is looked at more often for the sake of its message. */
+static void a_message_under_way_does_not_bring_pings_forward(void **state)
+{
+    static const struct {
+        double message_timeout, write_timeout, ping_interval, ping_timeout;
+    } rows[] = { { 8, 0, 100, 3 }, { 0, 8, 100, 30 }, { -1, -1, 100, 30 }, { 1, 1, 100, 50 }, { -1, 0, 400, 100 } };
+    static char some[400000];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        double interval = rows[i].ping_interval, timeout = rows[i].ping_timeout;
+        struct socketscene scene;
+
+        socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = rows[i].message_timeout,
+                                                              .write_timeout = rows[i].write_timeout,
+                                                              .ping_interval = interval,
+                                                              .ping_timeout = timeout });
+        struct httpscene_client *client = socketscene_connect(&scene, "");
+        begin_long_message(&scene, client);
+        httpscene_put_bytes(&scene.web.http, client, some, sizeof some);
+        pass_slowly(&scene, interval - 2);
+        expect_quiet(&scene, client, 0);
+        for (int j = 0; j < (int)interval / 4 + 5 && client->length == 0; j++) {
+            pass_slowly(&scene, 1);
+            httpscene_take(client, SIZE_MAX);
+        }
+        socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
+        pass_slowly(&scene, timeout - 1);
+        assert_int_equal(scene.closed, 0);
+        pass_slowly(&scene, timeout / 4 + 5);
+        assert_int_equal(scene.closed, 1);
+        webscene_expect_notes("open close:1006::ETIMEDOUT ");
         socketscene_close(&scene);
     }
 }
@@ -496,11 +680,17 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_was_written_before_closing_is_sent_however_slow_the_peer_reads),
     cmocka_unit_test(a_peer_that_does_not_read_is_left),
     cmocka_unit_test(a_peer_that_reads_slowly_is_not_taken_for_dead),
+    cmocka_unit_test(who_takes_nothing_is_left_though_it_talks),
+    cmocka_unit_test(who_takes_some_now_and_then_is_not_left),
+    cmocka_unit_test(a_stall_may_last_for_ever_if_that_is_wanted),
+    cmocka_unit_test(who_takes_nothing_is_left_though_the_program_has_paused),
+    cmocka_unit_test(who_was_asked_and_may_think_for_ever_has_its_limits),
     cmocka_unit_test(a_message_sets_no_timer),
     cmocka_unit_test(a_message_that_does_not_come_to_its_end_is_given_up),
     cmocka_unit_test(a_message_that_does_not_go_on_is_given_up_though_its_peer_answers),
     cmocka_unit_test(a_message_that_comes_slowly_may_go_on),
     cmocka_unit_test(who_has_begun_a_message_is_asked_as_everybody_is),
+    cmocka_unit_test(a_message_under_way_does_not_bring_pings_forward),
     cmocka_unit_test(a_message_that_never_ends_does_not_keep_who_is_closed),
     cmocka_unit_test(each_message_has_its_own_time),
     cmocka_unit_test(a_pause_is_not_the_time_of_a_message),

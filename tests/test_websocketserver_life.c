@@ -103,6 +103,51 @@ static void a_server_that_is_closed_meanwhile_dismisses_the_new_socket(void **st
     socketscene_close(&scene);
 }
 
+static void never(void *arg)
+{
+    fail_msg("a timeout of a thousand years");
+}
+
+/* Without memory for the time that it would wait the server closes its connections at once. */
+static bool end_and_allow(struct web_request *request, const char *origin)
+{
+    faults_allocation(1, true);
+    while (ioloop_call_later(socketscene_current->web.http.loop, 3e10, never, NULL) != 0)
+        ;
+    web_application_close(socketscene_current->web.app);
+    faults_allocation(0, false);
+    assert_true(httprequest_left(web_http(request)));
+    return true;
+}
+
+static const char *end_and_choose(struct web_request *request, const char *const *names, size_t count)
+{
+    return end_and_allow(request, NULL) ? names[0] : NULL;
+}
+
+static void no_socket_begins_on_a_connection_that_ended_meanwhile(void **state)
+{
+    static const struct websocket_handler handlers[] = { { .check_origin = end_and_allow },
+                                                         { .select_subprotocol = end_and_choose } };
+
+    for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
+        struct socketscene scene;
+
+        socketscene_open(&scene, &handlers[i]);
+        struct httpscene_client *client = httpscene_connect(&scene.web.http);
+        httpscene_put(&scene.web.http, client,
+                      "GET /ws HTTP/1.1\r\n" SOCKETSCENE_HANDSHAKE "Origin: http://example.org\r\n"
+                      "Sec-WebSocket-Protocol: a\r\n\r\n");
+        httpscene_settle(&scene.web.http);
+        httpscene_take(client, SIZE_MAX);
+        assert_true(client->ended);
+        assert_int_equal(client->length, 0);
+        assert_int_equal(scene.web.closed, 1); /* it waits for nobody */
+        webscene_expect_notes("");
+        socketscene_close(&scene);
+    }
+}
+
 static void no_socket_begins_on_a_server_that_closes(void **state)
 {
     struct socketscene scene;
@@ -182,6 +227,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_server_that_closes_says_so_to_its_sockets_and_waits),
     cmocka_unit_test(a_server_that_closes_does_not_wait_for_longer_than_it_may),
     cmocka_unit_test(a_server_that_is_closed_meanwhile_dismisses_the_new_socket),
+    cmocka_unit_test(no_socket_begins_on_a_connection_that_ended_meanwhile),
     cmocka_unit_test(no_socket_begins_on_a_server_that_closes),
     cmocka_unit_test(a_loop_that_closes_ends_its_sockets),
     cmocka_unit_test(a_handshake_is_logged_as_switching_protocols),

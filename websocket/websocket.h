@@ -14,7 +14,7 @@
  *     than max_unsent (the policy says what becomes of it); -EMSGSIZE it is that by itself; -EINVAL; -ENOMEM; of a
  * client also what the kernel says when it has no random bytes to mask with. They have sent nothing, but for -ENOMEM
  * and what the kernel says of a broken connection, which then ends. Threads: the loop's. Units: seconds, bytes. Times:
- * 0 is the default, below 0 is never. */
+ * 0 is the default, below 0 is never; where it may be a quarter more, it may also be a second more. */
 #ifndef WEBSOCKET_WEBSOCKET_H
 #define WEBSOCKET_WEBSOCKET_H
 
@@ -71,7 +71,8 @@ struct websocket_handler {
     web_fn *prepare;                         /* of the server: as a web_handler's; what it finishes is no WebSocket */
     web_fn *set_default_headers;             /* go out with the handshake's answer */
     websocket_origin_fn *check_origin;       /* false: 403. NULL: only from pages of this host; not asked without one */
-    websocket_select_fn *select_subprotocol; /* one of the names, or NULL; asked once, also with none offered */
+    websocket_select_fn *select_subprotocol; /* one of the names, or NULL; asked once, also with none offered. More than
+                                                16 are refused: 400 */
     websocket_open_fn *open;
     websocket_message_fn *on_message; /* data is lent, and has a NUL behind it. Comes also when the socket is closing */
     websocket_piece_fn *on_piece;     /* instead of on_message: messages as they come in, and not collected; the last
@@ -90,9 +91,11 @@ struct websocket_handler {
     uint64_t max_unsent;    /* of frames, as bytes: 16 MiB less 1 KiB */
     enum websocket_policy policy;
     double message_timeout; /* for a message that has begun: 60 s, and a second more for each KiB of it that has come;
-                               then 1008, and -ETIMEDOUT. Up to a quarter of ping_interval more. Not while paused */
+                               then 1008, and -ETIMEDOUT. Up to a quarter more. Not while paused */
     double ping_interval;   /* without a byte from the peer: 20 s; up to a quarter more */
     double ping_timeout;    /* for one behind the ping, or for it to take some of what waits: 20 s; then it is closed */
+    double write_timeout;   /* for the peer to take some of what waits, though it talks or is paused: 30 s; up to a
+                               quarter more; then the connection is reset, -ETIMEDOUT */
     double close_timeout;   /* for the peer's part of closing, or for that: 5 s */
 
     bool compress;         /* permessage-deflate (RFC 7692), if the other side can. What comes is inflated up to
@@ -167,7 +170,7 @@ struct websocket_options {
     struct httpclient *client;                /* NULL: the loop's own (httpclient_current) */
     const struct httpclient_request *request; /* headers, auth, timeouts, proxy, address; its url, method, body and
                                                  callbacks do not count */
-    const char *const *subprotocols;          /* that are offered; ended by NULL */
+    const char *const *subprotocols;          /* that are offered; ended by NULL; at most 16 */
     const char *origin;
     double handshake_timeout; /* all before open: 10 s; instead of the request's total_timeout */
     bool follow_redirects;

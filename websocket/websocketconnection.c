@@ -14,6 +14,12 @@
 #define PLAIN_LIMIT        (2 * LOOPMEMBER_CORK) /* a limit of unsent bytes that no cork can reach */
 #define MESSAGE_SECONDS    60.0                  /* for a message, */
 #define LEAST_RATE         1024.0                /* and bytes of it that give a second more */
+#define PING_SECONDS       20.0
+#define PONG_SECONDS       20.0
+#define WRITE_SECONDS      30.0
+#define CLOSE_SECONDS      5.0
+#define MOST_LOOKS         UINT16_MAX
+#define LEAST_APART        1.0 /* seconds: each look may be 0.13 s late, and there are many connections */
 #define TICK_SECONDS       ((double)(1 << DEADLINE_TICK_BITS) / 1e9)
 
 /* Life. */
@@ -154,9 +160,18 @@ int websocketconnection_agree_deflate(struct websocket *socket, const struct web
 
 static void deadline_reached(struct deadline *deadline);
 
-static const double default_seconds[] = {
-    [WEBSOCKETCONNECTION_QUIET] = 20.0 / 4, [WEBSOCKETCONNECTION_PONG] = 20, [WEBSOCKETCONNECTION_CLOSE] = 5
+/* A connection is looked at now and then: that is all the clock there is. What comes is only noted when it comes, and
+ * what is under way then has its limits. Looks are as far apart as ping_interval / 4, or less where other limits want
+ * it, and always the same: so time is the number of looks. */
+struct look {
+    double seconds; /* until the next one; 0: there is none */
+    unsigned count; /* so many, and the state that the connection is in has had its time; 0: it may stay in it */
 };
+
+static double lesser_time(double a, double b)
+{
+    return a > 0 && (b == 0 || a < b) ? a : b;
+}
 
 /* Of a message that has begun; 0: as long as it likes. */
 static double message_seconds(const struct websocket *socket)
@@ -164,65 +179,104 @@ static double message_seconds(const struct websocket *socket)
     return websocketconnection_time(socket->handler->message_timeout, MESSAGE_SECONDS);
 }
 
-/* Where pings are far between, or none are sent, a message under way is looked after all the same. */
-static bool has_own_time(const struct websocket *socket, double quiet)
+/* Without a byte taken of what waits; 0: for ever. */
+static double write_seconds(const struct websocket *socket)
 {
-    return socket->rare != NULL && socket->rare->is_reading && message_seconds(socket) > 0 &&
-           (quiet == 0 || message_seconds(socket) / 4 < quiet);
+    return websocketconnection_time(socket->handler->write_timeout, WRITE_SECONDS);
 }
 
-static double deadline_seconds(const struct websocket *socket, enum websocketconnection_deadline what)
+/* In so many looks at least, no further apart than that. */
+static struct look divide_time(double seconds, unsigned least, double apart)
+{
+    unsigned count = least;
+
+    if (!(seconds > 0))
+        return (struct look){ .seconds = apart };
+    if (apart > 0 && seconds > count * apart)
+        count = seconds / apart < MOST_LOOKS ? 1 + (unsigned)(seconds / apart) : MOST_LOOKS;
+    return (struct look){ .seconds = seconds / count, .count = count };
+}
+
+static struct look next_look(const struct websocket *socket)
 {
     const struct websocket_handler *handler = socket->handler;
-    double seconds = what == WEBSOCKETCONNECTION_QUIET  ? handler->ping_interval / 4
-                     : what == WEBSOCKETCONNECTION_PONG ? handler->ping_timeout
-                                                        : handler->close_timeout;
+    double apart = lesser_time(message_seconds(socket), write_seconds(socket)) / 4;
 
-    seconds = websocketconnection_time(seconds, default_seconds[what]);
-    if (what == WEBSOCKETCONNECTION_QUIET && has_own_time(socket, seconds))
-        return message_seconds(socket) / 4;
-    return seconds;
+    if (apart > 0 && apart < LEAST_APART)
+        apart = LEAST_APART;
+    switch ((enum websocketconnection_deadline)socket->deadline_is) {
+    case WEBSOCKETCONNECTION_QUIET:
+        return divide_time(websocketconnection_time(handler->ping_interval, PING_SECONDS), 4, apart);
+    case WEBSOCKETCONNECTION_PONG:
+        return divide_time(websocketconnection_time(handler->ping_timeout, PONG_SECONDS), 1, apart);
+    case WEBSOCKETCONNECTION_CLOSE:
+        break;
+    }
+    return divide_time(websocketconnection_time(handler->close_timeout, CLOSE_SECONDS), 1, 0);
 }
 
-static void set_socket_deadline(struct websocket *socket, enum websocketconnection_deadline what)
+static void look_later(struct websocket *socket)
+{
+    double seconds = next_look(socket).seconds;
+    int error = deadline_set(socket->stream->loop, &socket->deadline, seconds, deadline_reached);
+
+    if (error < 0)
+        websocketconnection_break(socket, error == -EBADF ? -ECANCELED : error); /* the loop closes */
+}
+
+static void begin_state(struct websocket *socket, enum websocketconnection_deadline what)
 {
     socket->deadline_is = what;
-    if (deadline_set(socket->stream->loop, &socket->deadline, deadline_seconds(socket, what), deadline_reached) < 0)
-        websocketconnection_break(socket, -ENOMEM);
+    socket->looks = 0;
+    look_later(socket);
 }
 
-void websocketconnection_end_silence(struct websocket *socket)
+bool websocketconnection_end_silence(struct websocket *socket)
 {
     socket->is_heard = false; /* the time begins with this byte */
-    set_socket_deadline(socket, WEBSOCKETCONNECTION_QUIET);
+    begin_state(socket, WEBSOCKETCONNECTION_QUIET);
+    return !iostream_closed(socket->stream);
 }
 
-/* Has the peer taken something of what waits, since this was last asked? Of the number of bytes that it has taken a few
- * bits of its hash are remembered. */
+/* NULL: all is sent. */
+static struct iooutput *waiting_output(const struct websocket *socket)
+{
+    struct iooutput *output = socket->stream->output;
+
+    return output != NULL && output->pending > 0 ? output : NULL;
+}
+
+static double seconds_since(const struct websocket *socket, uint32_t tick)
+{
+    return (double)(deadline_now(socket->stream->loop) - tick) * TICK_SECONDS;
+}
+
+/* Has the peer taken something of what waits, since this was last asked? It may end the connection. */
 static bool is_getting_through(struct websocket *socket)
 {
+    bool has_waited = socket->has_waited;
+
     iostreamlayer_send_output(socket->stream); /* the kernel has room for a byte long before it says so */
-    uint64_t gone = socket->stream->output != NULL ? socket->stream->output->gone + UINT64_C(1) : 0;
-    uint16_t mark = (uint16_t)(gone * UINT64_C(0x9e3779b97f4a7c15) >> 48);
-    bool is_same = mark == socket->taken;
-
-    socket->taken = mark;
-    return !is_same;
+    struct iooutput *output = waiting_output(socket);
+    socket->has_waited = output != NULL;
+    if (output == NULL)
+        return has_waited;
+    if (!iooutput_has_moved(output))
+        return false;
+    output->moved = deadline_now(socket->stream->loop);
+    return true;
 }
 
-/* A quarter of ping_interval has gone by. That there were bytes is all that is noted when they come: nobody has to ask
- * the clock then. Who is paused does not hear them. */
-static bool is_silent(struct websocket *socket)
+/* Nor does it help to talk, or that the program has paused: which is what it does until some is sent. */
+static bool is_stalled(const struct websocket *socket)
 {
-    bool hears = !socket->is_heard && !socket->is_paused;
+    const struct iooutput *output = waiting_output(socket);
+    double most = write_seconds(socket);
 
-    socket->is_heard = false;
-    socket->quarters = hears ? (socket->quarters + 1u) & 3 : 0;
-    return hears && socket->quarters == 0;
+    return output != NULL && most > 0 && seconds_since(socket, output->moved) > most;
 }
 
-/* Who begins a message and then sends little or nothing of it would have its memory for as long as it answers pings. It
- * is looked at when the deadline comes, which it does not set: that would be once a message. */
+/* Who begins a message and then sends little or nothing of it would have its memory for as long as it answers pings. */
 static bool is_message_late(const struct websocket *socket)
 {
     const struct websocketconnection_rare *rare = socket->rare;
@@ -230,30 +284,37 @@ static bool is_message_late(const struct websocket *socket)
 
     if (rare == NULL || !rare->is_reading || socket->is_paused || most == 0)
         return false;
-    double elapsed = (double)(deadline_now(socket->stream->loop) - rare->began) * TICK_SECONDS;
-    return elapsed > most + (double)(rare->reader.message - rare->reader.left) / LEAST_RATE;
+    return seconds_since(socket, rare->began) > most + (double)(rare->reader.message - rare->reader.left) / LEAST_RATE;
 }
 
 void websocketconnection_begin_message(struct websocket *socket)
 {
     socket->rare->is_reading = true;
     socket->rare->began = deadline_now(socket->stream->loop);
-    if (socket->deadline_is == WEBSOCKETCONNECTION_QUIET &&
-        has_own_time(socket, websocketconnection_time(socket->handler->ping_interval / 4,
-                                                      default_seconds[WEBSOCKETCONNECTION_QUIET])))
-        set_socket_deadline(socket, WEBSOCKETCONNECTION_QUIET);
 }
 
+/* Has the state had its time without a sign? */
+static bool is_time_up(struct websocket *socket, bool has_sign)
+{
+    unsigned most = next_look(socket).count;
+
+    socket->looks = has_sign ? 0 : (uint16_t)(socket->looks + 1);
+    return most > 0 && socket->looks >= most;
+}
+
+/* Who is paused does not hear its peer. */
 static void ask_peer(struct websocket *socket)
 {
-    bool asked = is_silent(socket) && socket->handler->ping_interval >= 0 &&
-                 websocketconnection_send_control(socket, WEBSOCKETFRAME_PING, NULL, 0) == 0;
+    bool is_silent = is_time_up(socket, socket->is_heard || socket->is_paused);
 
-    if (iostream_closed(socket->stream))
-        return;
-    if (asked)
+    socket->is_heard = false;
+    if (is_silent && websocketconnection_send_control(socket, WEBSOCKETFRAME_PING, NULL, 0) == 0) {
         (void)is_getting_through(socket);
-    set_socket_deadline(socket, asked ? WEBSOCKETCONNECTION_PONG : WEBSOCKETCONNECTION_QUIET);
+        if (!iostream_closed(socket->stream))
+            begin_state(socket, WEBSOCKETCONNECTION_PONG);
+    } else if (!iostream_closed(socket->stream)) {
+        look_later(socket);
+    }
 }
 
 static void give_up_peer(struct websocket *socket)
@@ -268,17 +329,23 @@ static void give_up_peer(struct websocket *socket)
 static void deadline_reached(struct deadline *deadline)
 {
     struct websocket *socket = (struct websocket *)deadline;
+    bool is_closing = socket->deadline_is == WEBSOCKETCONNECTION_CLOSE;
 
     if (iostream_closed(socket->stream))
         return;
-    if (socket->deadline_is != WEBSOCKETCONNECTION_CLOSE && is_message_late(socket))
+    bool has_moved = is_getting_through(socket);
+    if (iostream_closed(socket->stream))
+        return;
+    if (!is_closing && is_message_late(socket))
         websocketconnection_fail(socket, WEBSOCKET_POLICY, -ETIMEDOUT, "a message that does not come to its end");
+    else if (!is_closing && is_stalled(socket))
+        websocketconnection_break(socket, -ETIMEDOUT);
     else if (socket->deadline_is == WEBSOCKETCONNECTION_QUIET)
         ask_peer(socket);
-    else if (!is_getting_through(socket))
+    else if (is_time_up(socket, has_moved))
         give_up_peer(socket);
-    else if (!iostream_closed(socket->stream))
-        set_socket_deadline(socket, socket->deadline_is);
+    else
+        look_later(socket);
 }
 
 /* Sending. */
@@ -318,7 +385,8 @@ void websocketconnection_send_close(struct websocket *socket, int code, const ch
     if (iostream_closed(socket->stream))
         return;
     (void)is_getting_through(socket);
-    set_socket_deadline(socket, WEBSOCKETCONNECTION_CLOSE);
+    if (!iostream_closed(socket->stream))
+        begin_state(socket, WEBSOCKETCONNECTION_CLOSE);
 }
 
 /* Ending. A socket that is closed with bytes unread resets its peer, who may then lose the close frame. So that is
@@ -493,7 +561,7 @@ void websocketconnection_begin(struct websocket *socket, struct iostream *stream
         iostream_set_close_callback(stream, client_socket_ended, socket);
     else
         iostream_set_close_callback(stream, server_socket_ended, NULL);
-    set_socket_deadline(socket, WEBSOCKETCONNECTION_QUIET);
+    begin_state(socket, WEBSOCKETCONNECTION_QUIET);
     if (socket->handler->open != NULL)
         socket->handler->open(socket, request);
     socket->is_ready = true;

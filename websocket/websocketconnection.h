@@ -67,19 +67,19 @@ struct websocket {
     struct iostream *stream; /* NULL: a client's handshake goes on */
     const struct websocket_handler *handler;
     struct websocketconnection_rare *rare; /* NULL: it has none of that */
-    uint16_t taken; /* by the peer, when the deadline was last looked at: see is_getting_through */
+    uint16_t looks; /* at what is under way, without a sign of the peer: its time is counted in them */
     int16_t error;
     unsigned peer_code : 16;
     unsigned deadline_is : 2;
-    unsigned quarters : 2; /* of ping_interval that have gone by in silence */
-    unsigned is_heard : 1; /* bytes have come since the deadline was last looked at */
+    unsigned has_waited : 1; /* there was something to send at the last look */
+    unsigned got_close : 1;
+    unsigned is_heard : 1; /* bytes have come since the last look */
     unsigned is_client : 1;
     unsigned is_plain : 1; /* short messages go the shortest way */
     unsigned is_open : 1;  /* messages may be sent: between the handshake and our close frame */
     unsigned is_ready : 1; /* open has returned: messages may be handed over */
     unsigned is_paused : 1;
     unsigned compresses : 1; /* it has a rare->deflate */
-    unsigned got_close : 1;
 };
 
 struct websocketconnection_client {
@@ -170,8 +170,8 @@ bool websocketconnection_reads_frames(const struct websocket *socket);
 /* Ends it with the code of a refusal. */
 void websocketconnection_refuse(struct websocket *socket, int code, const char *problem);
 
-/* Something has come from who was asked whether it is there. */
-void websocketconnection_end_silence(struct websocket *socket);
+/* Something has come from who was asked whether it is there. False: the connection has ended. */
+bool websocketconnection_end_silence(struct websocket *socket);
 
 /* Part of a message is in rare->reader: it has message_timeout from now on. */
 void websocketconnection_begin_message(struct websocket *socket);

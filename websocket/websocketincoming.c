@@ -106,10 +106,10 @@ static void go_on_in_place(struct websocket *socket, uint64_t coming)
 {
     struct websocketconnection_rare *rare = socket->rare;
     size_t length = rare->length;
-    struct websocketloop_block *block = coming <= SIZE_MAX / 4 ? websocketloop_grow(socket->stream->loop, rare->block,
-                                                                                    length, length + 1, length + coming)
-                                                               : NULL;
+    struct websocketloop_block *block = NULL;
 
+    if (coming <= SIZE_MAX / 4)
+        block = websocketloop_grow(socket->stream->loop, rare->block, length, length + 1, length + (size_t)coming);
     if (block == NULL) {
         websocketconnection_refuse(socket, WEBSOCKET_INTERNAL, "no memory");
         return;
@@ -176,12 +176,11 @@ static void __attribute__((noinline)) keep_reader(struct websocket *socket, cons
     websocketconnection_begin_message(socket);
 }
 
-/* Any byte will do as a sign of life. */
-static inline void hear_peer(struct websocket *socket)
+/* Any byte will do as a sign of life. False: the connection has ended, without a deadline it cannot be. */
+static inline bool hear_peer(struct websocket *socket)
 {
     socket->is_heard = true;
-    if (socket->deadline_is == WEBSOCKETCONNECTION_PONG)
-        websocketconnection_end_silence(socket);
+    return socket->deadline_is != WEBSOCKETCONNECTION_PONG || websocketconnection_end_silence(socket);
 }
 
 /* Anything that may come. Answers how many bytes were taken. */
@@ -233,9 +232,8 @@ static size_t consume_frames(struct iostream *stream, int error, const char *dat
     size_t used = 0;
     ssize_t taken;
 
-    if (error < 0)
+    if (error < 0 || !hear_peer(socket))
         return length; /* the close callback tells */
-    hear_peer(socket);
     if (handler->on_piece != NULL || (socket->rare != NULL && (socket->rare->is_reading || socket->rare->is_inflating)))
         return consume_any_frames(socket, most, data, length);
     do {
@@ -271,14 +269,13 @@ static void end_place(struct websocket *socket, const struct websocketreader_pie
 static size_t consume_rest(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
     struct websocketloop_block *block = arg;
+    struct websocketreader_piece piece;
+
+    if (error < 0 || !hear_peer(block->socket))
+        return length; /* the close callback tells */
     struct websocket *socket = block->socket;
     struct iostreamlayer_place *place = &block->place;
     size_t count = length < place->size ? length : place->size;
-    struct websocketreader_piece piece;
-
-    if (error < 0)
-        return length; /* the close callback tells */
-    hear_peer(socket);
     if (data != place->memory)
         memcpy(place->memory, data, count);
     ssize_t taken = websocketreader_next(&socket->rare->reader, &(struct websocketreader_limits){ 0 }, place->memory,
@@ -303,8 +300,6 @@ void websocketconnection_read(struct websocket *socket)
         return;
     if (socket->rare != NULL && socket->rare->is_reading)
         websocketconnection_begin_message(socket); /* the time of a pause is not the peer's */
-    if (iostream_closed(stream))
-        return;
     if (is_in_place(socket))
         read_rest(socket);
     else if (socket->rare != NULL && socket->rare->is_inflating)
@@ -320,5 +315,5 @@ void websocketconnection_hold(struct websocket *socket)
         return;
     iostream_set_consumer(socket->stream, NULL, NULL);
     if (socket->deadline_is == WEBSOCKETCONNECTION_PONG && !iostream_closed(socket->stream))
-        websocketconnection_end_silence(socket);
+        (void)websocketconnection_end_silence(socket);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ioloop/ioalloc.h"
+#include "ioloop/iobudget.h"
 #include "websocket/websocketmask.h"
 #include "websocket/websockettopics.h"
 
@@ -22,7 +23,7 @@ static void free_with_loop(struct loopmember *member)
     while (shared->kept != NULL) {
         struct websocketloop_block *block = shared->kept;
         shared->kept = block->next;
-        ioalloc_free(block);
+        iobudget_free(block);
     }
     if (shared->masks != NULL)
         memset(shared->masks, 0, sizeof *shared->masks);
@@ -89,7 +90,7 @@ static struct websocketloop_block *resize_block(struct ioloop *loop, struct webs
 
     if (capacity > SIZE_MAX - sizeof *block - 1)
         return NULL;
-    resized = ioalloc_resize(block, sizeof *block + capacity + 1);
+    resized = iobudget_resize(block, sizeof *block + capacity + 1);
     if (resized == NULL)
         return NULL;
     if (block == NULL)
@@ -141,7 +142,7 @@ static bool make_room_for_block(struct websocketloop *shared, size_t capacity)
             return false;
         shared->kept = smallest->next;
         shared->kept_bytes -= smallest->capacity;
-        ioalloc_free(smallest);
+        iobudget_free(smallest);
     }
     return true;
 }
@@ -158,7 +159,7 @@ void websocketloop_give(struct websocketloop_block *block)
     if (block->capacity >= LEAST_KEPT_BLOCK)
         shared = websocketloop_of(block->loop);
     if (shared == NULL || block->capacity > MOST_KEPT_BLOCKS || !make_room_for_block(shared, block->capacity)) {
-        ioalloc_free(block);
+        iobudget_free(block);
         return;
     }
     struct websocketloop_block **link = &shared->kept;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ioloop/ioalloc.h"
+#include "ioloop/iobudget.h"
 #include "ioloop/iolog.h"
 #include "websocket/websocketconnection.h"
 #include "websocket/websocketdeflate.h"
@@ -33,7 +34,7 @@ int websocketmessage_check_room(struct websocket *socket, size_t size)
 
 static void release_frame(void *bytes, void *arg)
 {
-    ioalloc_free(bytes);
+    iobudget_free(bytes);
 }
 
 /* What a write has answered, for the program. */
@@ -54,7 +55,7 @@ static int send_masked(struct websocket *socket, struct websocketframe *frame, c
 
     if (error < 0)
         return error;
-    char *bytes = is_short ? few : ioalloc(WEBSOCKETFRAME_LONGEST_HEAD + length);
+    char *bytes = is_short ? few : iobudget_alloc(WEBSOCKETFRAME_LONGEST_HEAD + length);
     if (bytes == NULL)
         return -ENOMEM;
     size_t head = websocketframe_format(bytes, frame);
@@ -63,7 +64,7 @@ static int send_masked(struct websocket *socket, struct websocketframe *frame, c
         return iostream_write(socket->stream, bytes, head + length, NULL, NULL);
     error = iostream_write_owned(socket->stream, bytes, head + length, release_frame, NULL, NULL, NULL);
     if (error < 0)
-        ioalloc_free(bytes);
+        iobudget_free(bytes);
     return error;
 }
 

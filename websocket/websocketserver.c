@@ -360,7 +360,10 @@ static void get_socket(struct web_request *request)
         return;
     }
     choice.deflate = found > 0 ? &deflate : NULL;
-    change_protocol(request, &choice);
+    if (httprequest_left(request->http)) /* ended by what was asked */
+        (void)web_finish(request);
+    else
+        change_protocol(request, &choice);
 }
 
 static void prepare_upgrade(struct web_request *request)

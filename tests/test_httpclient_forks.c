@@ -1,0 +1,288 @@
+/* A client in a child of fork() that goes on with the loop: what there is is the parent's. F5 */
+#include "tests/support/testing.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ioloop/ioexecutor.h"
+#include "ioloop/resolver.h"
+#include "tests/support/fakenames.h"
+#include "tests/support/fetchscene.h"
+#include "tests/support/veil.h"
+
+#define HI "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+/* In a child, where a failed assertion would go on with the tests. */
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "line %d: %s\n", __LINE__, #condition);                                                    \
+            _exit(1);                                                                                                  \
+        }                                                                                                              \
+    } while (0)
+
+const struct fakename fakenames[] = {
+    { "slow.test", { "127.0.0.1" } },
+    { NULL, { NULL } },
+};
+
+static struct fetchscene scene;
+static struct fetchscene_request seen;
+
+static pid_t fork_child(void)
+{
+    fflush(stdout);
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        testing_limit_time();
+        CHECK(ioloop_reopen(scene.loop) == 0);
+    }
+    return pid;
+}
+
+static void wait_for(pid_t child)
+{
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* Fetches once, from a server that is the child's. */
+static void fetch_in_child(void)
+{
+    struct fetchscene_fetch *fetch = fetchscene_get(&scene, "/child");
+    struct fetchscene_peer *peer = fetchscene_accept(&scene);
+
+    fetchscene_take_request(&scene, peer, &seen);
+    CHECK(strcmp(seen.target, "/child") == 0);
+    fetchscene_put(&scene, peer, HI);
+    fetchscene_settle(&scene);
+    CHECK(fetch->calls == 1 && fetch->error == 0 && !fetch->is_reused);
+    CHECK(httpclient_connections(scene.client) == 1);
+}
+
+static void a_connection_that_is_kept_is_the_parents(void **state)
+{
+    fetchscene_open(&scene, NULL);
+    struct fetchscene_fetch *fetch = fetchscene_get(&scene, "/settings");
+    struct fetchscene_peer *peer = fetchscene_serve(&scene, NULL, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    for (int worker = 0; worker < 2; worker++) {
+        pid_t child = fork_child();
+        if (child == 0) {
+            CHECK(httpclient_connections(scene.client) == 0 && httpclient_kept(scene.client) == 0);
+            fetch_in_child();
+            _exit(0);
+        }
+        wait_for(child);
+    }
+    fetchscene_expect_nothing(&scene, peer);
+    fetch = fetchscene_get(&scene, "/parent");
+    fetchscene_serve(&scene, peer, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    assert_true(fetch->is_reused);
+    fetchscene_close(&scene);
+}
+
+static bool is_left_to_parent(const struct fetchscene_fetch *fetch)
+{
+    return fetch->calls == 1 && fetch->error == -ECANCELED && strcmp(fetch->detail, "the process has forked") == 0;
+}
+
+/* One that is asked, one that is being answered, one that connects, and one that waits. */
+static void fetches_that_are_under_way_are_the_parents(void **state)
+{
+    struct fetchscene_fetch *fetches[4];
+    struct fetchscene_peer *peers[4];
+
+    fetchscene_open(&scene, &(struct httpclient_options){ .max_per_origin = 3 });
+    for (int i = 0; i < 2; i++) {
+        fetches[i] = fetchscene_get(&scene, "/");
+        peers[i] = fetchscene_accept(&scene);
+        fetchscene_take_request(&scene, peers[i], &seen);
+    }
+    fetchscene_put(&scene, peers[1], "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh");
+    fetchscene_settle(&scene);
+    fetches[2] = fetchscene_get(&scene, "/");
+    fetches[3] = fetchscene_get(&scene, "/");
+    pid_t child = fork_child();
+    if (child == 0) {
+        for (int i = 0; i < 4; i++)
+            CHECK(fetches[i]->calls == 0); /* not inside ioloop_reopen */
+        fetchscene_settle(&scene);
+        for (int i = 0; i < 4; i++)
+            CHECK(is_left_to_parent(fetches[i]));
+        CHECK(httpclient_connections(scene.client) == 0 && httpclient_waiting(scene.client) == 0);
+        _exit(0);
+    }
+    wait_for(child);
+    fetchscene_put(&scene, peers[0], HI);
+    fetchscene_put(&scene, peers[1], "i");
+    fetchscene_serve(&scene, peers[0], HI); /* the one that waited */
+    fetchscene_serve(&scene, NULL, HI);
+    for (int i = 0; i < 4; i++)
+        fetchscene_expect(&scene, fetches[i], 200, "hi");
+    fetchscene_close(&scene);
+}
+
+/* The name comes from a thread that the child does not have. */
+static void a_fetch_whose_name_is_not_known_yet_does_not_wait_in_the_child(void **state)
+{
+    char url[64];
+
+    assert_int_equal(pipe(fakenames_gate), 0);
+    fetchscene_open_bare(&scene);
+    struct ioexecutor *executor = ioexecutor_new(1, 8);
+    struct resolver *resolver = resolver_new(executor);
+    scene.client = httpclient_new(scene.loop, &(struct httpclient_options){ .resolver = resolver });
+    snprintf(url, sizeof url, "http://slow.test:%d/", scene.ports[FETCHSCENE_FIRST]);
+    struct fetchscene_fetch *fetch = fetchscene_get(&scene, url);
+    fetchscene_settle(&scene);
+    pid_t child = fork_child();
+    if (child == 0) {
+        fetchscene_settle(&scene);
+        CHECK(is_left_to_parent(fetch));
+        fetch_in_child();
+        _exit(0);
+    }
+    wait_for(child);
+    assert_int_equal(write(fakenames_gate[1], "x", 1), 1);
+    fetchscene_serve(&scene, NULL, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    httpclient_close(scene.client);
+    scene.client = NULL;
+    fetchscene_settle(&scene);
+    resolver_close(resolver);
+    fetchscene_settle(&scene);
+    ioexecutor_close(executor, true);
+    fetchscene_close(&scene);
+    close(fakenames_gate[0]);
+    close(fakenames_gate[1]);
+}
+
+/* Behind a response, over the same connection, and not sent when the process forks: it goes once. */
+static struct fetchscene_fetch *second;
+static pid_t forked;
+
+static void fetch_and_fork(struct fetchscene_fetch *fetch, struct httpclient_response *response)
+{
+    scene.in_call = false;
+    second = fetchscene_get(&scene, "/second");
+    forked = fork_child();
+}
+
+static void a_request_that_is_not_sent_is_sent_by_the_parent_alone(void **state)
+{
+    fetchscene_open(&scene, NULL);
+    struct fetchscene_fetch *fetch = fetchscene_get(&scene, "/first");
+    fetch->on_response = fetch_and_fork;
+    struct fetchscene_peer *peer = fetchscene_accept(&scene);
+    fetchscene_take_request(&scene, peer, &seen);
+    fetchscene_put(&scene, peer, HI);
+    fetchscene_wait(&scene, fetch);
+    fetchscene_settle(&scene);
+    if (forked == 0) {
+        CHECK(is_left_to_parent(second));
+        fetch_in_child();
+        _exit(0);
+    }
+    wait_for(forked);
+    fetchscene_take_request(&scene, peer, &seen);
+    assert_string_equal(seen.target, "/second");
+    fetchscene_put(&scene, peer, HI);
+    fetchscene_expect(&scene, second, 200, "hi");
+    fetchscene_expect_nothing(&scene, peer); /* now: Nagle's algorithm holds a small segment until this is answered */
+    fetchscene_close(&scene);
+}
+
+/* Its session, too: the child says nothing in it, not even good bye. */
+static struct veil veil;
+
+static int start_veil(void *arg, const char *host, const struct iostream_transport **transport, void **context)
+{
+    veil = (struct veil){ .rounds = 0 };
+    *transport = &veil_plain;
+    *context = &veil;
+    return 0;
+}
+
+static void a_session_of_tls_is_the_parents(void **state)
+{
+    static struct httpclient_mapping mappings[2];
+
+    fetchscene_open_bare(&scene);
+    mappings[0] = (struct httpclient_mapping){ "a.test", "127.0.0.1", scene.ports[FETCHSCENE_FIRST] };
+    scene.client = httpclient_new(scene.loop,
+                                  &(struct httpclient_options){ .mappings = mappings, .tls = { .start = start_veil } });
+    struct fetchscene_fetch *fetch = fetchscene_get(&scene, "https://a.test/");
+    struct fetchscene_peer *peer = fetchscene_accept(&scene);
+    peer->mask = 0x55;
+    fetchscene_take_request(&scene, peer, &seen);
+    fetchscene_put(&scene, peer, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    pid_t child = fork_child();
+    if (child == 0) {
+        CHECK(httpclient_connections(scene.client) == 0);
+        CHECK(veil.closes == 1 && veil.shutdowns == 0);
+        _exit(0);
+    }
+    wait_for(child);
+    fetch = fetchscene_get(&scene, "https://a.test/");
+    fetchscene_serve(&scene, peer, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    assert_true(fetch->is_reused);
+    httpclient_close(scene.client);
+    scene.client = NULL;
+    fetchscene_settle(&scene);
+    fetchscene_close(&scene);
+}
+
+/* A client may be closed on the loop that it was left on; and one that was closed before is not asked. */
+static void clients_close_in_a_child_as_ever(void **state)
+{
+    fetchscene_open(&scene, NULL);
+    struct fetchscene_fetch *fetch = fetchscene_get(&scene, "/");
+    struct fetchscene_peer *peer = fetchscene_accept(&scene);
+    fetchscene_take_request(&scene, peer, &seen);
+    for (int closes = 0; closes < 3; closes++) {
+        pid_t child = fork_child();
+        if (child == 0) {
+            if (closes == 1)
+                httpclient_close(scene.client);
+            else if (closes == 2)
+                ioloop_close(scene.loop, false);
+            if (closes < 2)
+                fetchscene_settle(&scene);
+            CHECK(is_left_to_parent(fetch) && scene.closed == (closes > 0));
+            _exit(0);
+        }
+        wait_for(child);
+    }
+    fetchscene_put(&scene, peer, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    httpclient_close(scene.client);
+    fetchscene_settle(&scene);
+    assert_int_equal(scene.closed, 1);
+    pid_t child = fork_child();
+    if (child == 0)
+        _exit(0);
+    wait_for(child);
+    fetchscene_close(&scene);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_connection_that_is_kept_is_the_parents),
+    cmocka_unit_test(fetches_that_are_under_way_are_the_parents),
+    cmocka_unit_test(a_fetch_whose_name_is_not_known_yet_does_not_wait_in_the_child),
+    cmocka_unit_test(a_request_that_is_not_sent_is_sent_by_the_parent_alone),
+    cmocka_unit_test(a_session_of_tls_is_the_parents),
+    cmocka_unit_test(clients_close_in_a_child_as_ever),
+};
+
+TESTING_MAIN(tests)
