@@ -33,7 +33,7 @@ struct iooutput {
     uint32_t gone;     /* how many were sent, modulo 2^32: for who asks whether any are */
     uint32_t piece;    /* what is sent of files in one iteration; 0: not known yet */
     uint32_t noted;    /* how many these were when iooutput_has_moved was last called */
-    uint32_t moved;    /* a time of who asks: when that was last so */
+    uint32_t moved;    /* a time of who asks: when that was last so; 0: not noted */
     bool sends_on;     /* in the next iteration, without asking the kernel, which would have taken more in this one */
 };
 

@@ -1,28 +1,20 @@
 /* The writing side of iostream.h. Bytes take the shortest way that keeps their order: straight to the kernel; into the
  * loop's cork while this stream's consumer runs; else to the end of the stream's output. */
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "ioloop/ioalloc.h"
 #include "ioloop/iobudget.h"
 #include "ioloop/iolog.h"
 #include "ioloop/ioloop.h"
 #include "ioloop/iostreamlayer.h"
-#include "ioloop/kernel.h"
+#include "ioloop/iostreamsend.h"
 #include "ioloop/loopmember.h"
 
 #define MAX_WRITE_BUFFER (16u << 20)
 #define CORKED_AT_MOST   4096u /* longer writes are not worth copying into the cork */
-#define VECTOR           16
-#define SEND_BUDGET      16           /* calls a wake-up, */
-#define SENT_AT_ONCE     (256u << 10) /* and bytes: what the peer cannot read meanwhile only drives others from caches */
-#define FILE_CHUNK       65536u       /* of a file that goes where sendfile does not */
 
-/* Output comes and goes with what is in it. */
 static bool make_output(struct iostream *stream)
 {
     if (stream->output == NULL)
@@ -30,207 +22,11 @@ static bool make_output(struct iostream *stream)
     return stream->output != NULL;
 }
 
-static void drop_empty_output(struct iostream *stream)
-{
-    struct iooutput *output = stream->output;
-
-    if (output == NULL || output->first != NULL || output->done != NULL)
-        return;
-    iooutput_free(output);
-    stream->output = NULL;
-}
-
-static uint64_t queued(const struct iostream *stream)
-{
-    return stream->output != NULL ? stream->output->pending : 0;
-}
-
 uint64_t iostream_pending(const struct iostream *stream)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
 
-    return queued(stream) + (cork->owner == stream ? cork->used : 0);
-}
-
-/* Sending. */
-
-ssize_t iostreamlayer_transport_write(struct iostream *stream, const struct iovec *vector, int count, bool more)
-{
-    if (stream->is_custom)
-        return stream->extras->options.transport->write(stream->extras->options.transport_context, stream->fd, vector,
-                                                        count);
-    return stream->is_pipe ? kernel_write_pipe(stream->fd, vector, count)
-                           : kernel_send(stream->fd, vector, count, more);
-}
-
-static bool would_block(ssize_t result)
-{
-    return result == -EAGAIN || result == -EWOULDBLOCK || result == -EINTR;
-}
-
-/* The output stays as it is, and ends with the stream. */
-static void fail_writing(struct iostream *stream, int error)
-{
-    if (stream->reads_on && !stream->is_custom && (error == -EPIPE || error == -ECONNRESET)) {
-        stream->cannot_send = true;
-        looptask_add(stream->loop, &stream->task);
-        return;
-    }
-    if (error != -EPIPE && error != -ECONNRESET && error != -ECONNABORTED && error != -ETIMEDOUT)
-        iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "write error on descriptor %d: %s", stream->fd,
-                    ioloop_strerror(error));
-    iostreamlayer_fail(stream, error);
-}
-
-static bool may_send(const struct iostream *stream)
-{
-    return !stream->is_connecting && !stream->is_connected && !stream->is_handshaking && !stream->cannot_send;
-}
-
-static bool is_corked_by_program(const struct iostream *stream)
-{
-    return stream->extras != NULL && stream->extras->corks > 0;
-}
-
-/* Where sendfile does not lead (pipes, transports from outside, and files and sockets of some kinds: EINVAL), the next
- * bytes of the file become a segment of memory. Answers 0 or an error. */
-static ssize_t load_file_chunk(struct iostream *stream)
-{
-    struct iooutput_segment *file = stream->output->first;
-    size_t size = file->left < FILE_CHUNK ? (size_t)file->left : FILE_CHUNK;
-    struct iooutput_segment *chunk = iooutput_new_segment(size);
-
-    if (chunk == NULL)
-        return -ENOMEM;
-    ssize_t count;
-    do
-        count = pread(file->file, chunk->bytes, size, file->offset);
-    while (count < 0 && errno == EINTR);
-    if (count <= 0) {
-        iobudget_free(chunk);
-        return count < 0 ? -errno : -EIO;
-    }
-    chunk->left = (uint64_t)count;
-    chunk->room = 0;
-    file->left -= (uint64_t)count;
-    file->offset += count;
-    stream->output->pending -= (uint64_t)count;
-    stream->output->in_files -= (uint64_t)count;
-    iooutput_prepend(stream->output, chunk);
-    return 0;
-}
-
-static ssize_t send_part_of_file(struct iostream *stream, size_t most)
-{
-    struct iooutput_segment *file = stream->output->first;
-    size_t size = file->left < most ? (size_t)file->left : most;
-    ssize_t count = kernel_sendfile(stream->fd, file->file, file->offset, size);
-
-    return count == 0 ? -EIO : count; /* the file is shorter than it was said to be */
-}
-
-/* So much of the vector as has at most so many bytes. Answers how many it has. */
-static size_t cut_vector(struct iovec *vector, int *count, size_t most)
-{
-    size_t size = 0;
-
-    for (int i = 0; i < *count; i++) {
-        if (vector[i].iov_len >= most - size) {
-            vector[i].iov_len = most - size;
-            *count = i + 1;
-        }
-        size += vector[i].iov_len;
-    }
-    return size;
-}
-
-/* Sends once, at most so many bytes. Answers how many, or an error; full: the kernel takes no more now. */
-static ssize_t send_once(struct iostream *stream, size_t most, bool *full)
-{
-    struct iovec vector[VECTOR];
-    struct iooutput *output = stream->output;
-    int count = iooutput_gather(output, vector, VECTOR);
-    ssize_t sent;
-
-    if (count == 0) {
-        sent = stream->is_custom || stream->is_pipe ? -EINVAL : send_part_of_file(stream, most);
-        if (sent != -EINVAL) {
-            *full = would_block(sent);
-            return *full ? 0 : sent;
-        }
-        sent = load_file_chunk(stream);
-        if (sent < 0)
-            return sent;
-        count = iooutput_gather(output, vector, VECTOR);
-    }
-    size_t size = cut_vector(vector, &count, most);
-    sent = iostreamlayer_transport_write(stream, vector, count, size < output->pending);
-    /* A transport has reasons of its own to take less, such as the size of a record. */
-    *full = would_block(sent) || sent == 0 || (sent > 0 && (size_t)sent < size && !stream->is_custom);
-    return would_block(sent) ? 0 : sent;
-}
-
-static void note_progress(struct iostream *stream)
-{
-    struct iostreamlayer_extras *extras = stream->extras;
-
-    if (extras != NULL && extras->over_high_water && queued(stream) <= extras->high_water / 4) {
-        extras->over_high_water = false;
-        extras->drained = true;
-        looptask_add(stream->loop, &stream->task);
-    }
-    if (stream->output != NULL && stream->output->done != NULL)
-        looptask_add(stream->loop, &stream->task);
-    drop_empty_output(stream);
-    if (queued(stream) == 0)
-        iostreamlayer_try_shutdown(stream);
-}
-
-/* How many bytes of what waits are sent in one iteration. sendfile sends the end of each piece at once, for it does not
- * know that the next follows: so it is given whole segments. A few bytes in a packet of their own behind three or four
- * full ones cost sender and receiver half as much again within a machine, where segments have 64 KiB. */
-static size_t piece_of_output(struct iostream *stream)
-{
-    struct iooutput *output = stream->output;
-    socklen_t length = sizeof(int);
-    int segment;
-
-    if (output->in_files < SENT_AT_ONCE || stream->is_custom || stream->is_pipe)
-        return SENT_AT_ONCE;
-    if (output->piece == 0) {
-        output->piece = SENT_AT_ONCE;
-        if (getsockopt(stream->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &length) == 0 && segment > 0 &&
-            segment <= (int)SENT_AT_ONCE)
-            output->piece -= SENT_AT_ONCE % (unsigned)segment;
-    }
-    return output->piece;
-}
-
-void iostreamlayer_send_output(struct iostream *stream)
-{
-    bool full = false, was_held_back = iostreamlayer_is_held_back(stream);
-
-    if (!may_send(stream) || is_corked_by_program(stream) || stream->output == NULL)
-        return;
-    iooutput_sent(stream->output, 0); /* so that the first has something to send */
-    size_t left = piece_of_output(stream);
-    for (int i = 0; i < SEND_BUDGET && !full && left > 0 && stream->output->pending > 0; i++) {
-        ssize_t sent = send_once(stream, left, &full);
-        if (sent < 0) {
-            fail_writing(stream, (int)sent);
-            return;
-        }
-        iooutput_sent(stream->output, (uint64_t)sent);
-        left -= (size_t)sent;
-    }
-    iooutput_sent(stream->output, 0);
-    stream->output->sends_on = !full && stream->output->pending > 0;
-    if (stream->output->sends_on)
-        looptask_add(stream->loop, &stream->task);
-    note_progress(stream);
-    if (was_held_back && iostreamlayer_may_hide_bytes(stream) && !iostreamlayer_is_held_back(stream))
-        looptask_add(stream->loop, &stream->task); /* to read on: the poller may not know of what there is */
-    iostreamlayer_update_interest(stream);
+    return iostreamsend_queued(stream) + (cork->owner == stream ? cork->used : 0);
 }
 
 /* The cork. */
@@ -248,7 +44,7 @@ static ssize_t settle_cork(struct iostream *stream, struct loopcork *cork, size_
     if (sent >= used) {
         if (stream->output != NULL)
             iooutput_sent(stream->output, 0);
-        note_progress(stream);
+        iostreamsend_note_progress(stream);
         return (ssize_t)(sent - used);
     }
     struct iooutput_segment *segment = iooutput_new_segment(rest.iov_len);
@@ -267,11 +63,11 @@ void iostreamlayer_settle_cork(struct iostream *stream, ssize_t sent)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
 
-    if (sent >= 0 || would_block(sent))
+    if (sent >= 0 || iostreamsend_would_block(sent))
         sent = settle_cork(stream, cork, sent > 0 ? (size_t)sent : 0);
     if (sent < 0) {
         loopcork_clear(cork);
-        fail_writing(stream, (int)sent);
+        iostreamsend_fail(stream, (int)sent);
     }
 }
 
@@ -287,13 +83,14 @@ void iostreamlayer_flush_cork(struct iostream *stream)
 void iostreamlayer_flush_corks(struct iostream *stream)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
-    struct iovec vector[VECTOR];
+    struct iovec vector[IOSTREAMSEND_VECTOR];
     int count = 0;
 
-    if (stream->end == 0 && may_send(stream) && cork->owner == stream && cork->used > 0)
+    if (stream->end == 0 && iostreamsend_may(stream) && cork->owner == stream && cork->used > 0)
         vector[count++] = (struct iovec){ cork->data, cork->used };
-    if (stream->end == 0 && may_send(stream) && stream->output != NULL && (count > 0 || is_corked_by_program(stream)))
-        count += iooutput_gather(stream->output, vector + count, VECTOR - count);
+    if (stream->end == 0 && iostreamsend_may(stream) && stream->output != NULL &&
+        (count > 0 || iostreamsend_is_corked(stream)))
+        count += iooutput_gather(stream->output, vector + count, IOSTREAMSEND_VECTOR - count);
     if (count > 0)
         (void)!iostreamlayer_transport_write(stream, vector, count, false);
     if (cork->owner == stream) {
@@ -319,7 +116,7 @@ void iostreamlayer_flush_now(struct iostream *stream)
 
 void iostream_uncork(struct iostream *stream)
 {
-    if (stream->is_closed || !is_corked_by_program(stream) || --stream->extras->corks > 0)
+    if (stream->is_closed || !iostreamsend_is_corked(stream) || --stream->extras->corks > 0)
         return;
     iostreamlayer_flush_now(stream);
     if (!stream->is_closed)
@@ -332,7 +129,7 @@ static int check_write(struct iostream *stream, uint64_t length)
 {
     uint64_t most = MAX_WRITE_BUFFER;
     /* What is in the cork has not been offered to the peer yet. */
-    uint64_t pending = queued(stream) - (stream->output != NULL ? stream->output->in_files : 0);
+    uint64_t pending = iostreamsend_queued(stream) - (stream->output != NULL ? stream->output->in_files : 0);
 
     if (stream->is_closed)
         return -EBADF;
@@ -414,17 +211,18 @@ static bool fits_in_cork(struct loopcork *cork, size_t length)
 /* Sends what is in the cork and the vector behind it. Answers how many bytes of the vector went, or an error. */
 static ssize_t send_behind_cork(struct iostream *stream, struct loopcork *cork, const struct iovec *vector, int count)
 {
-    struct iovec all[VECTOR + 1] = { { cork->data, cork->used } };
+    struct iovec all[IOSTREAMSEND_VECTOR + 1] = { { cork->data, cork->used } };
 
     if (cork->owner != stream || cork->used == 0) {
-        ssize_t sent = iostreamlayer_transport_write(stream, vector, count < VECTOR ? count : VECTOR, false);
-        return would_block(sent) ? 0 : sent;
+        ssize_t sent = iostreamlayer_transport_write(stream, vector,
+                                                     count < IOSTREAMSEND_VECTOR ? count : IOSTREAMSEND_VECTOR, false);
+        return iostreamsend_would_block(sent) ? 0 : sent;
     }
-    if (count > VECTOR)
-        count = VECTOR;
+    if (count > IOSTREAMSEND_VECTOR)
+        count = IOSTREAMSEND_VECTOR;
     memcpy(all + 1, vector, (size_t)count * sizeof *vector);
     ssize_t sent = iostreamlayer_transport_write(stream, all, count + 1, false);
-    if (sent < 0 && !would_block(sent)) {
+    if (sent < 0 && !iostreamsend_would_block(sent)) {
         loopcork_clear(cork);
         return sent;
     }
@@ -436,7 +234,7 @@ static int keep_rest(struct iostream *stream, const struct iovec *vector, int co
                      iostream_write_fn *callback, void *arg)
 {
     if (!make_output(stream) || !iooutput_copy(stream->output, vector, count, sent, callback, arg)) {
-        drop_empty_output(stream);
+        iostreamsend_drop_empty(stream);
         return -ENOMEM;
     }
     return 0;
@@ -445,7 +243,7 @@ static int keep_rest(struct iostream *stream, const struct iovec *vector, int co
 /* Sent in part, and the rest is lost: nobody could make sense of the bytes that follow. */
 static int fail_write(struct iostream *stream, int error)
 {
-    fail_writing(stream, error);
+    iostreamsend_fail(stream, error);
     return error;
 }
 
@@ -483,7 +281,7 @@ int iostream_writev(struct iostream *stream, const struct iovec *vector, int cou
     error = check_write(stream, length);
     if (error < 0 || (length == 0 && callback == NULL))
         return error;
-    if (queued(stream) > 0 || !may_send(stream) || is_corked_by_program(stream)) {
+    if (iostreamsend_queued(stream) > 0 || !iostreamsend_may(stream) || iostreamsend_is_corked(stream)) {
         error = keep_rest(stream, vector, count, 0, callback, arg);
         if (error == 0)
             iostreamlayer_update_interest(stream);
@@ -552,10 +350,10 @@ static int write_segment(struct iostream *stream, struct iooutput_segment *segme
         return -ENOMEM;
     }
     bool was_empty = stream->output->pending == 0;
-    bool is_next = was_empty && segment->left > 0 && may_send(stream) && !is_corked_by_program(stream);
+    bool is_next = was_empty && segment->left > 0 && iostreamsend_may(stream) && !iostreamsend_is_corked(stream);
     iooutput_append(stream->output, segment);
     flush_cork_before_segment(stream, is_next);
-    if (!stream->is_closed && was_empty && may_send(stream))
+    if (!stream->is_closed && was_empty && iostreamsend_may(stream))
         iostreamlayer_send_output(stream);
     else
         iostreamlayer_update_interest(stream);
@@ -627,7 +425,7 @@ static bool tell_peer(struct iostream *stream)
     if (stream->is_custom) {
         const struct iostream_transport *transport = iostreamlayer_transport(stream);
         return transport->shutdown == NULL ||
-               !would_block(transport->shutdown(iostreamlayer_context(stream), stream->fd));
+               !iostreamsend_would_block(transport->shutdown(iostreamlayer_context(stream), stream->fd));
     }
     if (stream->is_pipe)
         iostreamlayer_fail(stream, 0); /* closing is the only way a pipe has to say it */
@@ -640,8 +438,8 @@ void iostreamlayer_try_shutdown(struct iostream *stream)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
 
-    if (!stream->shutdown_wanted || stream->shutdown_done || stream->is_closed || !may_send(stream) ||
-        queued(stream) > 0 || (cork->owner == stream && cork->used > 0))
+    if (!stream->shutdown_wanted || stream->shutdown_done || stream->is_closed || !iostreamsend_may(stream) ||
+        iostreamsend_queued(stream) > 0 || (cork->owner == stream && cork->used > 0))
         return;
     if (!tell_peer(stream))
         return;
@@ -715,7 +513,7 @@ void iostreamlayer_tell_written(struct iostream *stream)
         done = segment->next;
         tell(stream, segment, 0);
     }
-    drop_empty_output(stream);
+    iostreamsend_drop_empty(stream);
 }
 
 void iostreamlayer_end_output(struct iostream *stream, int error)

@@ -185,7 +185,7 @@ static double write_seconds(const struct websocket *socket)
     return websocketconnection_time(socket->handler->write_timeout, WRITE_SECONDS);
 }
 
-/* In so many looks at least, no further apart than that. */
+/* In so many looks at least, no further apart than that. (What would be too many to count ends sooner, after days.) */
 static struct look divide_time(double seconds, unsigned least, double apart)
 {
     unsigned count = least;
@@ -194,7 +194,7 @@ static struct look divide_time(double seconds, unsigned least, double apart)
         return (struct look){ .seconds = apart };
     if (apart > 0 && seconds > count * apart)
         count = seconds / apart < MOST_LOOKS ? 1 + (unsigned)(seconds / apart) : MOST_LOOKS;
-    return (struct look){ .seconds = seconds / count, .count = count };
+    return (struct look){ .seconds = lesser_time(seconds / count, apart), .count = count };
 }
 
 static struct look next_look(const struct websocket *socket)
@@ -261,7 +261,7 @@ static bool is_getting_through(struct websocket *socket)
     socket->has_waited = output != NULL;
     if (output == NULL)
         return has_waited;
-    if (!iooutput_has_moved(output))
+    if (!iooutput_has_moved(output) && output->moved != 0)
         return false;
     output->moved = deadline_now(socket->stream->loop);
     return true;

@@ -1,0 +1,190 @@
+/* The way of a stream's output to the kernel: a piece in each iteration, so that others do not wait. */
+#include "ioloop/iostreamsend.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ioloop/ioalloc.h"
+#include "ioloop/iobudget.h"
+#include "ioloop/iolog.h"
+#include "ioloop/ioloop.h"
+#include "ioloop/kernel.h"
+
+#define SEND_BUDGET  16           /* calls a wake-up, */
+#define SENT_AT_ONCE (256u << 10) /* and bytes: what the peer cannot read meanwhile only drives others from caches */
+#define FILE_CHUNK   65536u       /* of a file that goes where sendfile does not */
+
+ssize_t iostreamlayer_transport_write(struct iostream *stream, const struct iovec *vector, int count, bool more)
+{
+    if (stream->is_custom)
+        return stream->extras->options.transport->write(stream->extras->options.transport_context, stream->fd, vector,
+                                                        count);
+    return stream->is_pipe ? kernel_write_pipe(stream->fd, vector, count)
+                           : kernel_send(stream->fd, vector, count, more);
+}
+
+void iostreamsend_fail(struct iostream *stream, int error)
+{
+    if (stream->reads_on && !stream->is_custom && (error == -EPIPE || error == -ECONNRESET)) {
+        stream->cannot_send = true;
+        looptask_add(stream->loop, &stream->task);
+        return;
+    }
+    if (error != -EPIPE && error != -ECONNRESET && error != -ECONNABORTED && error != -ETIMEDOUT)
+        iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "write error on descriptor %d: %s", stream->fd,
+                    ioloop_strerror(error));
+    iostreamlayer_fail(stream, error);
+}
+
+void iostreamsend_drop_empty(struct iostream *stream)
+{
+    struct iooutput *output = stream->output;
+
+    if (output == NULL || output->first != NULL || output->done != NULL)
+        return;
+    iooutput_free(output);
+    stream->output = NULL;
+}
+
+/* Where sendfile does not lead (pipes, transports from outside, and files and sockets of some kinds: EINVAL), the next
+ * bytes of the file become a segment of memory. Answers 0 or an error. */
+static ssize_t load_file_chunk(struct iostream *stream)
+{
+    struct iooutput_segment *file = stream->output->first;
+    size_t size = file->left < FILE_CHUNK ? (size_t)file->left : FILE_CHUNK;
+    struct iooutput_segment *chunk = iooutput_new_segment(size);
+
+    if (chunk == NULL)
+        return -ENOMEM;
+    ssize_t count;
+    do
+        count = pread(file->file, chunk->bytes, size, file->offset);
+    while (count < 0 && errno == EINTR);
+    if (count <= 0) {
+        iobudget_free(chunk);
+        return count < 0 ? -errno : -EIO;
+    }
+    chunk->left = (uint64_t)count;
+    chunk->room = 0;
+    file->left -= (uint64_t)count;
+    file->offset += count;
+    stream->output->pending -= (uint64_t)count;
+    stream->output->in_files -= (uint64_t)count;
+    iooutput_prepend(stream->output, chunk);
+    return 0;
+}
+
+static ssize_t send_part_of_file(struct iostream *stream, size_t most)
+{
+    struct iooutput_segment *file = stream->output->first;
+    size_t size = file->left < most ? (size_t)file->left : most;
+    ssize_t count = kernel_sendfile(stream->fd, file->file, file->offset, size);
+
+    return count == 0 ? -EIO : count; /* the file is shorter than it was said to be */
+}
+
+/* So much of the vector as has at most so many bytes. Answers how many it has. */
+static size_t cut_vector(struct iovec *vector, int *count, size_t most)
+{
+    size_t size = 0;
+
+    for (int i = 0; i < *count; i++) {
+        if (vector[i].iov_len >= most - size) {
+            vector[i].iov_len = most - size;
+            *count = i + 1;
+        }
+        size += vector[i].iov_len;
+    }
+    return size;
+}
+
+/* Sends once, at most so many bytes. Answers how many, or an error; full: the kernel takes no more now. */
+static ssize_t send_once(struct iostream *stream, size_t most, bool *full)
+{
+    struct iovec vector[IOSTREAMSEND_VECTOR];
+    struct iooutput *output = stream->output;
+    int count = iooutput_gather(output, vector, IOSTREAMSEND_VECTOR);
+    ssize_t sent;
+
+    if (count == 0) {
+        sent = stream->is_custom || stream->is_pipe ? -EINVAL : send_part_of_file(stream, most);
+        if (sent != -EINVAL) {
+            *full = iostreamsend_would_block(sent);
+            return *full ? 0 : sent;
+        }
+        sent = load_file_chunk(stream);
+        if (sent < 0)
+            return sent;
+        count = iooutput_gather(output, vector, IOSTREAMSEND_VECTOR);
+    }
+    size_t size = cut_vector(vector, &count, most);
+    sent = iostreamlayer_transport_write(stream, vector, count, size < output->pending);
+    /* A transport has reasons of its own to take less, such as the size of a record. */
+    *full = iostreamsend_would_block(sent) || sent == 0 || (sent > 0 && (size_t)sent < size && !stream->is_custom);
+    return iostreamsend_would_block(sent) ? 0 : sent;
+}
+
+void iostreamsend_note_progress(struct iostream *stream)
+{
+    struct iostreamlayer_extras *extras = stream->extras;
+
+    if (extras != NULL && extras->over_high_water && iostreamsend_queued(stream) <= extras->high_water / 4) {
+        extras->over_high_water = false;
+        extras->drained = true;
+        looptask_add(stream->loop, &stream->task);
+    }
+    if (stream->output != NULL && stream->output->done != NULL)
+        looptask_add(stream->loop, &stream->task);
+    iostreamsend_drop_empty(stream);
+    if (iostreamsend_queued(stream) == 0)
+        iostreamlayer_try_shutdown(stream);
+}
+
+/* How many bytes of what waits are sent in one iteration. sendfile sends the end of each piece at once, for it does not
+ * know that the next follows: so it is given whole segments. A few bytes in a packet of their own behind three or four
+ * full ones cost sender and receiver half as much again within a machine, where segments have 64 KiB. */
+static size_t piece_of_output(struct iostream *stream)
+{
+    struct iooutput *output = stream->output;
+    socklen_t length = sizeof(int);
+    int segment;
+
+    if (output->in_files < SENT_AT_ONCE || stream->is_custom || stream->is_pipe)
+        return SENT_AT_ONCE;
+    if (output->piece == 0) {
+        output->piece = SENT_AT_ONCE;
+        if (getsockopt(stream->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &length) == 0 && segment > 0 &&
+            segment <= (int)SENT_AT_ONCE)
+            output->piece -= SENT_AT_ONCE % (unsigned)segment;
+    }
+    return output->piece;
+}
+
+void iostreamlayer_send_output(struct iostream *stream)
+{
+    bool full = false, was_held_back = iostreamlayer_is_held_back(stream);
+
+    if (!iostreamsend_may(stream) || iostreamsend_is_corked(stream) || stream->output == NULL)
+        return;
+    iooutput_sent(stream->output, 0); /* so that the first has something to send */
+    size_t left = piece_of_output(stream);
+    for (int i = 0; i < SEND_BUDGET && !full && left > 0 && stream->output->pending > 0; i++) {
+        ssize_t sent = send_once(stream, left, &full);
+        if (sent < 0) {
+            iostreamsend_fail(stream, (int)sent);
+            return;
+        }
+        iooutput_sent(stream->output, (uint64_t)sent);
+        left -= (size_t)sent;
+    }
+    iooutput_sent(stream->output, 0);
+    stream->output->sends_on = !full && stream->output->pending > 0;
+    if (stream->output->sends_on)
+        looptask_add(stream->loop, &stream->task);
+    iostreamsend_note_progress(stream);
+    if (was_held_back && iostreamlayer_may_hide_bytes(stream) && !iostreamlayer_is_held_back(stream))
+        looptask_add(stream->loop, &stream->task); /* to read on: the poller may not know of what there is */
+    iostreamlayer_update_interest(stream);
+}
