@@ -164,10 +164,13 @@ static void keep_time_passed(struct deadline *deadline)
         httppool_drop(connection);
 }
 
-/* If the connection turns out to have ended (see may_retry in http1exchange.c). */
+/* If the connection turns out to have ended (see may_retry in http1exchange.c). Most are GET. */
 static bool may_go_again(const struct httpfetch *fetch)
 {
-    return fetch->producer == NULL && httprequesthead_is_idempotent(fetch->method);
+    const char *method = fetch->method;
+    bool is_get = method[0] == 'G' && method[1] == 'E' && method[2] == 'T' && method[3] == '\0';
+
+    return fetch->producer == NULL && (is_get || httprequesthead_is_idempotent(method));
 }
 
 /* While its consumer runs no byte can have come that was not seen, but its end can. Later the kernel knows better than

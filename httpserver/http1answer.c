@@ -38,7 +38,7 @@ static bool is_name(const char *name, const char *lower)
     return *name == *lower;
 }
 
-/* Digits only, and not too many. */
+/* As http1head_read_length reads it: digits only, not too many, and no leading zeros, which some take for octal. */
 static bool read_length(const char *text, uint64_t *length)
 {
     size_t count = strlen(text);
@@ -49,7 +49,7 @@ static bool read_length(const char *text, uint64_t *length)
             return false;
         *length = *length * 10 + (uint64_t)(text[i] - '0');
     }
-    return count > 0 && count < 20 && *length <= INT64_MAX;
+    return count > 0 && count < 20 && *length <= INT64_MAX && (count == 1 || text[0] != '0');
 }
 
 static bool has_close(const char *value)
@@ -276,8 +276,6 @@ static int break_off(struct httprequest *request, const char *why)
 static int send_vector(struct httprequest *request, const struct iovec *vector, int count, iostream_write_fn *callback,
                        void *arg)
 {
-    for (int i = 0; i < count; i++)
-        request->handed += vector[i].iov_len;
     return check_sent(request,
                       iostream_writev(http1connection_stream(request->connection), vector, count, callback, arg));
 }
@@ -412,7 +410,6 @@ static inline __attribute__((always_inline)) bool answer_as_usual(struct httpreq
     if (length > 0)
         size += put(place + size, body, length);
     iostreamlayer_put_in_cork(http1connection_stream(request->connection), size);
-    request->handed += size;
     request->body_sent = length;
     request->status = 200;
     return true;
@@ -506,7 +503,6 @@ int http1answer_write(struct httprequest *request, const void *data, size_t leng
 static int send_file(struct httprequest *request, int file, off_t offset, uint64_t length, iostream_write_fn *callback,
                      void *arg)
 {
-    request->handed += length;
     return check_sent(
         request, iostream_sendfile(http1connection_stream(request->connection), file, offset, length, callback, arg));
 }
@@ -558,7 +554,6 @@ void http1answer_abort(struct httprequest *request)
 int http1answer_finish(struct httprequest *request)
 {
     struct http1connection *connection = request->connection;
-    struct iovec last = { (char *)"0\r\n\r\n", 5 };
     int error = 0;
 
     if (connection == NULL || (request->left && !request->head_sent)) {
@@ -573,7 +568,7 @@ int http1answer_finish(struct httprequest *request)
     } else if (request->by_length && !request->without_body && request->body_left > 0) {
         error = break_off(request, "its body is shorter than Content-Length");
     } else if (request->in_chunks && !request->without_body) {
-        error = send_vector(request, &last, 1, NULL, NULL);
+        error = check_sent(request, iostreamlayer_write_end(http1connection_stream(connection), "0\r\n\r\n", 5));
     }
     if (request->server->closing)
         request->keep_alive = false; /* whatever its head has said */

@@ -153,7 +153,8 @@ static size_t consume_body(struct iostream *stream, int error, const char *data,
         return length;
     }
     bool done = request->is_whole;
-    deadline_touch(&connection->deadline, now);
+    if (connection->deadline_is == HTTP1CONNECTION_BODY) /* not what it has to read meanwhile */
+        deadline_touch(&connection->deadline, now);
     if (!done && is_too_slow(request, length, now)) {
         http1connection_refuse(connection, 408, "the body is too slow");
         return length;
@@ -182,7 +183,8 @@ static void read_body(struct http1connection *connection)
     request->head.expect_continue = false;
     if (iostream_closed(http1connection_stream(connection)))
         return;
-    http1connection_set_deadline(connection, request->reading.timeout, HTTP1CONNECTION_BODY);
+    if (connection->deadline_is != HTTP1CONNECTION_WRITE) /* else it follows when the client has read what it has to */
+        http1connection_set_deadline(connection, request->reading.timeout, HTTP1CONNECTION_BODY);
     if (!iostream_closed(http1connection_stream(connection)))
         iostreamlayer_begin_read(http1connection_stream(connection), consume_body, connection,
                                  request->is_whole || request->reading.has_more);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "httpserver/httpproxy.h"
 #include "httpserver/httpserverlayer.h"
@@ -9,10 +10,13 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/iolog.h"
 #include "ioloop/iostreamlayer.h"
+#include "ioloop/netutil.h"
 
 #define LINGER_SECONDS 5
 #define LINGER_AT_END  1 /* while the server closes */
 #define LINGER_BYTES   65536u
+#define LONGEST_TURN   5e-3 /* seconds */
+#define LOOK_EACH      16   /* requests that came together */
 
 static size_t consume_head(struct iostream *stream, int error, const char *data, size_t length, void *arg);
 
@@ -41,7 +45,8 @@ static void become_idle(struct http1connection *connection)
         http1connection_set_deadline(connection, server->options.idle_timeout, HTTP1CONNECTION_IDLE);
     else if (connection->deadline.touched == now)
         return;
-    deadline_touch(&connection->deadline, now);
+    else
+        deadline_touch(&connection->deadline, now);
     httpserverlayer_move_last(server, connection);
 }
 
@@ -50,17 +55,24 @@ static struct httprequest *request_of(const struct http1connection *connection)
     return connection->head_began ? NULL : connection->request;
 }
 
-/* Nothing is under way, but perhaps the end of an answer. */
+/* Nothing is under way, but perhaps the end of an answer, or requests that were not looked at. */
 static bool is_idle(const struct http1connection *connection)
 {
     return !connection->head_began && connection->request == NULL && !connection->finishing;
+}
+
+/* wait_until_sent has held it back, and it goes on in the next iteration at the latest when all is sent. */
+static bool waits_until_sent(const struct http1connection *connection)
+{
+    return http1connection_stream(connection)->consumer == NULL && !connection->finishing;
 }
 
 bool http1connection_is_idle(const struct http1connection *connection)
 {
     const struct iostream *stream = http1connection_stream(connection);
 
-    return request_of(connection) == NULL && !iostream_closed(stream) && iostream_pending(stream) == 0;
+    return request_of(connection) == NULL && !iostream_closed(stream) && iostream_pending(stream) == 0 &&
+           !waits_until_sent(connection);
 }
 
 /* Ending. */
@@ -185,7 +197,23 @@ static void answer_sent(struct iostream *stream, int error, void *arg)
         read_next(connection);
 }
 
-/* A client that asks for more than it reads: its answers are not to pile up here. */
+/* Behind requests that came together: has it been the turn of this client for so long that others have to wait? Looked
+ * at now and then, as the clock takes its time. It is enough that one of them gives way in that time. */
+static bool is_turn_over(const struct http1connection *connection)
+{
+    struct httpserver *server = httpserverlayer_of(connection);
+
+    if (!connection->behind || connection->requests % LOOK_EACH != 0)
+        return false;
+    double now = ioloop_time(server->loop);
+    if (now - server->gave_way < LONGEST_TURN)
+        return false;
+    server->gave_way = now;
+    return true;
+}
+
+/* A client that asks for more than it reads: its answers are not to pile up here, and each is to begin with nothing
+ * before it, however large it is. One that has but to give way goes on in the next iteration. */
 static void wait_until_sent(struct http1connection *connection)
 {
     struct iostream *stream = http1connection_stream(connection);
@@ -204,17 +232,17 @@ void http1connection_end_request(struct httprequest *request)
     struct http1connection *connection = request->connection;
     bool keep_alive = request->keep_alive;
     bool nothing_follows = request->is_whole && !request->head.keep_alive && !connection->behind;
+    bool was_finishing = connection->finishing;
     struct iostream *stream = http1connection_stream(connection);
 
     release_request(connection);
-    if (stream->is_closed)
+    if (stream->is_closed || connection->finishing != was_finishing) /* on_log may have closed the server */
         return;
     if (!keep_alive && nothing_follows && stream->input == NULL)
         close_when_sent(connection);
     else if (!keep_alive)
         linger(connection);
-    else if (stream->output != NULL && /* what a cork holds is less */
-             iostream_pending(stream) > HTTP1CONNECTION_UNSENT)
+    else if ((stream->output != NULL && stream->output->pending > 0) || is_turn_over(connection))
         wait_until_sent(connection);
     else
         read_next(connection);
@@ -230,6 +258,19 @@ static struct httprequest *take_unread_request(struct httpserver *server)
     return request;
 }
 
+/* For the log: who it is, whatever else has not been understood. */
+static const char *format_peer(const struct http1connection *connection, char ip[NETUTIL_IP_SIZE])
+{
+    struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+    socklen_t length = sizeof address;
+
+    if (connection->has_proxy)
+        address = connection->proxy[0].remote;
+    else
+        (void)!getpeername(http1connection_stream(connection)->fd, (struct sockaddr *)&address, &length);
+    return netutil_format_ip((struct sockaddr *)&address, ip);
+}
+
 /* What is not a request gets its status and nothing of what it sent. A request that the program has seen ends for it
  * as if the client had left; if its answer has begun, nothing but the end can tell the client that all is not well. */
 void http1connection_refuse(struct http1connection *connection, int status, const char *why)
@@ -237,8 +278,9 @@ void http1connection_refuse(struct http1connection *connection, int status, cons
     char page[96];
     const char *reason = httpstatus_reason(status);
     size_t length = strlen(reason);
+    char ip[NETUTIL_IP_SIZE];
 
-    iolog_write(IOLOG_GENERAL, IOLOG_INFO, "refused with %d: %s", status, why);
+    iolog_write(IOLOG_GENERAL, IOLOG_INFO, "refused with %d: %s (%s)", status, why, format_peer(connection, ip));
     connection->request = request_of(connection);
     connection->head_began = false;
     if (connection->request == NULL)
@@ -382,13 +424,14 @@ static size_t consume_proxy_header(struct iostream *stream, int error, const cha
 {
     struct http1connection *connection = arg;
     struct httpproxy_address address;
+    char ip[NETUTIL_IP_SIZE];
     int size = error < 0 ? error : httpproxy_parse(data, length, &address);
 
     if (size == 0)
         return 0;
     if (size < 0) {
         if (error >= 0)
-            iolog_write(IOLOG_GENERAL, IOLOG_INFO, "refused: no PROXY header");
+            iolog_write(IOLOG_GENERAL, IOLOG_INFO, "refused: no PROXY header (%s)", format_peer(connection, ip));
         iostream_close(stream);
         return length;
     }
@@ -424,7 +467,7 @@ static void deadline_passed(struct deadline *deadline)
         http1connection_watch_sending(connection);
     } else if (connection->in_work || (watched && is_idle(connection))) {
         http1connection_set_deadline(connection, options->idle_timeout, HTTP1CONNECTION_IDLE);
-    } else if (request != NULL && request->is_paused) {
+    } else if (request != NULL && (watched || request->is_paused)) {
         http1connection_set_deadline(connection, request->reading.timeout, HTTP1CONNECTION_BODY);
     } else if (connection->finishing || is_idle(connection)) {
         iostream_close(stream);
@@ -473,11 +516,19 @@ void http1connection_begin(struct httpserver *server, struct iostream *stream)
     (void)!iostream_set_consumer(stream, consumer, connection); /* it may have closed for lack of memory */
 }
 
+/* The loop may not have come to what has arrived by now. */
+static bool has_unread_bytes(const struct iostream *stream)
+{
+    char byte;
+
+    return stream->input != NULL || recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void http1connection_finish(struct http1connection *connection)
 {
     if (connection->deadline_is == HTTP1CONNECTION_LINGER)
         http1connection_set_deadline(connection, LINGER_AT_END, HTTP1CONNECTION_LINGER);
-    if (!is_idle(connection))
+    if (!is_idle(connection) || has_unread_bytes(http1connection_stream(connection)))
         return;
     if (iostream_pending(http1connection_stream(connection)) > 0)
         linger(connection);

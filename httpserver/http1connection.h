@@ -21,8 +21,7 @@
 #include "ioloop/iobuffer.h"
 #include "ioloop/iostreamlayer.h"
 
-#define HTTP1CONNECTION_SHORT_HEAD 1024    /* one that needs no memory of its own */
-#define HTTP1CONNECTION_UNSENT     262144u /* with more of its answers unread, a client's next request has to wait */
+#define HTTP1CONNECTION_SHORT_HEAD 1024 /* one that needs no memory of its own */
 
 enum http1connection_deadline {
     HTTP1CONNECTION_HEAD,
@@ -66,7 +65,6 @@ struct httprequest {
     void *arg;
     void *layer;        /* what a layer above has for it while its body comes: web's request. NULL: nothing */
     char *bytes;        /* of the head: a copy, which is in short_head if it fits */
-    uint64_t handed;    /* bytes of the answer given to the stream */
     uint64_t body_sent; /* bytes of its body, and of those that have yet to come by its Content-Length */
     uint64_t body_left;
     uint64_t header_kinds; /* of their names, for httprequest_header; 0: not known yet */

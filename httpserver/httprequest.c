@@ -220,7 +220,7 @@ const char *httprequest_protocol(const struct httprequest *request)
 
 double httprequest_time(const struct httprequest *request)
 {
-    return (double)(loopmember_now(request->server->loop) - request->began) / 1e9;
+    return (double)(loopmember_read_now(request->server->loop) - request->began) / 1e9;
 }
 
 struct httpserver *httprequest_server(const struct httprequest *request)

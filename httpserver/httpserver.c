@@ -140,6 +140,12 @@ static void set_defaults(struct httpserver_options *options)
         options->protocol = options->start_transport != NULL ? "https" : "http";
 }
 
+/* Without a limit it is as much as there can be. */
+static size_t most_unsent(const struct httpserver_options *options)
+{
+    return options->max_unsent < SIZE_MAX ? (size_t)options->max_unsent : SIZE_MAX;
+}
+
 static uint32_t at_most(uint32_t value, uint32_t most)
 {
     return value < most ? value : most;
@@ -151,6 +157,7 @@ static void set_limits(struct httpserver *server)
 
     server->limits.head = at_most(options->max_header, HTTP1PARSER_MOST);
     server->limits.target = at_most(options->max_target, HTTP1PARSER_MOST);
+    server->limits.line = at_most(options->max_header_line, HTTP1PARSER_MOST);
     server->limits.headers = at_most(options->max_headers, HTTP1PARSER_MOST);
     double ticks = options->max_age * 1e9 / (double)(1 << DEADLINE_TICK_BITS);
     server->max_age = ticks < (double)INT32_MAX ? (uint32_t)ticks : INT32_MAX;
@@ -160,7 +167,6 @@ struct httpserver *httpserver_new(struct ioloop *loop, httpserver_request_fn *on
                                   const struct httpserver_options *options)
 {
     struct httpserver *server = ioalloc_zeroed(sizeof *server);
-    size_t max_unsent = options != NULL && options->max_unsent < SIZE_MAX ? (size_t)options->max_unsent : 0;
 
     if (server == NULL)
         return errno = ENOMEM, NULL;
@@ -179,15 +185,16 @@ struct httpserver *httpserver_new(struct ioloop *loop, httpserver_request_fn *on
     server->arg = arg;
     server->last = &server->connections;
     set_limits(server);
-    server->tcp = tcpserver_new(loop, handle_stream, server,
-                                &(struct tcpserver_options){ .stream.half_close = true,
-                                                             .stream.max_write_buffer_size = max_unsent,
-                                                             .stream.user_size = http1connection_size(server),
-                                                             .start_transport = server->options.start_transport,
-                                                             .start_transport_arg = server->options.start_transport_arg,
-                                                             .max_connections = server->options.max_connections,
-                                                             .on_full = make_room,
-                                                             .on_close = listeners_closed });
+    server->tcp =
+        tcpserver_new(loop, handle_stream, server,
+                      &(struct tcpserver_options){ .stream.half_close = true,
+                                                   .stream.max_write_buffer_size = most_unsent(&server->options),
+                                                   .stream.user_size = http1connection_size(server),
+                                                   .start_transport = server->options.start_transport,
+                                                   .start_transport_arg = server->options.start_transport_arg,
+                                                   .max_connections = server->options.max_connections,
+                                                   .on_full = make_room,
+                                                   .on_close = listeners_closed });
     if (server->tcp == NULL) {
         int error = errno;
         ioalloc_free(server);

@@ -41,15 +41,16 @@ struct httpserver_options {
                                 what came. Else, and of other codings, they are handed over as they come */
 
     /* Limits. */
-    uint32_t max_target;    /* bytes of the request target: 8 KiB; beyond, 414 */
-    uint32_t max_header;    /* of a head: 32 KiB, and 16 MiB is the most; beyond, 431 */
-    uint32_t max_headers;   /* their number: 100, which is the most; beyond, 431 */
-    uint64_t max_body;      /* 1 MiB; beyond, 413 */
-    uint64_t min_body_rate; /* bytes/s on the average, from half of body_timeout on: 1 KiB; else 408 */
-    uint64_t max_unsent;    /* of answers to a client that does not read: 16 MiB; then the connection is closed */
-    uint32_t max_requests;  /* on one connection: 1,000; 2 million at most */
-    double max_age;         /* of a connection that is asked for more: 1 h */
-    size_t max_connections; /* as in tcpserver.h; then the longest idle one is closed, or none accepted */
+    uint32_t max_target;      /* bytes of the request target: 8 KiB; beyond, 414 */
+    uint32_t max_header;      /* of a head: 32 KiB, and 16 MiB is the most; beyond, 431 */
+    uint32_t max_header_line; /* of one line of it: 8 KiB; beyond, 431 */
+    uint32_t max_headers;     /* their number: 100, which is the most; beyond, 431 */
+    uint64_t max_body;        /* 1 MiB; beyond, 413 */
+    uint64_t min_body_rate;   /* bytes/s on the average, from half of body_timeout on: 1 KiB; else 408 */
+    uint64_t max_unsent;      /* of answers to a client that does not read: 16 MiB; then the connection is closed */
+    uint32_t max_requests;    /* on one connection: 1,000; 2 million at most */
+    double max_age;           /* of a connection that is asked for more: 1 h */
+    size_t max_connections;   /* as in tcpserver.h; then the longest idle one is closed, or none accepted */
 
     /* Deadlines. */
     double header_timeout; /* for the whole head, from its first byte, or the connection: 10 s; then 408 */

@@ -41,6 +41,7 @@ struct httpserver {
     size_t kept_bodies;                /* bytes that spare requests keep for large ones */
     uint32_t max_age;                  /* ticks */
     uint64_t close_timeout;
+    double gave_way; /* when a connection with more requests last did, so that others have their turn */
     bool closing;
     bool told;          /* on_close has been called */
     uint32_t date_tick; /* in which the clock was looked at for the date */

@@ -203,7 +203,8 @@ static void prepare(struct web_request *request)
         handler->prepare(request);
 }
 
-/* The client has left. While its body came, its request ends with this; later it is the program that ends it. */
+/* The client has left. While its body came, its request ends with this; later it is the program that ends it. Who only
+ * stopped sending is told of in the same way, and would take what is finished here for a whole answer. */
 static void client_has_left(struct httprequest *http, void *arg)
 {
     struct web_request *request = arg;
@@ -211,10 +212,12 @@ static void client_has_left(struct httprequest *http, void *arg)
 
     weblayer_enter(request);
     request->left = ends;
-    if (!request->finished && request->handler->on_connection_close != NULL)
+    if (!request->finished && request->handler->on_connection_close != NULL) {
         request->handler->on_connection_close(request);
+        request->given_up = request->finished;
+    }
     if (ends)
-        request->finished = true;
+        request->finished = request->given_up = true;
     weblayer_leave(request);
 }
 
@@ -248,7 +251,7 @@ static void begin_streaming(struct web_request *request)
     struct httprequest *http = request->http;
 
     request->streams = true;
-    httprequest_set_arg(http, request);
+    http->layer = request;
     httprequest_set_close_callback(http, client_has_left, request);
     httprequest_stream_body(http, data_has_come, request);
     weblayer_enter(request);
@@ -307,7 +310,7 @@ static void serve_streamed(struct web_request *request)
 void web_application_serve(struct httprequest *http, void *arg)
 {
     struct web_application *app = arg;
-    struct web_request *request = app->looks_at_heads ? http->arg : NULL;
+    struct web_request *request = http->layer;
 
     if (request != NULL) {
         serve_streamed(request);
@@ -346,7 +349,7 @@ void web_resume(struct web_request *request)
         httprequest_resume(request->http);
     if (request->app->without_loop)
         (void)web_finish(request); /* nothing else will happen any more */
-    else if (request->body_through && request->entered == 0)
+    else if (request->body_through)
         looptask_add(request->app->loop, &request->task);
 }
 

@@ -12,10 +12,13 @@
  * Order: initialize, set_default_headers, (the body, if it is not streamed), the check for XSRF, prepare, (a streamed
  *     body, to data_received), the method, on_finish. A method that the handler has not is refused with 405 in its
  *     place, behind prepare, which may answer it; with a streamed body, before that. Once the request is finished
- * nothing more of it is called but on_finish. What a function of the handler has finished is sent when that function
- * returns. Errors: of a call that sends, as in httprequest.h; -EPIPE: the request is finished. They may be ignored:
- * what could not be collected becomes a 500, or a connection that is closed. A NULL that a call has answered for want
- * of memory may be written, or redirected to: the answer is that 500. Threads: the loop's. */
+ *     nothing more of it is called but on_finish. What a function of the handler has finished is sent when that
+ *     function returns; what is finished from elsewhere, at once: log_function and on_finish run inside web_finish
+ *     then, and what they free is gone behind it.
+ * Errors: of a call that sends, as in httprequest.h; -EPIPE: the request is finished. They may be ignored: what could
+ *     not be collected becomes a 500, or a connection that is closed. A NULL that a call has answered for want of
+ *     memory may be written, or redirected to: the answer is that 500.
+ * Threads: the loop's. */
 #ifndef HTTPSERVER_WEB_H
 #define HTTPSERVER_WEB_H
 
@@ -56,7 +59,8 @@ struct web_handler {
     web_data_fn *data_received; /* the body goes here by and by, and is not collected */
     web_error_fn *write_error;  /* writes the page of web_send_error */
     web_fn *on_finish;
-    web_fn *on_connection_close; /* the client has left before the answer was whole */
+    web_fn *on_connection_close; /* the client has left, or only stopped sending, before the answer was whole: what is
+                                  * finished in it is given up, as by web_abort */
     web_user_fn *get_current_user;
     size_t size;       /* bytes of web_state, zeroed for each request */
     bool asynchronous; /* the request goes on after its method has returned, until web_finish */
@@ -78,10 +82,12 @@ struct web_route {
     const char *name; /* for web_reverse_url; lent */
 };
 
-/* A router of the program's own: answers a route for the request, NULL for none, then the routes are asked. */
+/* A router of the program's own: answers a route for the request, NULL for none, then the routes are asked. Asked twice
+ * for a request with a body: when its head is there, and when all of it is. */
 typedef const struct web_route *web_find_route_fn(struct web_application *app, struct httprequest *request, void *arg);
 
-/* A request has been answered; instead of the line in the access log. status 0: its client has left before that. */
+/* A request has been answered; instead of the line in the access log. status 0: no answer has gone to its client, who
+ * has left, or was given up. */
 typedef void web_log_fn(struct web_request *request, int status, double seconds);
 
 /* 0 is the default in every field; texts and tables are lent for as long as the application lives. */
@@ -120,8 +126,8 @@ struct web_settings {
  * not valid. */
 struct web_application *web_application_new(const struct web_route *routes, const struct web_settings *settings);
 
-/* Routes for hosts that match this pattern (a name literally, or a regular expression), asked before the others, in
- * order of being added. 0, -ENOMEM, -EINVAL. */
+/* Routes for hosts that match this pattern (a name, in whatever case, or a regular expression, which is shown the name
+ * in lower case), asked before the others, in order of being added. 0, -ENOMEM, -EINVAL. */
 int web_application_add_routes(struct web_application *app, const char *host_pattern, const struct web_route *routes);
 
 /* Answers the port. More by the server: web_application_server(app) and httpserver.h. */
@@ -135,8 +141,7 @@ void web_application_close(struct web_application *app);
  * application as arg. */
 void web_application_serve(struct httprequest *request, void *app);
 
-/* Its on_head: handlers with data_received, max_body or body_timeout need it. The arg of the request is the
- * application's then. */
+/* Its on_head: handlers with data_received, max_body or body_timeout need it. */
 void web_application_serve_head(struct httprequest *request, void *app);
 
 void *web_application_arg(const struct web_application *app);
@@ -191,7 +196,8 @@ void web_resume(struct web_request *request);
 void web_set_status(struct web_request *request, int status, const char *reason);
 int web_get_status(const struct web_request *request);
 
-/* -EINVAL: a header cannot have that name or value. */
+/* -EINVAL: a header cannot have that name or value. How the answer is framed is the server's: there is no
+ * Transfer-Encoding, no second Content-Length, and no Connection but "close". */
 int web_set_header(struct web_request *request, const char *name, const char *value);
 int web_add_header(struct web_request *request, const char *name, const char *value);
 void web_clear_header(struct web_request *request, const char *name);
@@ -215,6 +221,10 @@ int web_flush(struct web_request *request, web_flush_fn *callback, void *arg);
 /* Sends the rest and ends the request. */
 int web_finish(struct web_request *request);
 bool web_finished(const struct web_request *request);
+
+/* Gives up, as httprequest_abort: the connection is closed without the answer, or without the rest of it, by which the
+ * client can tell that it is not whole. The way out when nobody seems to wait any more. */
+void web_abort(struct web_request *request);
 
 /* 301 if permanent, else 302; with_status: 300 to 399. The url goes out as it is. They finish. */
 int web_redirect(struct web_request *request, const char *url, bool permanent);
@@ -284,7 +294,8 @@ struct web_redirection {
 };
 extern const struct web_handler web_redirect_handler;
 
-/* Hands the request to another function, as that of an httpserver or web_application_serve. */
+/* Hands the request to another function, as that of an httpserver or web_application_serve. An application behind it
+ * has to outlive the one before it: it is closed in that one's on_close. */
 struct web_fallback {
     httpserver_request_fn *function;
     void *arg;

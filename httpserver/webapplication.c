@@ -313,6 +313,26 @@ struct web_application *web_application_new(const struct web_route *routes, cons
     return app;
 }
 
+static void copy_lower(char *place, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        place[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] | 0x20) : text[i];
+}
+
+/* RFC 3986 3.2.2: names of hosts have no case. What is asked for is compared in lower case; the letters of an
+ * expression may mean something else. */
+static int init_host_name(struct webroute *name, const char *pattern)
+{
+    char lower[WEBLAYER_HOST];
+    size_t length = strlen(pattern);
+
+    if (length < sizeof lower && webroute_is_literal(pattern)) {
+        copy_lower(lower, pattern, length + 1);
+        pattern = lower;
+    }
+    return webroute_init(name, &(struct web_route){ .pattern = pattern });
+}
+
 int web_application_add_routes(struct web_application *app, const char *host_pattern, const struct web_route *routes)
 {
     struct weblayer_host *hosts = ioalloc_array_resize(app->hosts, app->host_count + 1, sizeof *hosts);
@@ -321,7 +341,7 @@ int web_application_add_routes(struct web_application *app, const char *host_pat
         return -ENOMEM;
     app->hosts = hosts;
     struct weblayer_host *host = &hosts[app->host_count];
-    int error = webroute_init(&host->name, &(struct web_route){ .pattern = host_pattern });
+    int error = init_host_name(&host->name, host_pattern);
     if (error < 0)
         return error;
     error = webroute_table_init(&host->routes, routes);
@@ -415,13 +435,28 @@ static inline int search_table(struct search *search, const struct webroute_tabl
     return 0;
 }
 
-static int search_hosts(struct search *search, const char *host)
+/* In lower case, without port; "" for one that is no host. */
+static void copy_host_name(const char *host, size_t length, char name[WEBLAYER_HOST])
+{
+    struct httpurl_part part;
+    int port;
+
+    name[0] = '\0';
+    if (httpurl_split_host_and_port(host, length, &part, &port) < 0 || part.length >= WEBLAYER_HOST)
+        return;
+    copy_lower(name, part.text, part.length);
+    name[part.length] = '\0';
+}
+
+static int search_hosts(struct search *search, const char *host, size_t length)
 {
     const struct web_application *app = search->request->app;
     struct webroute_group groups[WEBROUTE_GROUPS];
+    char name[WEBLAYER_HOST];
 
+    copy_host_name(host, length, name);
     for (size_t i = 0; i < app->host_count; i++) {
-        int found = webroute_match(&app->hosts[i].name, host, strlen(host), groups);
+        int found = webroute_match(&app->hosts[i].name, name, strlen(name), groups);
 
         if (found > 0)
             found = search_table(search, &app->hosts[i].routes);
@@ -429,21 +464,6 @@ static int search_hosts(struct search *search, const char *host)
             return found;
     }
     return 0;
-}
-
-/* In lower case, without port; "" for one that is no host. */
-static void copy_host_name(const struct httprequest *http, char name[WEBLAYER_HOST])
-{
-    const char *host = httprequest_host(http);
-    struct httpurl_part part;
-    int port;
-
-    name[0] = '\0';
-    if (httpurl_split_host_and_port(host, strlen(host), &part, &port) < 0 || part.length >= WEBLAYER_HOST)
-        return;
-    for (size_t i = 0; i < part.length; i++)
-        name[i] = part.text[i] >= 'A' && part.text[i] <= 'Z' ? (char)(part.text[i] | 0x20) : part.text[i];
-    name[part.length] = '\0';
 }
 
 /* A proxy has seen to the host that is asked. Without xheaders anybody could say so. */
@@ -456,20 +476,21 @@ static bool is_proxied(const struct web_request *request)
 static __attribute__((noinline)) int search_all(struct search *search)
 {
     const struct web_application *app = search->request->app;
+    const char *default_host = app->settings.default_host;
     int found = 0;
 
     if (app->host_count > 0) {
-        char host[WEBLAYER_HOST];
+        size_t length;
+        const char *host = weblayer_host(search->request, &length);
 
-        copy_host_name(search->request->http, host);
-        found = search_hosts(search, host);
+        found = search_hosts(search, host, length);
     }
     if (found == 0 && app->static_routes.count > 0)
         found = search_table(search, &app->static_routes);
     if (found == 0)
         found = search_table(search, &app->routes);
-    if (found == 0 && app->host_count > 0 && app->settings.default_host != NULL && !is_proxied(search->request))
-        found = search_hosts(search, app->settings.default_host);
+    if (found == 0 && app->host_count > 0 && default_host != NULL && !is_proxied(search->request))
+        found = search_hosts(search, default_host, strlen(default_host));
     return found;
 }
 
@@ -553,9 +574,15 @@ int weblayer_find_route(struct web_request *request)
     }
     const char *path = request->http->bytes + request->http->head.path.offset;
     size_t length = length_without_query(path, request->http->head.path.length);
-    struct search search = { request, path, length, webroute_word(path, length), false };
 
     request->with_query = length < request->http->head.path.length;
+    if (length == 0 && request->http->head.form == HTTP1PARSER_ABSOLUTE &&
+        request->http->head.method_code != HTTP1PARSER_OPTIONS) {
+        path = "/"; /* RFC 9110 4.2.3 */
+        length = 1;
+    }
+    struct search search = { request, path, length, webroute_word(path, length), false };
+
     int found = app->host_count == 0 && app->static_routes.count == 0 ? search_table(&search, &app->routes)
                                                                       : search_all(&search);
     if (found < 0)

@@ -315,7 +315,7 @@ static bool redirect_to_login(struct web_request *request, const char *login_url
 {
     struct httpurl url;
     bool is_absolute = httpurl_parse(login_url, strlen(login_url), &url) == 0 && url.scheme.text != NULL;
-    const char *next = weblayer_uri(request, is_absolute);
+    char *next = weblayer_uri(request, is_absolute);
     size_t length = strlen(login_url);
     char *to = next != NULL ? weblayer_new_text(request, length + sizeof "?next=" + 3 * strlen(next)) : NULL;
 
@@ -323,6 +323,8 @@ static bool redirect_to_login(struct web_request *request, const char *login_url
         web_send_error(request, 503);
         return false;
     }
+    if (!is_absolute)
+        next = weblayer_use_one_slash(next); /* who is sent there behind the login stays here */
     memcpy(to, login_url, length + 1);
     if (strchr(login_url, '?') == NULL) {
         memcpy(to + length, "?next=", 6);

@@ -106,6 +106,7 @@ struct web_request {
     bool finished; /* by the program, or for it */
     bool answered; /* and nothing of it is left to be done */
     bool left;     /* the client, while its body came: the request ends by itself */
+    bool given_up; /* no answer goes out, or no more of it */
     bool flushed;  /* the head has gone */
     bool is_get, is_head;
     bool in_error; /* write_error runs */
@@ -173,6 +174,10 @@ char *weblayer_new_text(struct web_request *request, size_t length);
 void weblayer_parse_body(struct web_request *request);
 
 /* weburl.c */
+
+/* The host that is asked, not terminated: Host, or, as it may be in HTTP/1.0, what the target alone says (RFC
+ * 9112 3.3). Length 0: neither does. */
+const char *weblayer_host(const struct web_request *request, size_t *length);
 
 /* Path and query of the request, perhaps with scheme and host, in a text of its own. NULL: no memory. */
 char *weblayer_uri(struct web_request *request, bool with_origin);

@@ -73,6 +73,46 @@ static int cannot_change(const struct web_request *request)
     return request->finished ? -EPIPE : request->flushed ? -EALREADY : 0;
 }
 
+#define KIND_OF(name) HTTPHEADERS_KIND(sizeof name - 1, name[0])
+#define SERVERS_KINDS (KIND_OF("connection") | KIND_OF("transfer-encoding"))
+
+static bool is_close(const char *value, size_t length)
+{
+    return length == 5 && httpfield_is_same(value, "close", length);
+}
+
+static bool is_field_named(const char *name, const char *other, size_t length)
+{
+    return strlen(name) == length && httpfield_is_same(name, other, length);
+}
+
+/* Framing and the connection are the server's, which refuses a whole answer that has one of these. */
+static bool is_servers(const char *name, const char *value)
+{
+    struct httpfield field = { .value = value, .value_length = strlen(value) };
+
+    httpfield_trim(&field);
+    return is_field_named(name, "Transfer-Encoding", sizeof "Transfer-Encoding" - 1) ||
+           (is_field_named(name, "Connection", sizeof "Connection" - 1) && !is_close(field.value, field.value_length));
+}
+
+/* The headers were none of the program's own before one was set. */
+static __attribute__((noinline)) int take_back_servers(struct web_request *request)
+{
+    const char *connection = httpheaders_get(&request->headers, "Connection");
+
+    if (httpheaders_get(&request->headers, "Transfer-Encoding") == NULL &&
+        (connection == NULL || is_close(connection, strlen(connection))))
+        return 0;
+    httpheaderslayer_clear(&request->headers);
+    return -EINVAL;
+}
+
+static __attribute__((noinline)) int set_own_header(struct web_request *request, const char *name, const char *value)
+{
+    return is_servers(name, value) ? -EINVAL : note_failure(request, httpheaders_set(&request->headers, name, value));
+}
+
 /* What a call that failed has answered may be handed on to the next. */
 static int is_missing(const struct web_request *request)
 {
@@ -86,20 +126,30 @@ int web_set_header(struct web_request *request, const char *name, const char *va
     if (error < 0 || value == NULL)
         return error < 0 ? error : is_missing(request);
     if (weblayer_has_own_headers(request))
-        return note_failure(request, httpheaders_set(&request->headers, name, value));
+        return set_own_header(request, name, value);
     error = httpheaderslayer_copy_with(&request->headers, request->answer_headers, name, value);
+    if (error == 0 && (request->headers.kinds & SERVERS_KINDS) != 0)
+        error = take_back_servers(request);
     if (error == 0)
         request->answer_headers = &request->headers;
     return note_failure(request, error);
 }
 
+static bool is_second_length(const struct web_request *request, const char *name)
+{
+    return is_field_named(name, "Content-Length", sizeof "Content-Length" - 1) &&
+           httpheaders_get(request->answer_headers, "Content-Length") != NULL;
+}
+
 int web_add_header(struct web_request *request, const char *name, const char *value)
 {
     int error = cannot_change(request);
-    struct httpheaders *headers = error == 0 ? weblayer_own_headers(request) : NULL;
 
     if (error < 0 || value == NULL)
         return error < 0 ? error : is_missing(request);
+    if (is_servers(name, value) || is_second_length(request, name))
+        return -EINVAL;
+    struct httpheaders *headers = weblayer_own_headers(request);
     return note_failure(request, headers != NULL ? httpheaders_add(headers, name, value) : -ENOMEM);
 }
 
@@ -300,25 +350,33 @@ static inline void complete_head(struct web_request *request)
         add_cookies(request);
 }
 
-static void add_length(struct web_request *request)
+/* The whole answer is there before its head goes: as http1answer_with_headers does, a body of 205 is left out, and a
+ * length that is not the body's is -EINVAL. */
+static int complete_length(struct web_request *request)
 {
+    const char *given = httpheaders_get(request->answer_headers, "Content-Length");
     char text[24];
 
-    if (request->status == 204 || request->status == 304 ||
-        httpheaders_get(request->answer_headers, "Content-Length") != NULL)
-        return;
+    if (request->status == 204 || request->status == 304)
+        return 0;
+    if (request->status == 205)
+        request->body.length = 0;
     snprintf(text, sizeof text, "%zu", request->body.length);
+    if (given != NULL)
+        return request->is_head || strcmp(given, text) == 0 ? 0 : -EINVAL;
     if (weblayer_own_headers(request) == NULL || httpheaders_set(&request->headers, "Content-Length", text) < 0)
         request->failed = -ENOMEM;
+    return 0;
 }
 
-static void tell_end(struct web_request *request)
+/* status: what has gone to the client; 0: nothing. */
+static void tell_end(struct web_request *request, int status)
 {
     web_log_fn *log = request->app->settings.log_function;
 
     request->entered++;
     if (log != NULL)
-        log(request, request->left ? 0 : request->status, httprequest_time(request->http));
+        log(request, status, httprequest_time(request->http));
     if (request->handler->on_finish != NULL)
         request->handler->on_finish(request);
     request->entered--;
@@ -341,26 +399,34 @@ static __attribute__((noinline)) void make_bare(struct web_request *request)
     request->answer_headers = &request->headers;
 }
 
-static void note_error(struct web_request *request, int error)
+/* What can be wrong with an answer whose headers were taken one by one. */
+static __attribute__((noinline)) void note_invalid(struct web_request *request)
 {
-    if (error == -EINVAL) {
-        iolog_write(IOLOG_APPLICATION, IOLOG_ERROR, "an answer cannot be sent: a header or the status is not valid");
-        request->status = 500;
-    }
+    const char *length = httpheaders_get(request->answer_headers, "Content-Length");
+
+    if (length != NULL)
+        iolog_write(IOLOG_APPLICATION, IOLOG_ERROR,
+                    "an answer cannot be sent: status %d, Content-Length \"%s\", a body of %zu", request->status,
+                    length, request->body.length);
+    else
+        iolog_write(IOLOG_APPLICATION, IOLOG_ERROR, "an answer cannot be sent: status %d", request->status);
+    request->status = 500;
 }
 
 /* In two steps, so that on_finish sees the request behind its answer. */
 static __attribute__((noinline)) int answer_and_tell(struct web_request *request)
 {
     struct httprequest *http = request->http;
+    int error = request->failed == 0 ? complete_length(request) : 0;
 
-    add_length(request);
     if (request->failed != 0)
         make_bare(request);
-    int error = httprequest_write_head(http, request->status, reason_of(request), request->answer_headers,
+    if (error == 0)
+        error = httprequest_write_head(http, request->status, reason_of(request), request->answer_headers,
                                        request->body.bytes, request->body.length, NULL, NULL);
-    note_error(request, error);
-    tell_end(request);
+    if (error == -EINVAL)
+        note_invalid(request);
+    tell_end(request, error == -EBADF ? http->status : request->status); /* 101: it has left HTTP */
     int end = httprequest_finish(http);
     return error < 0 ? error : end;
 }
@@ -385,7 +451,8 @@ static inline int answer_whole(struct web_request *request)
     }
     int error = http1answer_with_headers(request->http, request->status, reason_of(request), request->answer_headers,
                                          body, length);
-    note_error(request, error);
+    if (error == -EINVAL)
+        note_invalid(request);
     return error;
 }
 
@@ -407,22 +474,31 @@ static __attribute__((noinline)) int answer_rest(struct web_request *request)
         error = httprequest_write(http, request->body.bytes, request->body.length, NULL, NULL);
     if (error < 0)
         break_off_answer(request);
-    tell_end(request);
+    tell_end(request, request->status);
     int end = httprequest_finish(http);
     return error < 0 ? error : end;
 }
 
+/* A request whose client has left while its body came ends by itself. */
+static __attribute__((noinline)) int give_up(struct web_request *request)
+{
+    tell_end(request, request->http->status);
+    if (!request->left)
+        httprequest_abort(request->http);
+    return -EBADF;
+}
+
 int weblayer_answer(struct web_request *request)
 {
-    int error = -EBADF;
+    int error;
 
     request->answered = true;
     if (request->http == NULL) {
         weblayer_call(request, request->handler->on_finish); /* it was detached */
         return 0;
     }
-    if (request->left)
-        tell_end(request); /* and ends by itself */
+    if (request->given_up)
+        error = give_up(request);
     else
         error = request->flushed ? answer_rest(request) : answer_whole(request);
     request->http = NULL;
@@ -435,6 +511,14 @@ int web_finish(struct web_request *request)
         return -EPIPE;
     request->finished = true;
     return weblayer_end(request);
+}
+
+void web_abort(struct web_request *request)
+{
+    if (request->finished)
+        return;
+    request->given_up = true;
+    (void)web_finish(request);
 }
 
 /* Flushing. */

@@ -373,14 +373,14 @@ static int translate_pattern(struct webroute *route, char *regex)
 
 /* Life. */
 
-static bool is_literal_pattern(const char *pattern)
+bool webroute_is_literal(const char *pattern)
 {
     return strpbrk(pattern, "\\[()*+?{}|^$") == NULL;
 }
 
 static int compile_route(struct webroute *route, size_t length)
 {
-    if (is_literal_pattern(route->route.pattern)) {
+    if (webroute_is_literal(route->route.pattern)) {
         memcpy(route->prefix, route->route.pattern, length);
         memcpy(route->text, route->route.pattern, length);
         route->prefix_length = route->piece[0] = (uint32_t)length;
@@ -409,7 +409,7 @@ static void note_beginning(struct webroute *route)
 
     route->word = webroute_word(route->prefix, length);
     route->word_mask = webroute_word(ones, length);
-    route->longest_rest = route->kind == WEBROUTE_LITERAL ? 0 : UINT32_MAX;
+    route->longest_rest = route->kind == WEBROUTE_LITERAL ? 0 : UINT32_MAX - WEBROUTE_PATTERN - 1;
 }
 
 int webroute_init(struct webroute *route, const struct web_route *given)

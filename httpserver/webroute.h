@@ -29,7 +29,7 @@ struct webroute_group {
 struct webroute {
     uint64_t word, word_mask; /* how every path begins, as webroute_word has it */
     uint32_t prefix_length;   /* of what every path begins with: of a literal, all */
-    uint32_t longest_rest;    /* of a path behind it: 0 for a literal */
+    uint32_t longest_rest;    /* of a path behind it: 0 for a literal; more than that is a path that is too short */
     char *prefix;
     enum webroute_kind kind;
     struct web_route route; /* the pattern is a copy */
@@ -49,6 +49,9 @@ struct webroute_table {
     struct webroute *list;
     size_t count;
 };
+
+/* Is it nothing but what it says? */
+bool webroute_is_literal(const char *pattern);
 
 /* -EINVAL, -ENOMEM; then there is nothing to free. */
 int webroute_init(struct webroute *route, const struct web_route *given);

@@ -2,15 +2,37 @@
 #include <errno.h>
 #include <string.h>
 
+#include "httpserver/http1connection.h"
 #include "httpserver/httpurl.h"
 #include "httpserver/weblayer.h"
 
-/* A client of HTTP/1.0 need not say which host it asks. */
-static const char *host_or_local(const struct web_request *request)
+const char *weblayer_host(const struct web_request *request, size_t *length)
 {
-    const char *host = httprequest_host(request->http);
+    const struct http1parser_request *head = &request->http->head;
+    struct http1parser_slice host = head->host.length > 0 ? head->host : head->authority;
 
-    return host[0] != '\0' ? host : "127.0.0.1";
+    *length = host.length;
+    return request->http->bytes + host.offset;
+}
+
+struct origin {
+    const char *protocol, *host;
+    size_t host_length;
+    size_t length; /* of "protocol://host" */
+};
+
+/* A client of HTTP/1.0 need not say which host it asks. */
+static struct origin origin_of(const struct web_request *request)
+{
+    struct origin origin = { .protocol = httprequest_protocol(request->http) };
+
+    origin.host = weblayer_host(request, &origin.host_length);
+    if (origin.host_length == 0) {
+        origin.host = "127.0.0.1";
+        origin.host_length = strlen(origin.host);
+    }
+    origin.length = strlen(origin.protocol) + 3 + origin.host_length;
+    return origin;
 }
 
 static char *append_text(char *end, const char *text, size_t length)
@@ -19,24 +41,24 @@ static char *append_text(char *end, const char *text, size_t length)
     return end + length;
 }
 
-static char *append_origin(char *end, const char *protocol, const char *host)
+static char *append_origin(char *end, const struct origin *origin)
 {
-    end = append_text(end, protocol, strlen(protocol));
+    end = append_text(end, origin->protocol, strlen(origin->protocol));
     end = append_text(end, "://", 3);
-    return append_text(end, host, strlen(host));
+    return append_text(end, origin->host, origin->host_length);
 }
 
 char *weblayer_uri(struct web_request *request, bool with_origin)
 {
-    const char *protocol = httprequest_protocol(request->http), *host = host_or_local(request);
+    struct origin origin = origin_of(request);
     size_t path_length, query_length;
     const char *path = httprequest_path(request->http, &path_length);
     const char *query = httprequest_query(request->http, &query_length);
-    char *uri = weblayer_new_text(request, strlen(protocol) + 3 + strlen(host) + path_length + 1 + query_length);
+    char *uri = weblayer_new_text(request, origin.length + path_length + 1 + query_length);
 
     if (uri == NULL)
         return NULL;
-    char *end = with_origin ? append_origin(uri, protocol, host) : uri;
+    char *end = with_origin ? append_origin(uri, &origin) : uri;
     end = append_text(end, path, path_length);
     if (query != NULL) {
         *end++ = '?';
@@ -71,14 +93,13 @@ const char *web_static_url(struct web_request *request, const char *path, bool w
 
     if (settings->static_path == NULL || request->http == NULL)
         return NULL;
-    const char *protocol = httprequest_protocol(request->http), *host = host_or_local(request);
+    struct origin origin = origin_of(request);
     if (with_version && webstatic_version(&request->app->files, path, version, sizeof version) < 0)
         version[0] = '\0'; /* a file that is not there has none */
-    char *url =
-        weblayer_new_text(request, strlen(protocol) + strlen(host) + prefix_length + 3 * length + 6 + sizeof version);
+    char *url = weblayer_new_text(request, origin.length + prefix_length + 3 * length + 3 + sizeof version);
     if (url == NULL)
         return NULL;
-    char *end = with_host ? append_origin(url, protocol, host) : url;
+    char *end = with_host ? append_origin(url, &origin) : url;
     end = append_text(end, settings->static_url_prefix, prefix_length);
     end += httpurl_encode(path, length, end, HTTPURL_PATH);
     if (version[0] != '\0') {

@@ -17,13 +17,14 @@ struct deadlines {
     struct ioloop *loop;
     uint64_t timeout;
     uint32_t armed;                    /* the tick that the timeout is for */
+    uint32_t unsure;                   /* from this tick on nobody knows how long after it a touch was */
     uint32_t done;                     /* all slots up to this tick have been looked at */
     deadline_fn *functions[FUNCTIONS]; /* of all deadlines there ever were, which are but a few */
     uint64_t used[SLOTS / WORD_BITS];
     struct deadline *slots[SLOTS];
 };
 
-static void look_at_slots(void *arg);
+static void put_off_look(void *arg);
 
 struct deadlines *deadlines_new(struct ioloop *loop)
 {
@@ -102,7 +103,7 @@ static int arm(struct deadlines *deadlines)
     /* The clock counts more bits than a tick number has: what is missing comes from now. */
     int64_t now = loopmember_now(deadlines->loop);
     int64_t when = ((now >> TICK_BITS) + (int32_t)(tick - (uint32_t)(now >> TICK_BITS))) * (1 << TICK_BITS);
-    uint64_t timeout = ioloop_call_at(deadlines->loop, (double)when / 1e9, look_at_slots, deadlines);
+    uint64_t timeout = ioloop_call_at(deadlines->loop, (double)when / 1e9, put_off_look, deadlines);
     if (timeout == 0)
         return -errno;
     ioloop_remove_timeout(deadlines->loop, deadlines->timeout);
@@ -162,6 +163,8 @@ static void look_at_slot(struct deadlines *deadlines, uint32_t now)
         struct deadline *deadline = waiting;
 
         deadline_clear(deadline);
+        if ((int32_t)(due_tick(deadline) - now) <= 0 && (int32_t)(deadline->touched - deadlines->unsure) >= 0)
+            deadline->touched = now;
         if ((int32_t)(due_tick(deadline) - now) <= 0)
             deadlines->functions[deadline->function](deadline);
         else
@@ -184,4 +187,17 @@ static void look_at_slots(void *arg)
     int error = arm(deadlines);
     if (error < 0 && error != -EBADF)                   /* an expiry may have closed the loop */
         ioloop_callback_failed(deadlines->loop, error); /* armed again by the next deadline that is set */
+}
+
+/* A callback may have blocked the loop for long. So what has come meanwhile is served first, in this iteration, and
+ * what was touched behind that callback, with the time before it, counts from the look on. */
+static void put_off_look(void *arg)
+{
+    struct deadlines *deadlines = arg;
+    double now = (double)loopmember_now(deadlines->loop) / 1e9;
+
+    deadlines->unsure = (uint32_t)(loopmember_began(deadlines->loop) >> TICK_BITS);
+    deadlines->timeout = ioloop_call_at(deadlines->loop, now, look_at_slots, deadlines);
+    if (deadlines->timeout == 0)
+        look_at_slots(deadlines);
 }

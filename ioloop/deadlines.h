@@ -4,8 +4,10 @@
  *     deadline_touch(&connection->deadline, deadline_now(loop));    // something came: the 60 s start again
  *
  * A deadline is a link in one slot of the loop's wheel. Touching it is one store: only when its slot comes up is it
- * looked at, and moved on if it was touched since. One timeout of the loop serves them all. They never come early and
- * at most two ticks (2^26 ns, 67 ms) late.
+ * looked at, and moved on if it was touched since. One timeout of the loop serves them all. They come at most two ticks
+ * (2^26 ns, 67 ms) late and never early, with one exception: the time of an iteration is read once, and what callbacks
+ * have taken before a touch is missing from the next period, unless that is all of it. What is ready to be received
+ * when a deadline is over is received first, so whoever was kept waiting by such a callback is not cut off.
  *
  * Lifetime: the owner embeds the deadline, zeroed, and clears it before it goes. When it expires it is cleared first.
  * Errors: when deadline_set fails (-ENOMEM, or as ioloop_call_at) the deadline is not set. */

@@ -9,6 +9,7 @@
 
 #include "ioloop/ioalloc.h"
 #include "ioloop/ioexecutorlayer.h"
+#include "ioloop/loopmember.h"
 
 #define DEFAULT_THREADS 4
 #define DEFAULT_QUEUE   256
@@ -25,6 +26,7 @@ struct job {
     void (*discard)(void *arg); /* NULL: nothing to do when done cannot be called */
     void *arg;
     int error;
+    unsigned forks;     /* the process that it belongs to: how many forks deep */
     max_align_t copy[]; /* of arg, where it is the job's own */
 };
 
@@ -182,7 +184,7 @@ static void free_job(struct job *job)
 
 /* Telling the loops. */
 
-/* The way into user code. */
+/* The way into user code. In a child of fork() there may be jobs of the parent among them. */
 static void tell_done(void *arg)
 {
     struct outbox *outbox = arg;
@@ -196,14 +198,15 @@ static void tell_done(void *arg)
 
         next = job->next;
         unlock_executors();
-        job->done(job->error, job->arg);
+        if (job->forks == executor_forks)
+            job->done(job->error, job->arg);
         lock_executors();
         free_job(job);
     }
     unlock_executors();
 }
 
-/* The loop has closed. The outbox goes with the last of its jobs. */
+/* The loop has closed, or is the parent's. The outbox goes with the last of its jobs. */
 static void discard_done(struct outbox *outbox)
 {
     struct job *next = outbox->done.first;
@@ -228,9 +231,10 @@ static bool post_done(struct outbox *outbox)
         return true;
     int error = ioloop_add_callback(outbox->loop, tell_done, outbox);
     outbox->posted = error == 0;
-    if (error == -EBADF)
+    bool is_gone = error == -EBADF || error == -ESTALE;
+    if (is_gone)
         discard_done(outbox);
-    return error == 0 || error == -EBADF;
+    return error == 0 || is_gone;
 }
 
 static bool post_all_done(void)
@@ -489,6 +493,8 @@ static int accept_job(struct ioexecutor *executor, struct ioloop *loop, struct j
         return EBADF;
     if (executor->waiting.count + executor->running.count >= executor->capacity)
         return EAGAIN;
+    if (loopmember_is_stale(loop))
+        return ESTALE;
     if (executor->waiting.count >= executor->idle && executor->threads < executor->max_threads)
         start_thread(executor);
     if (executor->threads == 0)
@@ -499,6 +505,7 @@ static int accept_job(struct ioexecutor *executor, struct ioloop *loop, struct j
     job->outbox->jobs++;
     executor->references++;
     job->id = ++last_job;
+    job->forks = executor_forks;
     append_job(&executor->waiting, job);
     pthread_cond_signal(&executor->work_waits);
     return 0;

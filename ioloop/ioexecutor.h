@@ -35,7 +35,7 @@ struct ioexecutor *ioexecutor_new(int threads, int queue);
 void ioexecutor_close(struct ioexecutor *executor, bool wait);
 
 /* executor NULL: ioexecutor_default(). An id to cancel by, 0 with errno: EAGAIN the queue is full or no thread could be
- * started, ENOMEM, EBADF closed. */
+ * started, ENOMEM, EBADF closed, ESTALE the loop is the parent's. */
 uint64_t ioexecutor_submit(struct ioexecutor *executor, struct ioloop *loop, ioexecutor_work_fn *work,
                            ioexecutor_done_fn *done, void *arg);
 

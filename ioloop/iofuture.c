@@ -92,7 +92,7 @@ static void free_unless_needed(struct iofuture *future)
     if (is_needed(future))
         return;
     if (future->loop != NULL)
-        looptask_add(future->loop, &future->task);
+        looptask_add_first(future->loop, &future->task);
     else
         free_without_loop(future);
 }
@@ -189,7 +189,7 @@ void iofuturelayer_add(struct iofuture *future, struct iofuture_link *link, iofu
     link->ring = (struct iofuture_ring){ end, end->previous };
     end->previous = end->previous->next = &link->ring;
     if (future->done)
-        looptask_add(future->loop, &future->task);
+        looptask_add_first(future->loop, &future->task);
 }
 
 /* Those that are there now: what they add waits for the next iteration. */
@@ -276,7 +276,7 @@ static void become_done(struct iofuture *future, int error)
 {
     future->done = true;
     future->error = error;
-    looptask_add(future->loop, &future->task);
+    looptask_add_first(future->loop, &future->task);
 }
 
 void iofuturelayer_let_go(struct iofuture *future)

@@ -105,7 +105,7 @@ struct iofuture *iogen_start(struct ioloop *loop, iogen_fn *function, const void
     if (state != NULL)
         memcpy(generator->state, state, size);
     iofuture_hold(&generator->future);
-    looptask_add(loop, &generator->task);
+    looptask_add_first(loop, &generator->task);
     return &generator->future;
 }
 
@@ -126,7 +126,7 @@ void iogen_wait(struct iogen *gen, struct iofuture *future, int line)
         iofuturelayer_add(future, &generator->link, resume_after_future, generator);
     } else {
         generator->failed = -error;
-        looptask_add(generator->future.loop, &generator->task);
+        looptask_add_first(generator->future.loop, &generator->task);
     }
 }
 

@@ -56,13 +56,22 @@ static void write_file(enum iolog_channel channel, enum iolog_level level, const
     pthread_mutex_unlock(&file_mutex);
 }
 
+/* localtime_r takes a lock of libc's, which a child that was forked meanwhile would find taken for ever. So not without
+ * one that a fork waits for. */
+static void find_local_time(time_t now, struct tm *local)
+{
+    pthread_mutex_lock(&file_mutex);
+    localtime_r(&now, local);
+    pthread_mutex_unlock(&file_mutex);
+}
+
 static void to_stderr_and_file(enum iolog_channel channel, enum iolog_level level, const char *text, void *arg)
 {
     char line[IOLOGLINE_SIZE(TEXT_SIZE)];
     time_t now = time(NULL);
     struct tm local;
 
-    localtime_r(&now, &local);
+    find_local_time(now, &local);
     if (says_to_stderr) {
         bool in_colours = isatty(STDERR_FILENO) && wants_colours();
         write_stderr(line, iologline_format(line, channel, level, &local, text, in_colours));
@@ -74,15 +83,16 @@ static iolog_fn *log_function = to_stderr_and_file;
 static void *log_arg;
 static enum iolog_level log_level = IOLOG_WARNING;
 
-/* How often each message was said in this second. Two that fall on one slot push each other out, and are then said more
- * often. */
+/* How often each message was said in this second, in one of four slots that its address leads to. It takes that of a
+ * message of an earlier second; if there is none, both are counted as one. */
 struct message {
     const char *format;
     time_t second;
     unsigned said, left_out;
 };
 
-#define MESSAGES 64
+#define MESSAGES 256
+#define PLACES   4
 static struct message messages[MESSAGES];
 static unsigned log_rate = 10;
 static pthread_mutex_t messages_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -125,10 +135,17 @@ static void unlock_after_fork(void)
     pthread_mutex_unlock(&messages_mutex);
 }
 
-/* A worker that is forked while another thread writes to the file could never write to it. */
-static void guard_log_forks(void)
+static void register_log_for_forks(void)
 {
     pthread_atfork(lock_for_fork, unlock_after_fork, unlock_after_fork);
+}
+
+/* A worker that is forked while another thread says something could never say anything. */
+static void guard_log_forks(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, register_log_for_forks);
 }
 
 static void replace_file(struct iologfile *file)
@@ -142,13 +159,12 @@ static void replace_file(struct iologfile *file)
 
 int iolog_open_file(const char *path, const struct iolog_file_options *options)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct iologfile *file;
     int error = iologfile_open(&file, path, options);
 
     if (error < 0)
         return error;
-    pthread_once(&once, guard_log_forks);
+    guard_log_forks();
     replace_file(file);
     return 0;
 }
@@ -158,16 +174,32 @@ void iolog_close_file(void)
     replace_file(NULL);
 }
 
+static struct message *find_message(const char *format, time_t second)
+{
+    size_t place = (uintptr_t)format >> 3;
+    struct message *oldest = &messages[place % MESSAGES];
+
+    for (size_t i = 0; i < PLACES; i++) {
+        struct message *message = &messages[(place + i) % MESSAGES];
+
+        if (message->format == format)
+            return message;
+        if (message->second < oldest->second)
+            oldest = message;
+    }
+    if (oldest->second < second)
+        *oldest = (struct message){ .format = format, .second = second };
+    return oldest;
+}
+
 /* May it be said once more? left_out: how many of it were not, since it last was. */
 static bool count_message(const char *format, unsigned *left_out)
 {
-    struct message *message = &messages[((uintptr_t)format >> 3) % MESSAGES];
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     pthread_mutex_lock(&messages_mutex);
-    if (message->format != format)
-        *message = (struct message){ .format = format, .second = now.tv_sec };
+    struct message *message = find_message(format, now.tv_sec);
     if (message->second != now.tv_sec) {
         message->second = now.tv_sec;
         message->said = 0;
@@ -189,6 +221,7 @@ void iolog_write(enum iolog_channel channel, enum iolog_level level, const char 
 
     if (level < log_level)
         return;
+    guard_log_forks();
     if ((channel != IOLOG_ACCESS || log_level > IOLOG_INFO) && !count_message(format, &left_out))
         return;
     va_start(arguments, format);

@@ -20,19 +20,19 @@ struct looptask loopstate_no_task;
 static _Thread_local struct ioloop *current_loop;
 
 /* Tasks that a turn has not come to are left for the next one. */
-static void put_back_tasks(struct ioloop *loop)
+static void put_back_tasks(struct loopstate_tasks *tasks)
 {
-    struct looptask **end = &loop->running_tasks;
+    struct looptask **end = &tasks->running;
 
     if (*end == &loopstate_no_task)
         return;
     while (*end != &loopstate_no_task)
         end = &(*end)->next;
-    *end = loop->tasks;
-    if (loop->tasks == &loopstate_no_task)
-        loop->last_task = end;
-    loop->tasks = loop->running_tasks;
-    loop->running_tasks = &loopstate_no_task;
+    *end = tasks->first;
+    if (*end == &loopstate_no_task)
+        tasks->last = end;
+    tasks->first = tasks->running;
+    tasks->running = &loopstate_no_task;
 }
 
 /* What a consumer has written is for the parent to send. */
@@ -50,7 +50,8 @@ static void leave_turn_to_parent(struct ioloop *loop)
     taskqueue_exchange(&loop->taken, &loop->left.taken);
     loop->left.timeouts = timeouts_put_off_due(&loop->timeouts);
     loop->ready_count = 0;
-    put_back_tasks(loop);
+    put_back_tasks(&loop->first_tasks);
+    put_back_tasks(&loop->tasks);
     drop_cork(&loop->front.cork);
     atomic_fetch_or(&loop->asked, FORKED | SIGNALLED); /* SIGNALLED: it may have been in the middle of those */
 }
@@ -145,10 +146,11 @@ struct ioloop *ioloop_new(const struct ioloop_options *options)
         ioalloc_free(loop);
         return errno = error, NULL;
     }
-    loop->tasks = &loopstate_no_task;
-    loop->last_task = &loop->tasks;
-    loop->running_tasks = &loopstate_no_task;
+    loopstate_clear_tasks(&loop->tasks);
+    loopstate_clear_tasks(&loop->first_tasks);
+    loop->tasks.running = loop->first_tasks.running = &loopstate_no_task;
     loop->forks = loopstate_forks;
+    loop->has_waited = true;
     loop->clock = options->clock;
     loop->clock_arg = options->clock_arg;
     loop->slow_callback = options->slow_callback > 0 ? loopstate_nanoseconds(options->slow_callback) : 0;
@@ -192,7 +194,7 @@ void ioloop_release(struct ioloop *loop)
 
 static void run_last_tasks(struct ioloop *loop)
 {
-    while (loop->tasks != &loopstate_no_task)
+    while (loopstate_has_tasks(loop))
         loopstate_run_tasks(loop);
 }
 
@@ -200,12 +202,9 @@ static void run_last_tasks(struct ioloop *loop)
  * for futures go on in the first tasks, with all else as it was. */
 static void close_members(struct ioloop *loop)
 {
-    bool are_awaited = loop->first_members != NULL;
-
     while (loop->first_members != NULL)
         loop->first_members->close(loop->first_members);
-    if (are_awaited)
-        loopstate_run_tasks(loop);
+    loopstate_run_first_tasks(loop);
     for (size_t fd = 0; fd < loop->handler_count; fd++) {
         struct handler handler = loop->handlers[fd];
 

@@ -12,8 +12,7 @@
 #include "ioloop/kernel.h"
 #include "ioloop/loopmember.h"
 
-#define HOLD_BACK   262144u /* unsent bytes */
-#define ONLY_ERRORS 0x2u    /* an interest: watched, so that ERROR is told, for nothing else */
+#define ONLY_ERRORS 0x2u /* an interest: watched, so that ERROR is told, for nothing else */
 
 /* Life. */
 
@@ -192,12 +191,6 @@ void iostreamlayer_set_interest(struct iostream *stream, unsigned events)
     int error = ioloop_update_handler(stream->loop, stream->fd, watched);
     if (error < 0) /* on a loop that closes, all that is open is cancelled */
         iostreamlayer_fail(stream, loopmember_check(stream->loop) == -EBADF ? -ECANCELED : error);
-}
-
-/* Until the peer has read more of what waits for it. */
-bool iostreamlayer_is_held_back(const struct iostream *stream)
-{
-    return stream->hold_back && stream->output != NULL && stream->output->pending > HOLD_BACK && !stream->cannot_send;
 }
 
 /* A close callback wants to know when the peer closes, which shows in reading only. It waits while there are unread

@@ -13,8 +13,9 @@
  * Errors: -ESHUTDOWN the peer has finished sending (end of file) · -ECANCELED closed on this side · -EMSGSIZE no match
  *     within max_bytes · -ENOBUFS a buffer limit was hit · -ETIMEDOUT read timeout · else what the kernel said. They
  *     all close the stream. Calls that answer an error never call back: -EBADF the stream is closed, -EALREADY a read
- *     is waiting, -EPIPE after iostream_shutdown, -ENOBUFS more than max_buffer_size, -EINVAL, -ENOMEM. They change
- *     nothing, but for a write that could be sent in part only: that closes the stream.
+ *     is waiting, -EPIPE after iostream_shutdown, -ENOBUFS a read of more than max_buffer_size, -EINVAL, -ENOMEM. They
+ *     change nothing, but for writes: one that finds the peer gone, that is too much (max_write_buffer_size), or of
+ *     which a part was sent and the rest cannot be kept, closes the stream.
  * Threads: the loop's. Units: bytes, seconds. */
 #ifndef IOLOOP_IOSTREAM_H
 #define IOLOOP_IOSTREAM_H
@@ -62,7 +63,8 @@ struct iostream_transport {
 
 struct iostream_options {
     size_t max_buffer_size;       /* of unread bytes. 0: 16 MiB */
-    size_t max_write_buffer_size; /* a write on top of this much that is pending fails and closes. 0: 16 MiB */
+    size_t max_write_buffer_size; /* a write on top of this much that is pending fails and closes; not an empty one, and
+                                     none while nothing is pending. 0: 16 MiB */
     size_t user_size;             /* of memory that each stream has for the program: iostream_user */
     bool half_close;              /* the peer's end of file ends reading only; the stream stays open for writing */
     bool hold_back; /* reads no further while more than 256 KiB wait to be sent: for echoes and the like */
@@ -73,7 +75,7 @@ struct iostream_options {
 /* Life. */
 
 /* Takes over a socket, connected or not; new_pipe one end of a pipe or a terminal. NULL with errno on failure: the
- * descriptor is then still the caller's. The options are copied. */
+ * descriptor is then still the caller's, but does not block any more. The options are copied. */
 struct iostream *iostream_new(struct ioloop *loop, int fd, const struct iostream_options *options);
 struct iostream *iostream_new_pipe(struct ioloop *loop, int fd, const struct iostream_options *options);
 

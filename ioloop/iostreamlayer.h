@@ -110,6 +110,14 @@ static inline bool iostreamlayer_may_hide_bytes(const struct iostream *stream)
     return stream->is_custom && iostreamlayer_transport(stream)->buffers;
 }
 
+/* It reads no further until the peer has read more of what waits for it. */
+#define IOSTREAMLAYER_HOLD_BACK 262144u
+static inline bool iostreamlayer_is_held_back(const struct iostream *stream)
+{
+    return stream->hold_back && stream->output != NULL && stream->output->pending > IOSTREAMLAYER_HOLD_BACK &&
+           !stream->cannot_send;
+}
+
 /* For the layers. */
 
 /* A stream on a socket that is known to be non-blocking, as accept gave it. */
@@ -135,7 +143,6 @@ void iostreamlayer_tell_connected(struct iostream *stream, int error);
 void iostreamlayer_finish(struct iostream *stream);
 
 bool iostreamlayer_wants_input(const struct iostream *stream);
-bool iostreamlayer_is_held_back(const struct iostream *stream); /* hold_back: it reads no further now */
 void iostreamlayer_set_interest(struct iostream *stream, unsigned events);
 
 /* For iostreamread.c. */
@@ -168,6 +175,9 @@ size_t iostreamlayer_max_buffer(const struct iostream *stream);
 struct iostreamlayer_extras *iostreamlayer_extras(struct iostream *stream); /* made when missing; NULL: no memory */
 ssize_t iostreamlayer_transport_write(struct iostream *stream, const struct iovec *vector, int count, bool more);
 void iostreamlayer_update_interest(struct iostream *stream);
+
+/* iostream_write of a few bytes that are taken however much waits: the end of what was taken before. */
+int iostreamlayer_write_end(struct iostream *stream, const void *data, size_t length);
 
 /* Sends what waits, as much as the kernel takes. */
 void iostreamlayer_send_output(struct iostream *stream);

@@ -32,7 +32,8 @@ void iostreamsend_fail(struct iostream *stream, int error)
         looptask_add(stream->loop, &stream->task);
         return;
     }
-    if (error != -EPIPE && error != -ECONNRESET && error != -ECONNABORTED && error != -ETIMEDOUT)
+    if (error != -EPIPE && error != -ECONNRESET && error != -ECONNABORTED && error != -ETIMEDOUT &&
+        error != -EPROTOTYPE) /* a word of macOS for a peer that is just going */
         iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "write error on descriptor %d: %s", stream->fd,
                     ioloop_strerror(error));
     iostreamlayer_fail(stream, error);

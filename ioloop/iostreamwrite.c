@@ -125,19 +125,26 @@ void iostream_uncork(struct iostream *stream)
 
 /* Writing. */
 
+static int check_open(const struct iostream *stream)
+{
+    if (stream->is_closed)
+        return -EBADF;
+    return stream->shutdown_wanted ? -EPIPE : 0;
+}
+
+/* An empty write is there for its callback: it waits for what is too much already, and adds nothing to that. */
 static int check_write(struct iostream *stream, uint64_t length)
 {
     uint64_t most = MAX_WRITE_BUFFER;
     /* What is in the cork has not been offered to the peer yet. */
     uint64_t pending = iostreamsend_queued(stream) - (stream->output != NULL ? stream->output->in_files : 0);
+    int error = check_open(stream);
 
-    if (stream->is_closed)
-        return -EBADF;
-    if (stream->shutdown_wanted)
-        return -EPIPE;
+    if (error < 0)
+        return error;
     if (stream->extras != NULL && stream->extras->options.max_write_buffer_size != 0)
         most = stream->extras->options.max_write_buffer_size;
-    if (pending == 0 || (pending <= most && length <= most - pending))
+    if (pending == 0 || length == 0 || (pending <= most && length <= most - pending))
         return 0;
     iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "descriptor %d: over max_write_buffer_size, its peer does not read",
                 stream->fd);
@@ -269,18 +276,12 @@ static int write_now(struct iostream *stream, struct loopcork *cork, const struc
     return 0;
 }
 
-int iostream_writev(struct iostream *stream, const struct iovec *vector, int count, iostream_write_fn *callback,
-                    void *arg)
+static int write_vector(struct iostream *stream, const struct iovec *vector, int count, uint64_t length,
+                        iostream_write_fn *callback, void *arg)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
-    uint64_t length = 0;
     int error;
 
-    for (int i = 0; i < count; i++)
-        length += vector[i].iov_len;
-    error = check_write(stream, length);
-    if (error < 0 || (length == 0 && callback == NULL))
-        return error;
     if (iostreamsend_queued(stream) > 0 || !iostreamsend_may(stream) || iostreamsend_is_corked(stream)) {
         error = keep_rest(stream, vector, count, 0, callback, arg);
         if (error == 0)
@@ -292,6 +293,28 @@ int iostream_writev(struct iostream *stream, const struct iovec *vector, int cou
     }
     note_high_water(stream);
     return error;
+}
+
+int iostream_writev(struct iostream *stream, const struct iovec *vector, int count, iostream_write_fn *callback,
+                    void *arg)
+{
+    uint64_t length = 0;
+    int error;
+
+    for (int i = 0; i < count; i++)
+        length += vector[i].iov_len;
+    error = check_write(stream, length);
+    if (error < 0 || (length == 0 && callback == NULL))
+        return error;
+    return write_vector(stream, vector, count, length, callback, arg);
+}
+
+int iostreamlayer_write_end(struct iostream *stream, const void *data, size_t length)
+{
+    struct iovec vector = { (void *)data, length };
+    int error = check_open(stream);
+
+    return error < 0 ? error : write_vector(stream, &vector, 1, length, NULL, NULL);
 }
 
 /* The shortest ways of all, when nothing waits that was written before: to let it lie where the consumer was shown it,
@@ -398,7 +421,7 @@ int iostream_write_static(struct iostream *stream, const void *data, size_t leng
 int iostream_sendfile(struct iostream *stream, int file, off_t offset, uint64_t length, iostream_write_fn *callback,
                       void *arg)
 {
-    int error = check_write(stream, 0);
+    int error = check_write(stream, 1); /* its bytes lie in no memory */
     int64_t end;
 
     if (error == 0 && (file < 0 || offset < 0 || __builtin_add_overflow(offset, length, &end) ||

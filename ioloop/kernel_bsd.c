@@ -251,8 +251,8 @@ static ssize_t send_file_once(int fd, int file, off_t offset, size_t count)
     int result = sendfile(file, fd, offset, count, NULL, &sent, 0);
 #endif
 
-    if (result < 0 && sent == 0)
-        return -errno;
+    if (result < 0 && (sent == 0 || (errno != EAGAIN && errno != EINTR && errno != EBUSY)))
+        return -errno; /* how much was sent is told with those three errors only */
     return (ssize_t)sent;
 }
 

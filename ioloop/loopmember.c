@@ -57,6 +57,11 @@ int loopmember_check(const struct ioloop *loop)
     return loopstate_check(loop);
 }
 
+bool loopmember_is_stale(const struct ioloop *loop)
+{
+    return loop->forks != loopstate_forks;
+}
+
 void **loopmember_executors(struct ioloop *loop)
 {
     return &loop->executors;
@@ -70,6 +75,11 @@ void **loopmember_websockets(struct ioloop *loop)
 void **loopmember_client(struct ioloop *loop)
 {
     return &loop->client;
+}
+
+int64_t loopmember_began(const struct ioloop *loop)
+{
+    return loop->began;
 }
 
 struct deadlines *loopmember_deadlines(struct ioloop *loop)
@@ -108,37 +118,55 @@ void loopmember_give_spare(struct ioloop *loop, void *block)
 
 /* Tasks (looptask.h). */
 
-void looptask_add(struct ioloop *loop, struct looptask *task)
+static void add_task(struct ioloop *loop, struct loopstate_tasks *tasks, struct looptask *task)
 {
     if (task->next != NULL)
         return;
     task->next = &loopstate_no_task;
-    *loop->last_task = task;
-    loop->last_task = &task->next;
+    *tasks->last = task;
+    tasks->last = &task->next;
     loop->added = true;
 }
 
-static bool remove_task(struct looptask **link, struct looptask *task)
+void looptask_add(struct ioloop *loop, struct looptask *task)
 {
-    for (; *link != &loopstate_no_task; link = &(*link)->next) {
-        if (*link == task) {
-            *link = task->next;
-            return true;
-        }
+    add_task(loop, &loop->tasks, task);
+}
+
+void looptask_add_first(struct ioloop *loop, struct looptask *task)
+{
+    add_task(loop, &loop->first_tasks, task);
+}
+
+/* Finds what points to the task; false: nothing in this list does. */
+static bool find_link(struct looptask ***link, struct looptask *task)
+{
+    while (**link != &loopstate_no_task && **link != task)
+        *link = &(**link)->next;
+    return **link == task;
+}
+
+static bool remove_task(struct loopstate_tasks *tasks, struct looptask *task)
+{
+    struct looptask **link = &tasks->first, **running = &tasks->running;
+
+    if (find_link(&link, task)) {
+        *link = task->next;
+        if (*link == &loopstate_no_task)
+            tasks->last = link;
+        return true;
     }
-    return false;
+    if (!find_link(&running, task))
+        return false;
+    *running = task->next;
+    return true;
 }
 
 void looptask_remove(struct ioloop *loop, struct looptask *task)
 {
     if (task->next == NULL)
         return;
-    if (remove_task(&loop->tasks, task)) {
-        loop->last_task = &loop->tasks;
-        while (*loop->last_task != &loopstate_no_task)
-            loop->last_task = &(*loop->last_task)->next;
-    } else {
-        remove_task(&loop->running_tasks, task);
-    }
+    if (!remove_task(&loop->tasks, task))
+        remove_task(&loop->first_tasks, task);
     task->next = NULL;
 }

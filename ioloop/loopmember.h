@@ -2,14 +2,15 @@
  * that is left, newest first; close has to take the member out, and may put off the rest to a looptask, which still
  * runs before ioloop_close returns.
  *
- * Members that were added as first ones are closed before all else, and the tasks that wait then are run: whoever waits
- * for a future can tidy up with everything still there.
+ * Members that were added as first ones are closed before all else, and the first tasks (looptask.h) that wait then are
+ * run: whoever waits for a future can tidy up with everything still there.
  *
  * What owns a descriptor and little else claims that instead: ioloop_close calls the handler of a claimed descriptor
  * with LOOPMEMBER_CLOSING. */
 #ifndef IOLOOP_LOOPMEMBER_H
 #define IOLOOP_LOOPMEMBER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,9 @@ struct loopmember *loopmember_first(const struct ioloop *loop);
 
 /* 0, or why nothing can be started on this loop: -EBADF, -ESTALE. */
 int loopmember_check(const struct ioloop *loop);
+
+/* Whether that would be -ESTALE. Any thread. */
+bool loopmember_is_stale(const struct ioloop *loop);
 
 #define LOOPMEMBER_CLOSING 0x8000u
 
@@ -117,6 +121,10 @@ static inline int64_t loopmember_now(struct ioloop *loop)
 
     return front->knows_now ? front->now : loopmember_read_now(loop);
 }
+
+/* The first time that was read since the loop has last waited: no time of this iteration that somebody noted is older,
+ * although all that has happened since may have taken long. */
+int64_t loopmember_began(const struct ioloop *loop);
 
 static inline struct loopcork *loopmember_cork(struct ioloop *loop)
 {

@@ -47,16 +47,20 @@ static inline void call(struct ioloop *loop, ioloop_callback_fn *callback, void 
     settle_timeouts(loop);
 }
 
-/* Those that are there now; what they add waits for the next iteration. */
-void loopstate_run_tasks(struct ioloop *loop)
+static inline void begin_tasks(struct loopstate_tasks *tasks)
 {
-    loop->running_tasks = loop->tasks;
-    loop->tasks = &loopstate_no_task;
-    loop->last_task = &loop->tasks;
-    while (loop->running_tasks != &loopstate_no_task) {
-        struct looptask *task = loop->running_tasks;
+    if (tasks->first == &loopstate_no_task)
+        return;
+    tasks->running = tasks->first;
+    loopstate_clear_tasks(tasks);
+}
 
-        loop->running_tasks = task->next;
+static inline void run_begun_tasks(struct ioloop *loop, struct loopstate_tasks *tasks)
+{
+    while (tasks->running != &loopstate_no_task) {
+        struct looptask *task = tasks->running;
+
+        tasks->running = task->next;
         task->next = NULL;
         int64_t start = start_of_callback(loop);
         void (*run)(struct looptask *) = task->run; /* which may free the task */
@@ -64,6 +68,20 @@ void loopstate_run_tasks(struct ioloop *loop)
         end_of_callback(loop, start, (void (*)(void))run);
         settle_timeouts(loop);
     }
+}
+
+void loopstate_run_first_tasks(struct ioloop *loop)
+{
+    begin_tasks(&loop->first_tasks);
+    run_begun_tasks(loop, &loop->first_tasks);
+}
+
+void loopstate_run_tasks(struct ioloop *loop)
+{
+    begin_tasks(&loop->first_tasks);
+    begin_tasks(&loop->tasks);
+    run_begun_tasks(loop, &loop->first_tasks);
+    run_begun_tasks(loop, &loop->tasks);
 }
 
 static void take_posted(struct ioloop *loop)
@@ -223,7 +241,8 @@ static void __attribute__((noinline)) run_what_is_due(struct ioloop *loop)
     else
         loop->added = true; /* in a child of fork(), whose parent was in the middle of them */
     take_posted(loop);
-    loopstate_run_tasks(loop);
+    if (loopstate_has_tasks(loop))
+        loopstate_run_tasks(loop);
     run_queue(loop, &loop->due);
     run_queue(loop, &loop->taken);
     if ((atomic_load_explicit(&loop->asked, memory_order_relaxed) & (SIGNALLED | FORKED)) == SIGNALLED)
@@ -248,6 +267,7 @@ static inline __attribute__((always_inline)) int run_iteration(struct ioloop *lo
     int count = poller_wait(loop->poller, loop->ready, READY_EVENTS, wait);
     stay_awake(loop);
     loop->front.knows_now = false;
+    loop->has_waited = true;
     if (count < 0)
         return count;
     loop->ready_count = count;
@@ -321,5 +341,7 @@ double ioloop_next_timeout(struct ioloop *loop)
         return 0;
     settle_timeouts(loop); /* asked from a callback */
     int64_t next = timeouts_next(&loop->timeouts);
-    return next == INT64_MAX ? -1 : (double)loopstate_until(loop, next) / 1e9;
+    double wait = next == INT64_MAX ? -1 : (double)loopstate_until(loop, next) / 1e9;
+    loop->has_waited = true;
+    return wait;
 }

@@ -48,6 +48,12 @@ enum {
     FORKED = 8,    /* this is a child of fork() that was called while the loop ran */
 };
 
+/* Those that wait for the next turn, and those of this one that have not run. */
+struct loopstate_tasks {
+    struct looptask *first, **last;
+    struct looptask *running;
+};
+
 struct ioloop {
     struct loopfront front; /* has to come first */
     struct poller *poller;
@@ -55,8 +61,7 @@ struct ioloop {
     size_t handler_count;
     struct handlerfunctions functions;
 
-    struct looptask *tasks, **last_task;
-    struct looptask *running_tasks;
+    struct loopstate_tasks tasks, first_tasks;
     struct taskqueue callbacks; /* added by this thread while the loop runs */
     struct taskqueue due;       /* those of this turn */
     struct taskqueue taken;     /* posted ones of this turn */
@@ -69,8 +74,8 @@ struct ioloop {
     void *spares; /* a list through their first bytes */
     unsigned spare_count;
 
-    /* In a child of fork() that was called in a turn: what was left of that. It is the parent's, and the child's only if
-     * that reopens the loop. */
+    /* In a child of fork() that was called in a turn: what was left of that. It is the parent's, and the child's only
+     * if that reopens the loop. */
     struct {
         struct taskqueue due, taken;
         uint32_t timeouts;
@@ -81,6 +86,8 @@ struct ioloop {
     unsigned forks; /* the process it was made in: how many forks deep */
     ioloop_clock_fn *clock;
     void *clock_arg;
+    int64_t began;   /* loopmember_began */
+    bool has_waited; /* and the time has not been read since */
     int64_t slow_callback;
     ioloop_error_fn *on_error;
     void *on_error_arg;
@@ -129,6 +136,10 @@ static inline int64_t loopstate_read_time(struct ioloop *loop)
 {
     loop->front.knows_now = loop->running;
     loop->front.now = loopstate_read_clock(loop);
+    if (loop->has_waited) {
+        loop->has_waited = false;
+        loop->began = loop->front.now;
+    }
     if (loop->timeouts.delay_count > 0)
         timeouts_settle(&loop->timeouts, loop->front.now);
     return loop->front.now;
@@ -139,8 +150,20 @@ int64_t loopstate_until(struct ioloop *loop, int64_t deadline);
 /* What is called for a handler in the end. */
 ioloop_handler_fn *loopstate_function_of(const struct ioloop *loop, const struct handler *handler);
 
-/* Runs the tasks that are there now; what they add waits for the next turn. */
+static inline void loopstate_clear_tasks(struct loopstate_tasks *tasks)
+{
+    tasks->first = &loopstate_no_task;
+    tasks->last = &tasks->first;
+}
+
+static inline bool loopstate_has_tasks(const struct ioloop *loop)
+{
+    return loop->tasks.first != &loopstate_no_task || loop->first_tasks.first != &loopstate_no_task;
+}
+
+/* Runs the tasks that are there now, or only the first ones; what they add waits for the next turn. */
 void loopstate_run_tasks(struct ioloop *loop);
+void loopstate_run_first_tasks(struct ioloop *loop);
 
 /* Ends a loop that does not run. */
 void loopstate_close(struct ioloop *loop);

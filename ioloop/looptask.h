@@ -1,8 +1,8 @@
 /* Internal: looptask.h, work that an object of the library puts off to the next iteration. Where the object lives on
  * memory of its own, so does the task: putting off allocates nothing and cannot fail.
  *
- * Tasks run in the order in which they were added, before the callbacks of that iteration, and not inside any
- * callback: so a task may free its object. */
+ * Tasks run in the order in which they were added, first ones before others, before the callbacks of that iteration,
+ * and not inside any callback: so a task may free its object. */
 #ifndef IOLOOP_LOOPTASK_H
 #define IOLOOP_LOOPTASK_H
 
@@ -17,6 +17,10 @@ struct looptask {
 
 /* Adding one that waits already is fine. */
 void looptask_add(struct ioloop *loop, struct looptask *task);
+
+/* The same for tasks that lead to callbacks which may still use what the others free: those of futures. They run before
+ * the others of their iteration, and when the loop closes before anything else ends. */
+void looptask_add_first(struct ioloop *loop, struct looptask *task);
 
 static inline bool looptask_waits(const struct looptask *task)
 {

@@ -107,12 +107,13 @@ void poller_remove(struct poller *poller, int fd, unsigned events)
     control(poller, EPOLL_CTL_DEL, fd, 0, 0);
 }
 
-/* epoll_wait takes milliseconds; rounded up, for a wait must not end early. */
+/* In milliseconds, as epoll_wait takes them, these are an int; seconds of 32 bits have room for them. 24 days. */
+#define MOST_NANOSECONDS ((int64_t)INT_MAX * 1000000)
+
+/* Rounded up, for a wait must not end early. */
 static int to_milliseconds(int64_t nanoseconds)
 {
-    uint64_t milliseconds = ((uint64_t)nanoseconds + 999999) / 1000000;
-
-    return milliseconds > INT_MAX ? INT_MAX : (int)milliseconds;
+    return (int)((nanoseconds + 999999) / 1000000);
 }
 
 /* From Linux 5.11, glibc 2.35. An older libc, or another, may run on a kernel that has it. */
@@ -143,6 +144,8 @@ static int call_pwait2(int epoll, struct epoll_event *events, int capacity, int6
 static int __attribute__((noinline))
 wait_nanoseconds(struct poller *poller, struct epoll_event *events, int capacity, int64_t nanoseconds)
 {
+    if (nanoseconds > MOST_NANOSECONDS)
+        nanoseconds = MOST_NANOSECONDS;
     if (!poller->milliseconds_only) {
         int count = call_pwait2(poller->epoll, events, capacity, nanoseconds);
         if (count >= 0 || (errno != ENOSYS && errno != EPERM))

@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <strings.h>
 
 #include "ioloop/ioalloc.h"
 #include "ioloop/loopmember.h"
@@ -135,6 +134,21 @@ int resolver_add_override(struct resolver *resolver, const char *host, int port,
     return 0;
 }
 
+static char lower_ascii(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+/* Whatever the locale takes for a letter. */
+static bool is_same_name(const char *a, const char *b)
+{
+    while (*a != '\0' && lower_ascii(*a) == lower_ascii(*b)) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
 static const struct override *find_override(const struct resolver *resolver, const char *host, int port, int family)
 {
     const struct override *best = NULL;
@@ -143,7 +157,7 @@ static const struct override *find_override(const struct resolver *resolver, con
     for (const struct override *entry = resolver->overrides; entry != NULL; entry = entry->next) {
         int rank = 2 * (entry->port != 0) + (entry->family != AF_UNSPEC);
 
-        if (rank > best_rank && strcasecmp(entry->host, host) == 0 && (entry->port == 0 || entry->port == port) &&
+        if (rank > best_rank && is_same_name(entry->host, host) && (entry->port == 0 || entry->port == port) &&
             (entry->family == AF_UNSPEC || entry->family == family)) {
             best = entry;
             best_rank = rank;

@@ -44,8 +44,9 @@ void resolver_close(struct resolver *resolver);
 int resolver_add_override(struct resolver *resolver, const char *host, int port, int family, const char *to_host,
                           int to_port) IOAPI_MUST_USE;
 
-/* An id to cancel by; 0 with errno when not accepted: EINVAL (host empty or over 253 bytes, port, family, timeout),
- * EAGAIN (256 wait), ENOMEM, EBADF. resolver NULL: no overrides, the default executor. timeout 0: 10 seconds. */
+/* An id to cancel by; 0 with errno when not accepted: EINVAL (host empty or over 253 bytes, port, family, a timeout
+ * that is NaN), EAGAIN (256 wait), ENOMEM, EBADF. resolver NULL: no overrides, the default executor. timeout 0: 10
+ * seconds; one below 0 is over in the next iteration. */
 uint64_t resolver_resolve(struct resolver *resolver, struct ioloop *loop, const char *host, int port, int family,
                           double timeout, resolver_fn *callback, void *arg);
 

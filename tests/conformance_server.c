@@ -95,14 +95,16 @@ static void send_pieces(struct web_request *request, int error, void *arg)
 static void download(struct web_request *request, bool length_known)
 {
     struct download *state = web_state(request);
+    char length[24];
 
     if (!parse_size(web_path_argument(request, 0), &state->left)) {
         web_send_error(request, 400);
         return;
     }
     web_set_header(request, "Content-Type", "application/octet-stream");
+    snprintf(length, sizeof length, "%" PRIu64, state->left);
     if (length_known)
-        web_set_header(request, "Content-Length", web_path_argument(request, 0));
+        web_set_header(request, "Content-Length", length);
     else if (state->left == 0)
         (void)!web_flush(request, NULL, NULL); /* else its length would be told */
     send_pieces(request, 0, NULL);
@@ -159,12 +161,15 @@ static void get_slow(struct web_request *request)
         web_send_error(request, 503);
 }
 
+/* One that has only stopped sending gets its answer. */
 static void slow_client_left(struct web_request *request)
 {
     struct slow *slow = web_state(request);
 
+    if (!httprequest_left(web_http(request)))
+        return;
     ioloop_remove_timeout(httprequest_loop(web_http(request)), slow->timeout);
-    web_finish(request);
+    web_abort(request);
 }
 
 static void get_headers(struct web_request *request)
@@ -240,8 +245,10 @@ static void end_relay(struct relay *relay)
 {
     struct web_request *request = relay->request;
 
-    if (relay->error == 0 || relay->error == -ECANCELED) /* the client has left */
+    if (relay->error == 0)
         web_finish(request);
+    else if (relay->error == -ECANCELED) /* the client has left */
+        web_abort(request);
     else /* behind a head that has gone this closes the connection, and nobody takes the answer for whole */
         web_send_error(request, relay->error == -ETIMEDOUT ? 504 : 502);
 }
@@ -272,9 +279,12 @@ static void relay_data(const void *data, size_t length, void *arg)
     struct relay *relay = arg;
 
     web_write_bytes(relay->request, data, length);
-    relay->is_flushing = web_flush(relay->request, on_flushed, relay) == 0;
+    int error = web_flush(relay->request, on_flushed, relay);
+    relay->is_flushing = error == 0;
     if (relay->is_flushing)
         httpclient_pause(my_client(), relay->fetch);
+    else if (error == -EBADF) /* the client has left, and had stopped sending before */
+        httpclient_cancel(my_client(), relay->fetch);
 }
 
 /* What concerns one connection only (RFC 9110 7.6.1), or is the server's own. */
@@ -328,7 +338,8 @@ static void relay_client_left(struct web_request *request)
 {
     struct relay *relay = web_state(request);
 
-    httpclient_cancel(my_client(), relay->fetch);
+    if (httprequest_left(web_http(request)))
+        httpclient_cancel(my_client(), relay->fetch);
 }
 
 static const struct web_handler root_handler = { .get = get_root, .head = get_root };

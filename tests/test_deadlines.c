@@ -121,7 +121,7 @@ static void touching_wakes_nobody(void **state)
     set(&probe, 10, expire);
     for (double end = the_time + 1000; the_time < end; the_time += 0.5) {
         wakes += ioloop_next_timeout(loop) == 0;
-        testing_spin(loop, 1);
+        testing_spin(loop, 2);
         touch(&probe, 10);
     }
     assert_in_range(wakes, 90, 101);
@@ -262,6 +262,7 @@ static void a_clock_that_jumps_hours_lets_all_come_that_is_due(void **state)
     set(&probes[1], 3000, expire);
     set(&probes[2], 36000, expire);
     set(&probes[3], 86400, expire);
+    testing_spin(loop, 1);
     the_time += 36010;
     testing_spin(loop, 2);
     for (int i = 0; i < 3; i++)
@@ -280,6 +281,7 @@ static void a_clock_that_is_set_back_is_waited_for(void **state)
     open_loop();
     set(&probes[0], 1, expire);
     set(&probes[1], 3000, expire);
+    testing_spin(loop, 1);
     the_time += 1000;
     testing_spin(loop, 2);
     assert_int_equal(probes[0].expiries, 1);
@@ -345,6 +347,74 @@ static void one_timeout_of_the_loop_serves_all(void **state)
 }
 
 /* Each one sooner than all before it: that moves the timeout, it does not add one. */
+/* A loop that is blocked by a callback for longer than a deadline lasts. */
+static struct probe blocked;
+static int blocked_fds[2];
+
+static void touch_blocked(int fd, unsigned events, void *arg)
+{
+    touch(&blocked, 10);
+    ioloop_remove_handler(loop, fd);
+}
+
+static void block_before_touch(int fd, unsigned events, void *arg)
+{
+    deadline_now(loop); /* somebody has asked for the time, and it stays that */
+    the_time += 20;
+    touch_blocked(fd, events, arg);
+}
+
+static void block_while_bytes_come(int fd, unsigned events, void *arg)
+{
+    the_time += 20;
+    assert_int_equal(write(blocked_fds[1], "x", 1), 1);
+    ioloop_remove_handler(loop, fd);
+}
+
+static void what_came_while_the_loop_was_blocked_is_not_late(void **state)
+{
+    static ioloop_handler_fn *const handlers[] = { block_before_touch, block_while_bytes_come };
+
+    for (int i = 0; i < 2; i++) {
+        int fds[2];
+
+        open_loop();
+        blocked = (struct probe){ .expiries = 0 };
+        open_ready_pipe(fds);
+        assert_int_equal(pipe(blocked_fds), 0);
+        set(&blocked, 10, expire);
+        add_handler(fds[0], handlers[i], NULL, IOLOOP_READ);
+        add_handler(blocked_fds[0], touch_blocked, NULL, IOLOOP_READ);
+        testing_spin(loop, 4);
+        run_until(the_time + 9.9);
+        assert_int_equal(blocked.expiries, 0);
+        run_until(the_time + 1);
+        check_in_time(&blocked);
+        close_loop();
+        close_both(fds);
+        close_both(blocked_fds);
+    }
+}
+
+/* What was touched before the loop last waited has no excuse. */
+static void what_did_not_come_is_late_although_the_loop_was_blocked(void **state)
+{
+    int fds[2];
+
+    open_loop();
+    blocked = (struct probe){ .expiries = 0 };
+    open_ready_pipe(fds);
+    assert_int_equal(pipe(blocked_fds), 0);
+    set(&blocked, 10, expire);
+    the_time += 5;
+    add_handler(fds[0], block_while_bytes_come, NULL, IOLOOP_READ);
+    testing_spin(loop, 3);
+    assert_int_equal(blocked.expiries, 1);
+    close_loop();
+    close_both(fds);
+    close_both(blocked_fds);
+}
+
 static void setting_sooner_ones_adds_no_timeouts(void **state)
 {
     struct probe probe = { .expiries = 0 };
@@ -356,7 +426,7 @@ static void setting_sooner_ones_adds_no_timeouts(void **state)
     deadline_clear(&probe.deadline);
     for (double wait; (wait = ioloop_next_timeout(loop)) >= 0; wakes++) {
         the_time += wait + 1e-9;
-        testing_spin(loop, 1);
+        testing_spin(loop, 2);
     }
     assert_int_equal(wakes, 1);
     assert_int_equal(probe.expiries, 0);
@@ -378,6 +448,7 @@ static void one_may_close_the_loop(void **state)
     testing_begin_logs();
     set(&probes[0], 5, expire);
     set(&probes[1], 1, close_loop_on_expiry);
+    testing_spin(loop, 1);
     the_time += 2;
     assert_int_equal(ioloop_start(loop), 0);
     assert_int_equal(faults_allocated(), allocated);
@@ -467,6 +538,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_wheel_that_stood_empty_for_years_goes_on),
     cmocka_unit_test(far_deadlines_are_cut_to_years),
     cmocka_unit_test(one_timeout_of_the_loop_serves_all),
+    cmocka_unit_test(what_came_while_the_loop_was_blocked_is_not_late),
+    cmocka_unit_test(what_did_not_come_is_late_although_the_loop_was_blocked),
     cmocka_unit_test(setting_sooner_ones_adds_no_timeouts),
     cmocka_unit_test(one_may_close_the_loop),
     cmocka_unit_test(without_memory_it_is_not_set),

@@ -332,6 +332,8 @@ static void what_cannot_be_sent_is_refused_and_becomes_a_500(void **state)
         { 200, NULL, "Content-Length", "+1" },
         { 200, NULL, "Content-Length", "0x1" },
         { 200, NULL, "Content-Length", "1, 1" },
+        { 200, NULL, "Content-Length", "00" },
+        { 200, NULL, "Content-Length", "02" },
         { 200, NULL, "Content-Length", "9223372036854775808" },
         { 200, NULL, "Content-Length", "18446744073709551616" },
         { 200, NULL, "Content-Length", "00000000000000000001" },

@@ -364,36 +364,6 @@ static void a_go_ahead_without_memory_ends_the_connection(void **state)
     httpscene_close(&scene);
 }
 
-static void answer_much(struct httpscene *scene, struct httprequest *request)
-{
-    char *bytes = malloc(300001);
-
-    assert_int_equal(httprequest_reply(request, 200, NULL, filled(bytes, 300000), 300000), 0);
-    free(bytes);
-}
-
-/* Behind an answer that is still being sent. */
-static void a_go_ahead_without_memory_to_wait_in_ends_the_connection(void **state)
-{
-    struct httpscene scene;
-
-    streamed_open(&scene, (struct httpserver_options){ 0 });
-    struct httpscene_client *client = httpscene_connect_unix(&scene);
-    scene.on_request = answer_much;
-    streamed.at_head = streamed_pause;
-    httpscene_put(&scene, client, GET("/") POST_EXPECTS("2"));
-    httpscene_settle(&scene);
-    assert_true(httprequest_pending(streamed.request) > 0);
-    faults_allocation(1, true);
-    streamed_resume(streamed.request);
-    assert_true(faults_hit());
-    faults_end();
-    httpscene_settle(&scene);
-    assert_int_equal(streamed.left, 1);
-    assert_int_equal(httpserver_connections(scene.server), 0);
-    httpscene_close(&scene);
-}
-
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_answer_in_on_head_ends_the_connection),
     cmocka_unit_test(an_answer_to_a_piece_ends_the_connection),
@@ -405,7 +375,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(who_expects_100_gets_it_only_if_the_body_is_wanted),
     cmocka_unit_test(who_does_not_wait_for_100_gets_it_too_and_once),
     cmocka_unit_test(a_go_ahead_without_memory_ends_the_connection),
-    cmocka_unit_test(a_go_ahead_without_memory_to_wait_in_ends_the_connection),
 };
 
 TESTING_MAIN(tests)

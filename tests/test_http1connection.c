@@ -415,6 +415,7 @@ static void a_refusal_is_logged_once_for_information(void **state)
     httpscene_put(&scene, client, "asdf\r\n\r\nasdf\r\n\r\n");
     httpscene_expect_last(&scene, client, 400);
     assert_int_equal(testing_logs("I refused with 400: "), 1);
+    assert_int_equal(testing_logs(" (127.0.0.1)"), 1); /* whose it was */
     assert_int_equal(testing_logs(NULL), 1);
     httpscene_close(&scene);
 }

@@ -98,6 +98,28 @@ static void an_idle_connection_is_closed_silently(void **state)
     httpscene_close(&scene);
 }
 
+static void work_for_50_seconds(struct httpscene *scene, struct httprequest *request)
+{
+    scene->clock += 50;
+    httpscene_answer(request);
+}
+
+/* Of a handler that has blocked the loop, too: the log has looked at the clock. */
+static void the_idle_time_begins_behind_the_answer(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin(&scene, NULL);
+
+    scene.on_request = work_for_50_seconds;
+    httpscene_put(&scene, client, GET("/"));
+    httpscene_expect(&scene, client, 200, "GET /");
+    httpscene_pass(&scene, 59.9);
+    httpscene_expect_nothing(&scene, client);
+    httpscene_pass(&scene, 0.1 + LATE);
+    httpscene_expect_end(&scene, client);
+    httpscene_close(&scene);
+}
+
 /* httpserver_test:test_timeout, but that the client is told */
 static void a_body_that_stops_coming_is_cut(void **state)
 {
@@ -261,7 +283,7 @@ static void a_reader_that_has_become_fast_again_has_no_more_than_the_idle_time(v
     struct httpscene_client *client = begin_unix(&scene, NULL);
 
     ask_until_something_waits(&scene, client);
-    httpscene_pass(&scene, 61); /* it is seen to be slow */
+    httpscene_pass(&scene, 20);
     httpscene_next(&scene, client, false);
     httpscene_put(&scene, client, GET("/"));
     httpscene_expect(&scene, client, 200, "GET /");
@@ -276,13 +298,28 @@ static void an_answer_whose_end_is_read_late_leaves_the_idle_time_too(void **sta
     struct httpscene_client *client = begin_unix(&scene, NULL);
 
     ask_until_something_waits(&scene, client);
-    httpscene_pass(&scene, 61); /* it is seen to be slow, */
+    httpscene_pass(&scene, 20);
     httpscene_next(&scene, client, false);
-    httpscene_pass(&scene, 31); /* and that it is not any more */
+    httpscene_pass(&scene, 31); /* it is seen to have read it */
     httpscene_pass(&scene, 58);
     httpscene_expect_nothing(&scene, client);
     httpscene_pass(&scene, 2 + LATE);
     httpscene_expect_end(&scene, client);
+    httpscene_close(&scene);
+}
+
+/* The rest of an answer waits here, and the next request could come: that is no idle connection. */
+static void a_reader_that_stops_before_the_end_has_no_idle_time(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client =
+        begin_unix(&scene, &(struct httpserver_options){ .idle_timeout = 1000, .write_timeout = 5 });
+
+    ask_until_something_waits(&scene, client);
+    httpscene_pass(&scene, 4.9);
+    assert_int_equal(httpserver_connections(scene.server), 1);
+    httpscene_pass(&scene, 0.1 + LATE);
+    assert_int_equal(httpserver_connections(scene.server), 0);
     httpscene_close(&scene);
 }
 
@@ -325,6 +362,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_head_that_came_early_is_not_late),
     cmocka_unit_test(a_connection_that_says_nothing_is_closed_silently),
     cmocka_unit_test(an_idle_connection_is_closed_silently),
+    cmocka_unit_test(the_idle_time_begins_behind_the_answer),
     cmocka_unit_test(a_body_that_stops_coming_is_cut),
     cmocka_unit_test(a_program_takes_all_the_time_it_wants),
     cmocka_unit_test(a_slow_reader_is_cut_only_when_it_stops),
@@ -333,6 +371,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_reader_that_has_become_fast_again_has_no_more_than_the_idle_time),
     cmocka_unit_test(a_slow_reader_has_all_the_idle_time_when_it_is_through),
     cmocka_unit_test(an_answer_whose_end_is_read_late_leaves_the_idle_time_too),
+    cmocka_unit_test(a_reader_that_stops_before_the_end_has_no_idle_time),
     cmocka_unit_test(a_reader_that_takes_nothing_of_the_last_answer_is_cut),
     cmocka_unit_test(a_refusal_behind_head_is_whole),
 };

@@ -162,6 +162,25 @@ static void a_head_may_have_max_header_bytes_and_not_one_more(void **state)
     httpscene_close(&scene);
 }
 
+static void check_header_line(struct httpserver_options options, size_t most)
+{
+    struct httpscene scene;
+
+    httpscene_open(&scene, &options);
+    scene.on_request = answer_briefly;
+    for (size_t size = most - 1; size <= most + 1; size++)
+        check_head(&scene, long_text("GET / HTTP/1.1\r\nHost: a\r\nX: ", size - 3, "\r\n\r\n"),
+                   size <= most ? 200 : 431);
+    httpscene_close(&scene);
+}
+
+static void a_line_of_a_head_may_have_max_header_line_bytes_and_not_one_more(void **state)
+{
+    check_header_line((struct httpserver_options){ .max_header = 65536 }, 8192);
+    check_header_line((struct httpserver_options){ .max_header_line = 100 }, 100);
+    check_header_line((struct httpserver_options){ .max_header_line = 20000 }, 20000);
+}
+
 /* Over the limit nothing is left out: the request is refused. */
 static void a_head_may_have_max_headers_and_not_one_more(void **state)
 {
@@ -371,6 +390,28 @@ static void on_log_gets_what_was_answered_and_how_long_it_took(void **state)
 }
 
 /* A whole answer that cannot be sent, one in pieces, and one of which there is to be nothing. */
+static void work_for_a_while(struct httpscene *scene, struct httprequest *request)
+{
+    scene->clock += 0.3;
+    httpscene_answer(request);
+}
+
+/* Of each of those that came together, and not of those before it. */
+static void on_log_gets_the_time_that_a_handler_has_blocked(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .on_log = note_log });
+
+    memset(&last_logged, 0, sizeof last_logged);
+    scene.on_request = work_for_a_while;
+    httpscene_put(&scene, client, GET("/1") GET("/2"));
+    for (int i = 1; i <= 2; i++) {
+        assert_int_equal(httpscene_next(&scene, client, false).status, 200);
+        assert_true(last_logged.seconds > 0.299 && last_logged.seconds < 0.301);
+    }
+    httpscene_close(&scene);
+}
+
 static void answer_in_three_ways(struct httpscene *scene, struct httprequest *request)
 {
     if (scene->requests == 1) {
@@ -470,6 +511,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_connection_ends_with_the_first_request_after_max_age),
     cmocka_unit_test(a_target_may_have_max_target_bytes_and_not_one_more),
     cmocka_unit_test(a_head_may_have_max_header_bytes_and_not_one_more),
+    cmocka_unit_test(a_line_of_a_head_may_have_max_header_line_bytes_and_not_one_more),
     cmocka_unit_test(a_head_may_have_max_headers_and_not_one_more),
     cmocka_unit_test(unfinished_heads_make_room_too),
     cmocka_unit_test(busy_connections_make_no_room),
@@ -478,6 +520,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_client_that_sent_more_than_it_may_is_waited_for),
     cmocka_unit_test(a_last_answer_that_does_not_go_at_once_is_sent_in_full),
     cmocka_unit_test(on_log_gets_what_was_answered_and_how_long_it_took),
+    cmocka_unit_test(on_log_gets_the_time_that_a_handler_has_blocked),
     cmocka_unit_test(on_log_counts_bytes_of_bodies_in_whatever_framing),
     cmocka_unit_test(the_access_log_has_a_line_a_request_with_all_from_outside_escaped),
     cmocka_unit_test(bad_requests_do_not_fill_the_log),

@@ -297,7 +297,7 @@ static void who_begins_without_a_proxy_header_is_cut_without_a_word(void **state
         httpscene_take(client, 1000);
         assert_true(client->ended);
         assert_int_equal(client->length, 0);
-        assert_int_equal(testing_logs("I refused: no PROXY header"), i + 1);
+        assert_int_equal(testing_logs("I refused: no PROXY header (127.0.0.1)"), i + 1);
         httpscene_hang_up(client);
     }
     assert_int_equal(scene.requests, 0);

@@ -76,6 +76,50 @@ static void a_child_starts_anew_and_the_parent_goes_on(void **state)
     ioloop_close(loop, false);
 }
 
+static int submit_in_child(struct ioloop *loop, struct ioexecutor *executor, const struct probe *of_parent,
+                           long allocated)
+{
+    struct probe own = { .error = 1 };
+
+    errno = 0;
+    if (ioexecutor_submit(executor, loop, work, done, &own) != 0 || errno != ESTALE)
+        return 1;
+    if (ioloop_reopen(loop) < 0)
+        return 2;
+    submit(executor, loop, work, &own);
+    run_in_child(loop, &own.done);
+    if (own.told != 1 || own.error != 0 || of_parent->told != 0)
+        return 3;
+    ioexecutor_close(executor, true);
+    ioloop_close(loop, false);
+    return faults_allocated() != allocated;
+}
+
+/* It has run, and waits to be told when the process forks. */
+static void a_job_that_is_done_is_told_in_the_parent_only(void **state)
+{
+    testing_skip_under_thread_sanitizer();
+    long allocated = faults_allocated();
+    struct ioloop *loop = new_loop();
+    struct ioexecutor *executor = new_executor(1, 0);
+    struct probe probe = { .error = 1 };
+
+    submit(executor, loop, work, &probe);
+    while (ioloop_next_timeout(loop) < 0)
+        sched_yield();
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        testing_limit_time();
+        _exit(submit_in_child(loop, executor, &probe, allocated));
+    }
+    assert_int_equal(exit_status(pid), 0);
+    testing_run_until(loop, &probe.done);
+    assert_int_equal(probe.told, 1);
+    ioexecutor_close(executor, true);
+    ioloop_close(loop, false);
+}
+
 static void a_child_may_close_what_is_the_parents(void **state)
 {
     struct ioloop *loop = new_loop();
@@ -298,6 +342,7 @@ static void loops_of_several_threads_share_one_and_come_and_go(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_child_starts_anew_and_the_parent_goes_on),
+    cmocka_unit_test(a_job_that_is_done_is_told_in_the_parent_only),
     cmocka_unit_test(a_child_may_close_what_is_the_parents),
     cmocka_unit_test(work_may_fork),
     cmocka_unit_test(forks_in_the_middle_find_no_lock_taken),

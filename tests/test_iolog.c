@@ -119,18 +119,31 @@ static void what_was_left_out_is_counted(void **state)
     assert_string_equal(strchr(number, ' '), " more of these were left out)");
 }
 
-/* Two formats whose addresses are so far apart share a place in the table: the second pushes the first out. */
+/* Formats whose addresses are so far apart share a place in the table. */
+static char formats[6][2048] = { "one", "two", "three", "four", "five", "six" };
+static void (*const write_format)(enum iolog_channel, enum iolog_level, const char *, ...) = iolog_write;
+
 static void messages_in_one_place_are_told_apart(void **state)
 {
-    static char formats[2][512] = { "one", "two" };
-    void (*write_it)(enum iolog_channel, enum iolog_level, const char *, ...) = iolog_write;
-
     iolog_set_function(keep, NULL);
     for (int i = 0; i < 40; i++)
-        write_it(IOLOG_GENERAL, IOLOG_WARNING, formats[0]);
-    write_it(IOLOG_GENERAL, IOLOG_WARNING, formats[1]);
+        write_format(IOLOG_GENERAL, IOLOG_WARNING, formats[0]);
+    write_format(IOLOG_GENERAL, IOLOG_WARNING, formats[1]);
     assert_string_equal(last.text, "two");
     iolog_set_function(NULL, NULL);
+}
+
+/* They do not push each other out, however many they are. */
+static void messages_in_one_place_are_limited_too(void **state)
+{
+    for (int count = 2; count <= 6; count++) {
+        iolog_set_function(keep, NULL);
+        last.count = 0;
+        for (int i = 0; i < 60000; i++)
+            write_format(IOLOG_GENERAL, IOLOG_WARNING, formats[i % count]);
+        assert_true(last.count <= 10 * 6 * count);
+        iolog_set_function(NULL, NULL);
+    }
 }
 
 static void the_access_log_is_whole_when_all_is_said(void **state)
@@ -492,17 +505,12 @@ static void *write_until_told(void *told)
     return NULL;
 }
 
-/* Forked while another thread holds the file, each child can still write to it; else it would hang, and the test with
- * it. */
-static void a_child_can_write_whatever_threads_did_at_the_fork(void **state)
+static void let_children_write(void)
 {
     atomic_bool told = false;
     pthread_t thread;
 
-    folder_open(&folder);
-    iolog_set_stderr(false);
     iolog_set_rate(1000000000);
-    assert_int_equal(iolog_open_file(folder_place(&folder, "log"), NULL), 0);
     assert_int_equal(pthread_create(&thread, NULL, write_until_told, &told), 0);
     for (int i = 0; i < 100; i++) {
         int status;
@@ -516,10 +524,32 @@ static void a_child_can_write_whatever_threads_did_at_the_fork(void **state)
     }
     atomic_store(&told, true);
     pthread_join(thread, NULL);
+    iolog_set_rate(0);
+}
+
+/* Forked while another thread counts a message or holds the file, each child can still write; else it would hang, and
+ * the test with it. */
+static void a_child_can_write_whatever_threads_did_at_the_fork(void **state)
+{
+    folder_open(&folder);
+    iolog_set_stderr(false);
+    assert_int_equal(iolog_open_file(folder_place(&folder, "log"), NULL), 0);
+    let_children_write();
     iolog_close_file();
     iolog_set_stderr(true);
-    iolog_set_rate(0);
     folder_close(&folder);
+}
+
+static void drop_line(enum iolog_channel channel, enum iolog_level level, const char *text, void *arg)
+{
+}
+
+/* Before there ever was a file, therefore the first of those with one. */
+static void a_child_can_say_something_whatever_threads_did_at_the_fork(void **state)
+{
+    iolog_set_function(drop_line, NULL);
+    let_children_write();
+    iolog_set_function(NULL, NULL);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -527,6 +557,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_below_the_level_is_not_said),
     cmocka_unit_test(a_message_is_said_so_often_a_second),
     cmocka_unit_test(what_was_left_out_is_counted),
+    cmocka_unit_test(a_child_can_say_something_whatever_threads_did_at_the_fork),
     cmocka_unit_test(messages_in_one_place_are_told_apart),
     cmocka_unit_test(the_access_log_is_whole_when_all_is_said),
     cmocka_unit_test(long_text_is_cut),
@@ -541,6 +572,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_reader_of_stderr_that_takes_nothing_is_not_waited_for),
     cmocka_unit_test(threads_write_whole_lines),
     cmocka_unit_test(a_child_can_write_whatever_threads_did_at_the_fork),
+    cmocka_unit_test(messages_in_one_place_are_limited_too), /* for a second they leave no room for others */
 };
 
 TESTING_MAIN(tests)

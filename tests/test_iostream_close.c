@@ -385,6 +385,7 @@ static void by_itself(struct streampair *pair)
 static void by_a_timeout(struct streampair *pair)
 {
     accepted(iostream_set_read_timeout(pair->stream, 1));
+    streampair_spin(pair, 1);
     pair->now += 2;
 }
 

@@ -388,6 +388,31 @@ static void closes_over_max_write_buffer_size(void **state)
     }
 }
 
+/* It waits for what has gone over the limit, and is how one learns that it has been sent. */
+static void takes_an_empty_write_however_much_is_pending(void **state)
+{
+    struct streampair pair;
+    struct outcome written = { 0 };
+    size_t size = 3 << 20;
+    char *bytes = malloc(size);
+
+    streampair_pattern(bytes, 0, size);
+    streampair_open(&pair, STREAMPAIR_UNIX, &(struct iostream_options){ .max_write_buffer_size = 1000 });
+    accepted(iostream_write(pair.stream, bytes, size, NULL, NULL));
+    assert_true(iostream_pending(pair.stream) > 1000);
+    accepted(iostream_write(pair.stream, NULL, 0, outcome_end, &written));
+    accepted(iostream_write(pair.stream, NULL, 0, NULL, NULL));
+    assert_int_equal(written.calls, 0);
+    streampair_expect_pattern(&pair, 0, size);
+    streampair_run(&pair, &written);
+    assert_ended(written, 0);
+    accepted(iostream_write(pair.stream, bytes, size, NULL, NULL));
+    assert_int_equal(iostream_sendfile(pair.stream, 0, 0, 1, NULL, NULL), -ENOBUFS); /* that has to be remembered */
+    free(bytes);
+    streampair_run(&pair, &pair.closed);
+    streampair_close(&pair);
+}
+
 /* The limit is for what piles up, not for one large answer. */
 static void takes_a_write_of_any_size_when_nothing_is_pending(void **state)
 {
@@ -557,6 +582,7 @@ static const struct CMUnitTest once[] = {
     cmocka_unit_test(answers_an_error_and_changes_nothing),
     cmocka_unit_test(tells_success_of_what_was_sent_before_closing),
     cmocka_unit_test(closes_over_max_write_buffer_size),
+    cmocka_unit_test(takes_an_empty_write_however_much_is_pending),
     cmocka_unit_test(takes_a_write_of_any_size_when_nothing_is_pending),
     cmocka_unit_test(refuses_sizes_that_overflow),
     cmocka_unit_test(is_told_of_a_peer_that_has_gone),

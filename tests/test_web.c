@@ -496,6 +496,67 @@ static void a_pause_in_the_method_is_none(void **state)
     webscene_close(&scene);
 }
 
+static void resume(struct web_request *request, int error, void *arg)
+{
+    web_resume(request);
+}
+
+static void flush_in_prepare(struct web_request *request)
+{
+    web_pause(request);
+    web_write(request, "first ");
+    assert_int_equal(web_flush(request, resume, NULL), 0);
+}
+
+static void a_flush_that_is_through_may_resume(void **state)
+{
+    static const struct web_handler handler = { .prepare = flush_in_prepare,
+                                                .get = note_method,
+                                                .on_finish = on_finish };
+    static const struct web_route only[] = { { .pattern = "/", .handler = &handler }, { 0 } };
+    struct webscene scene;
+
+    webscene_open(&scene, only, NULL);
+    finishes_in = "";
+    webscene_expect(&scene, "GET /", NULL, NULL, 200, "first GET");
+    webscene_expect_notes("GET on_finish ");
+    webscene_close(&scene);
+}
+
+static void resume_for_nobody(struct web_request *request)
+{
+    webscene_note("left");
+    web_resume(request);
+    webscene_expect_notes("prepare left "); /* from the loop only */
+}
+
+static void a_request_may_go_on_when_its_client_has_left(void **state)
+{
+    static const struct web_handler handler = { .prepare = pause_in_prepare,
+                                                .get = note_method,
+                                                .on_connection_close = resume_for_nobody,
+                                                .on_finish = on_finish };
+    static const struct web_route only[] = { { .pattern = "/", .handler = &handler }, { 0 } };
+
+    pauses = 1;
+    finishes_in = "";
+    for (int i = 0; i < 2; i++) {
+        struct webscene scene;
+
+        webscene_open(&scene, only, NULL);
+        struct httpscene_client *client = ask_for_later(&scene, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        if (i == 0)
+            httpscene_reset(client);
+        else
+            httpscene_finish(client);
+        httpscene_settle(&scene.http);
+        webscene_expect_notes("GET on_finish ");
+        if (i == 1)
+            httpscene_expect(&scene.http, client, 200, "GET");
+        webscene_close(&scene);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(everything_is_called_in_order),
     cmocka_unit_test(each_method_has_its_function),
@@ -513,6 +574,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_application_listens_and_closes),
     cmocka_unit_test(a_pause_in_prepare_holds_the_method),
     cmocka_unit_test(a_pause_in_the_method_is_none),
+    cmocka_unit_test(a_flush_that_is_through_may_resume),
+    cmocka_unit_test(a_request_may_go_on_when_its_client_has_left),
 };
 
 TESTING_MAIN(tests)

@@ -307,6 +307,57 @@ static void a_client_may_leave_while_it_is_paused(void **state)
     webscene_close(&scene);
 }
 
+static int own_arg;
+
+static void set_arg(struct web_request *request)
+{
+    assert_null(httprequest_arg(web_http(request)));
+    httprequest_set_arg(web_http(request), &own_arg);
+}
+
+static const struct web_route *set_arg_in_router(struct web_application *app, struct httprequest *request, void *arg)
+{
+    httprequest_set_arg(request, &own_arg);
+    return NULL;
+}
+
+static void note_arg(struct web_request *request)
+{
+    assert_ptr_equal(httprequest_arg(web_http(request)), &own_arg);
+    webscene_note("its arg");
+}
+
+static void the_arg_of_its_http_request_is_the_programs(void **state)
+{
+    static const char post[] = "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+    static const struct web_handler collects_with_arg = { .post = note_arg };
+    static const struct web_route own[] = { { .pattern = "/collects", .handler = &collects_with_arg },
+                                            { .pattern = "/", .handler = &streams },
+                                            { 0 } };
+    char text[128];
+    struct webscene scene;
+
+    open_scene(&scene);
+    acts_on = "prepare";
+    act = set_arg;
+    struct httpscene_client *client = begin_upload(&scene, "Content-Length: 3\r\n\r\n");
+    act = note_arg;
+    acts_on = "post";
+    put(&scene, client, "abc");
+    webscene_expect_notes("prepare abc post its arg on_finish ");
+    httpscene_expect(&scene.http, client, 200, "all of it");
+    webscene_close(&scene);
+    webscene_open(&scene, own, &(struct web_settings){ .find_route = set_arg_in_router });
+    for (int i = 0; i < 2; i++) {
+        client = httpscene_connect(&scene.http);
+        snprintf(text, sizeof text, post, own[i].pattern);
+        httpscene_put(&scene.http, client, text);
+        httpscene_expect(&scene.http, client, 200, i == 0 ? "" : "all of it");
+        webscene_expect_notes(i == 0 ? "its arg " : "prepare abc post its arg on_finish ");
+    }
+    webscene_close(&scene);
+}
+
 /* Limits. */
 
 /* httpserver_test:test_small_body, httpserver_test:test_large_body_buffered, httpserver_test:test_large_body_streaming,
@@ -397,6 +448,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_resume_may_come_inside),
     cmocka_unit_test(a_paused_request_may_be_finished),
     cmocka_unit_test(a_client_may_leave_while_it_is_paused),
+    cmocka_unit_test(the_arg_of_its_http_request_is_the_programs),
     cmocka_unit_test(a_handler_has_its_own_limit),
     cmocka_unit_test(prepare_may_raise_the_limit_for_this_request),
     cmocka_unit_test(a_handler_has_its_own_patience),

@@ -263,6 +263,81 @@ static void a_request_without_host_is_of_the_default_host(void **state)
     webscene_close(&scene);
 }
 
+/* RFC 3986 3.2.2; but an expression may mean something by a capital letter. */
+static void the_case_of_a_host_means_nothing(void **state)
+{
+    static const char *const hosts[] = { "WWW.example.COM", "www.example.com", "Www.Example.Com:80" };
+    struct webscene scene;
+
+    for (size_t i = 0; i < 3; i++) {
+        webscene_open(&scene, of_all, &(struct web_settings){ .default_host = "WWW.Example.com" });
+        assert_int_equal(web_application_add_routes(scene.app, "Www.EXAMPLE.com", of_www), 0);
+        assert_int_equal(ask_host(&scene, hosts[i], "/bar"), 200);
+        assert_string_equal(scene.body, "www bar");
+        assert_int_equal(ask_host(&scene, "127.0.0.1", "/bar"), 200); /* the default */
+        assert_string_equal(scene.body, "www bar");
+        webscene_close(&scene);
+    }
+    webscene_open(&scene, of_all, NULL);
+    assert_int_equal(web_application_add_routes(scene.app, "(?P<Name>[^A-Z]*)\\.example\\.com", of_www), 0);
+    assert_int_equal(ask_host(&scene, "WWW.example.com", "/foo"), 200);
+    assert_string_equal(scene.body, "www foo");
+    webscene_close(&scene);
+}
+
+/* RFC 9112 3.2.2: with a whole URL for a target the host is that of the target. HTTP/1.0 has no Host. */
+static void the_target_may_name_the_host(void **state)
+{
+    static const struct {
+        const char *target, *body;
+    } cases[] = {
+        { "http://www.example.com/bar", "www bar" },
+        { "http://WWW.Example.Com:8080/bar?x", "www bar" },
+        { "http://other.example.com/foo", "all foo" },
+    };
+    char text[128];
+    struct webscene scene;
+
+    webscene_open(&scene, of_all, NULL);
+    assert_int_equal(web_application_add_routes(scene.app, "www.example.com", of_www), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct httpscene_client *client = httpscene_connect(&scene.http);
+
+        snprintf(text, sizeof text, "GET %s HTTP/1.0\r\n\r\n", cases[i].target);
+        httpscene_put(&scene.http, client, text);
+        assert_int_equal(webscene_read(&scene, client, "GET"), 200);
+        assert_string_equal(scene.body, cases[i].body);
+    }
+    webscene_close(&scene);
+}
+
+/* RFC 9110 4.2.3: it is that of "/", but with OPTIONS, where it is the server's. */
+static void an_empty_path_is_the_root(void **state)
+{
+    static const struct web_handler says_group = { .get = say_groups, .options = say_groups };
+    static const struct web_route roots[] = { { .pattern = "/", .handler = &says_arg, .arg = "root" },
+                                              { .pattern = "(.*)", .handler = &says_group },
+                                              { 0 } };
+    static const struct {
+        const char *request, *host, *body;
+    } cases[] = {
+        { "GET http://a", "a", "root" },      { "GET http://a?q", "a", "root" },
+        { "GET http://a/", "a", "root" },     { "GET http://www.example.com?q", "www.example.com", "[/][]!" },
+        { "OPTIONS http://a", "a", "[][]!" },
+    };
+    static const struct web_route of_group[] = { { .pattern = "(.*)", .handler = &says_group }, { 0 } };
+    char host[64];
+    struct webscene scene;
+
+    webscene_open(&scene, roots, NULL);
+    assert_int_equal(web_application_add_routes(scene.app, "www.example.com", of_group), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(host, sizeof host, "Host: %s\r\n", cases[i].host);
+        webscene_expect(&scene, cases[i].request, host, NULL, 200, cases[i].body);
+    }
+    webscene_close(&scene);
+}
+
 /* What matches nothing. */
 
 /* web_test:test_404 */
@@ -439,6 +514,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_host_has_a_longest_name),
     cmocka_unit_test(unknown_hosts_are_the_default_host),
     cmocka_unit_test(a_request_without_host_is_of_the_default_host),
+    cmocka_unit_test(the_case_of_a_host_means_nothing),
+    cmocka_unit_test(the_target_may_name_the_host),
+    cmocka_unit_test(an_empty_path_is_the_root),
     cmocka_unit_test(what_no_route_matches_is_404),
     cmocka_unit_test(there_may_be_a_default_route),
     cmocka_unit_test(a_router_is_asked_before_the_routes),

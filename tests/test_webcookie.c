@@ -388,6 +388,8 @@ static void who_is_nobody_is_sent_to_log_in(void **state)
         const char *login_url, *request, *location; /* NULL: 403 */
     } cases[] = {
         { "/login", "GET /relative", "/login?next=%2Frelative" },
+        { "/login", "GET //evil.example/x", "/login?next=%2Fevil.example%2Fx" },
+        { "/login", "GET /\\evil.example", "/login?next=%2Fevil.example" },
         { "/login", "HEAD /relative?a=b&c", "/login?next=%2Frelative%3Fa%3Db%26c" },
         { "http://example.com/login", "GET /absolute",
           "http://example.com/login?next=http%3A%2F%2Fexample.org%2Fabsolute" },

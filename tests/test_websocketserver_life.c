@@ -163,40 +163,6 @@ static void no_socket_begins_on_a_server_that_closes(void **state)
     socketscene_close(&scene);
 }
 
-/* Answers until something of it waits; then the handshake goes on. */
-static void fill_connection(struct web_request *request)
-{
-    static char bytes[60000];
-
-    if (httprequest_pending(web_http(request)) > 0)
-        return;
-    assert_int_equal(web_write_bytes(request, bytes, sizeof bytes), 0);
-    (void)web_finish(request);
-}
-
-/* Which HTTP has asked about already, whether it moves. */
-static void what_was_unsent_before_the_handshake_has_its_time_from_then_on(void **state)
-{
-    static const char request[] = "GET /ws HTTP/1.1\r\n" SOCKETSCENE_HANDSHAKE "\r\n";
-    struct socketscene scene;
-
-    socketscene_open(&scene, &(struct websocket_handler){ .prepare = fill_connection, .ping_interval = -1 });
-    struct httpscene_client *client = httpscene_connect(&scene.web.http);
-    for (int i = 0; i < 500 && scene.opened == 0; i++) {
-        assert_int_equal(httpscene_put_some(client, request, sizeof request - 1), sizeof request - 1);
-        httpscene_settle(&scene.web.http);
-    }
-    assert_int_equal(scene.opened, 1);
-    assert_true(websocket_pending(scene.socket) > 0);
-    for (int i = 0; i < 10 && scene.closed == 0; i++)
-        httpscene_pass(&scene.web.http, 2.8);
-    assert_int_equal(scene.closed, 0);
-    for (int i = 0; i < 10 && scene.closed == 0; i++)
-        httpscene_pass(&scene.web.http, 2.8);
-    webscene_expect_notes("open close:1006::ETIMEDOUT ");
-    socketscene_close(&scene);
-}
-
 static void a_loop_that_closes_ends_its_sockets(void **state)
 {
     struct socketscene scene;
@@ -263,7 +229,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_server_that_is_closed_meanwhile_dismisses_the_new_socket),
     cmocka_unit_test(no_socket_begins_on_a_connection_that_ended_meanwhile),
     cmocka_unit_test(no_socket_begins_on_a_server_that_closes),
-    cmocka_unit_test(what_was_unsent_before_the_handshake_has_its_time_from_then_on),
     cmocka_unit_test(a_loop_that_closes_ends_its_sockets),
     cmocka_unit_test(a_handshake_is_logged_as_switching_protocols),
     cmocka_unit_test(behind_a_proxy_the_address_is_what_it_says),

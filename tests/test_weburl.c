@@ -100,6 +100,10 @@ static void urls_of_a_request_are_complete(void **state)
     httpscene_put(&scene.http, client, "GET /urls HTTP/1.0\r\n\r\n");
     assert_int_equal(webscene_read(&scene, client, "GET"), 200);
     assert_string_equal(scene.body, "http://127.0.0.1/urls /named/a/b%20c");
+    client = httpscene_connect(&scene.http);
+    httpscene_put(&scene.http, client, "GET http://example.org:8080/urls?a HTTP/1.0\r\n\r\n");
+    assert_int_equal(webscene_read(&scene, client, "GET"), 200);
+    assert_string_equal(scene.body, "http://example.org:8080/urls?a /named/a/b%20c");
     webscene_close(&scene);
 }
 

@@ -212,7 +212,7 @@ static struct look next_look(const struct websocket *socket)
     case WEBSOCKETCONNECTION_CLOSE:
         break;
     }
-    return divide_time(websocketconnection_time(handler->close_timeout, CLOSE_SECONDS), 1, 0);
+    return divide_time(websocketconnection_time(handler->close_timeout, CLOSE_SECONDS), 1, apart);
 }
 
 static void look_later(struct websocket *socket)
@@ -305,16 +305,16 @@ static bool is_time_up(struct websocket *socket, bool has_sign)
 /* Who is paused does not hear its peer. */
 static void ask_peer(struct websocket *socket)
 {
-    bool is_silent = is_time_up(socket, socket->is_heard || socket->is_paused);
+    bool asked = is_time_up(socket, socket->is_heard || socket->is_paused) &&
+                 websocketconnection_send_control(socket, WEBSOCKETFRAME_PING, NULL, 0) == 0;
 
     socket->is_heard = false;
-    if (is_silent && websocketconnection_send_control(socket, WEBSOCKETFRAME_PING, NULL, 0) == 0) {
-        (void)is_getting_through(socket);
-        if (!iostream_closed(socket->stream))
-            begin_state(socket, WEBSOCKETCONNECTION_PONG);
-    } else if (!iostream_closed(socket->stream)) {
+    if (iostream_closed(socket->stream))
+        return;
+    if (asked)
+        begin_state(socket, WEBSOCKETCONNECTION_PONG);
+    else
         look_later(socket);
-    }
 }
 
 static void give_up_peer(struct websocket *socket)
@@ -329,17 +329,16 @@ static void give_up_peer(struct websocket *socket)
 static void deadline_reached(struct deadline *deadline)
 {
     struct websocket *socket = (struct websocket *)deadline;
-    bool is_closing = socket->deadline_is == WEBSOCKETCONNECTION_CLOSE;
 
     if (iostream_closed(socket->stream))
         return;
     bool has_moved = is_getting_through(socket);
     if (iostream_closed(socket->stream))
         return;
-    if (!is_closing && is_message_late(socket))
+    if (socket->deadline_is != WEBSOCKETCONNECTION_CLOSE && is_message_late(socket))
         websocketconnection_fail(socket, WEBSOCKET_POLICY, -ETIMEDOUT, "a message that does not come to its end");
-    else if (!is_closing && is_stalled(socket))
-        websocketconnection_break(socket, -ETIMEDOUT);
+    else if (is_stalled(socket))
+        give_up_peer(socket);
     else if (socket->deadline_is == WEBSOCKETCONNECTION_QUIET)
         ask_peer(socket);
     else if (is_time_up(socket, has_moved))

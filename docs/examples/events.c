@@ -53,7 +53,7 @@ static void get_events(struct web_request *request)
 static void listener_left(struct web_request *request)
 {
     take_out(web_state(request));
-    web_finish(request);
+    web_abort(request);
 }
 
 /* A listener that does not read is sent nothing until it does, and misses some. */

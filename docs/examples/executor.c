@@ -60,8 +60,11 @@ static void get_work(struct web_request *request)
 {
     struct ioloop *loop = ioloop_current();
     struct work *state = web_state(request);
-    double seconds = strtod(web_get_argument(request, "seconds", "1"), NULL);
+    const char *text = web_get_argument(request, "seconds", "1");
 
+    if (text == NULL)
+        return; /* it is no text, and the request has been answered */
+    double seconds = strtod(text, NULL);
     if (!(seconds >= 0 && seconds <= 3600)) {
         web_send_error(request, 400);
         return;
@@ -88,7 +91,7 @@ static void client_left(struct web_request *request)
         iofuture_cancel(state->timed);
         forget(state);
     }
-    web_finish(request);
+    web_abort(request);
 }
 
 static void get_page(struct web_request *request)

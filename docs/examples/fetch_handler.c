@@ -16,12 +16,14 @@ static struct httpclient_request wanted = { .url = "http://example.org/", .raise
 
 static void answer(struct web_request *request, int error)
 {
-    if (error == 0)
+    if (error == 0) {
         web_write(request, "Downloaded!");
-    if (error == 0 || error == -ECANCELED) /* the client has left */
         web_finish(request);
-    else
+    } else if (error == -ECANCELED) { /* the client has left */
+        web_abort(request);
+    } else {
         web_send_error_because(request, 502, NULL, ioloop_strerror(error));
+    }
 }
 
 /* With callbacks. The state of a request is the fetch's id. */

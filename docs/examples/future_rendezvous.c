@@ -41,7 +41,7 @@ static void client_left(struct web_request *request)
     if (waiting->meeting != NULL)
         iofuture_remove_callback(waiting->meeting, meet, request);
     fprintf(stderr, "a client of /main has left\n");
-    web_finish(request);
+    web_abort(request);
 }
 
 static void get_index(struct web_request *request)

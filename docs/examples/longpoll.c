@@ -77,9 +77,12 @@ static void answer(struct web_request *request, unsigned after)
 static void get_messages(struct web_request *request)
 {
     struct waiting *waiting = web_state(request);
+    const char *after = web_get_argument(request, "after", "0");
 
+    if (after == NULL)
+        return; /* it is no text, and the request has been answered */
     waiting->request = request;
-    waiting->after = (unsigned)strtoul(web_get_argument(request, "after", "0"), NULL, 10);
+    waiting->after = (unsigned)strtoul(after, NULL, 10);
     if (waiting->after < last) {
         answer(request, waiting->after);
         return;
@@ -95,7 +98,7 @@ static void get_messages(struct web_request *request)
 static void client_left(struct web_request *request)
 {
     take_out(web_state(request));
-    web_finish(request);
+    web_abort(request);
 }
 
 static void post_message(struct web_request *request)

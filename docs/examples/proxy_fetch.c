@@ -83,7 +83,7 @@ static void relay(struct iogen *gen, void *state)
     if (gen->error == 0)
         pass_on(my->request, iofuture_result(my->fetch));
     else if (gen->error == -ECANCELED) /* the client has left */
-        web_finish(my->request);
+        web_abort(my->request);
     else
         web_send_error_because(my->request, 502, NULL, ioloop_strerror(gen->error));
     if (my->fetch != NULL)

@@ -478,6 +478,7 @@ static struct websocket_handler make_handler(uint8_t setting)
                                          .on_pong = got_control,
                                          .on_close = closed,
                                          .ping_interval = setting & 1 ? 2 : 0,
+                                         .write_timeout = setting & 64 && !both ? 1.5 : 0,
                                          .max_unsent = setting & 2 ? 300000 : 0,
                                          .policy = (enum websocket_policy)(setting >> 2 & 1),
                                          .max_message = setting & 8 && !both ? 100 : 0,

@@ -49,6 +49,7 @@ is 'the news' "$(cat "$folder/one")" '{"last":1,"messages":["hello"]}'
 is 'the same' "$(cat "$folder/two")" '{"last":1,"messages":["hello"]}'
 ask -d 'again' $messages
 is 'what was missed' "$(ask "$messages?after=0")" '{"last":2,"messages":["hello","again"]}'
+is 'no text' "$(status "$messages?after=%ff")" 400
 stop_server
 
 # Events, for as long as the client likes.

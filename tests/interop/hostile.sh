@@ -50,6 +50,15 @@ def processor():
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 honest()
+
+# One that stops sending is not one that has left.
+for path in b"/", b"/slow?seconds=0.2", b"/fetch?url=http://127.0.0.1:%d/slow%%3Fseconds=0.2" % port:
+    with connect() as s:
+        s.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        s.shutdown(socket.SHUT_WR)
+        data = answer(s)
+        assert data.startswith(b"HTTP/1.1 200 OK\r\n") and not data.endswith(b"\r\n\r\n"), (path, data)
+
 before = resident()
 
 # Slow ones, each with its end.

@@ -259,6 +259,12 @@ void socketscene_expect_close(struct socketscene *scene, struct httpscene_client
     socketscene_expect_bytes(scene, client, SOCKETSCENE_CLOSE, payload, code != 0 ? 2 + strlen(reason) : 0);
 }
 
+void socketscene_pass(struct socketscene *scene, double seconds)
+{
+    for (int steps = (int)(seconds / 0.05 + 0.5); steps > 0; steps--)
+        httpscene_pass(&scene->web.http, 0.05);
+}
+
 void socketscene_leave(struct socketscene *scene, struct httpscene_client *client)
 {
     socketscene_put_close(scene, client, 1000, "");

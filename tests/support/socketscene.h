@@ -67,6 +67,9 @@ void socketscene_expect_bytes(struct socketscene *scene, struct httpscene_client
                               const void *payload, size_t length);
 void socketscene_expect_close(struct socketscene *scene, struct httpscene_client *client, int code, const char *reason);
 
+/* Time passes in steps, as a loop that sleeps sees it. */
+void socketscene_pass(struct socketscene *scene, double seconds);
+
 /* Closes, as the client that began; a whole ending. */
 void socketscene_leave(struct socketscene *scene, struct httpscene_client *client);
 
