@@ -157,6 +157,11 @@ static void free_client(struct httpclient *client)
     ioalloc_free(client);
 }
 
+static void free_closed_client(struct looptask *task)
+{
+    free_client(HTTPPOOL_OWNER(task, struct httpclient, task));
+}
+
 /* The way into on_close. */
 static void tell_client_closed(struct looptask *task)
 {
@@ -164,7 +169,7 @@ static void tell_client_closed(struct looptask *task)
 
     if (client->options.on_close != NULL)
         client->options.on_close(client, client->options.on_close_arg);
-    free_client(client);
+    looptask_end(client->loop, task, free_closed_client);
 }
 
 void httpclient_end_if_done(struct httpclient *client)

@@ -232,16 +232,17 @@ void http1connection_end_request(struct httprequest *request)
     struct http1connection *connection = request->connection;
     bool keep_alive = request->keep_alive;
     bool nothing_follows = request->is_whole && !request->head.keep_alive && !connection->behind;
-    bool was_finishing = connection->finishing;
     struct iostream *stream = http1connection_stream(connection);
 
     release_request(connection);
-    if (stream->is_closed || connection->finishing != was_finishing) /* on_log may have closed the server */
+    if (stream->is_closed)
         return;
     if (!keep_alive && nothing_follows && stream->input == NULL)
         close_when_sent(connection);
     else if (!keep_alive)
         linger(connection);
+    else if (connection->finishing)
+        return; /* on_log has closed the server */
     else if ((stream->output != NULL && stream->output->pending > 0) || is_turn_over(connection))
         wait_until_sent(connection);
     else

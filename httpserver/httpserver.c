@@ -28,8 +28,15 @@ static void free_request(struct httprequest *request)
     ioalloc_free(request);
 }
 
-static void free_server(struct httpserver *server)
+static struct httpserver *server_of_task(struct looptask *task)
 {
+    return (struct httpserver *)((char *)task - offsetof(struct httpserver, task));
+}
+
+static void free_server(struct looptask *task)
+{
+    struct httpserver *server = server_of_task(task);
+
     while (server->spare_requests != NULL) {
         struct httprequest *request = server->spare_requests;
         server->spare_requests = request->next_spare;
@@ -41,9 +48,9 @@ static void free_server(struct httpserver *server)
 }
 
 /* In the loop: the last connection may have been detached, inside a call of the program's. */
-static void free_if_done(struct looptask *task)
+static void end_if_done(struct looptask *task)
 {
-    struct httpserver *server = (struct httpserver *)((char *)task - offsetof(struct httpserver, task));
+    struct httpserver *server = server_of_task(task);
 
     if (server->tcp != NULL || server->connections != NULL || server->guest_count > 0 || server->told)
         return;
@@ -57,7 +64,7 @@ static void free_if_done(struct looptask *task)
         server->options.on_close(server, server->arg);
     server->told = true;
     if (server->request_count == 0)
-        free_server(server);
+        looptask_end(server->loop, task, free_server);
 }
 
 static void listeners_closed(struct tcpserver *tcp, void *arg)
@@ -177,7 +184,7 @@ struct httpserver *httpserver_new(struct ioloop *loop, httpserver_request_fn *on
     if (options != NULL)
         server->options = *options;
     set_defaults(&server->options);
-    server->task.run = free_if_done;
+    server->task.run = end_if_done;
     server->owner.gone = stream_gone;
     server->guests.gone = guest_gone;
     server->loop = loop;
@@ -411,7 +418,7 @@ void httpserverlayer_give_request(struct httprequest *request)
     }
     free_request(request);
     if (server->told && server->request_count == 0)
-        free_server(server);
+        looptask_end(server->loop, &server->task, free_server);
 }
 
 /* The access log. */

@@ -4,7 +4,7 @@
  *     httpserver_listen(server, 8888, NULL);
  *
  * Strict (RFC 9112): what is not clearly one request is answered with the status it deserves, and the connection
- * closed. Pipelined requests are answered in order, one at a time.
+ * closed. Pipelined requests are answered in order, one at a time; after some milliseconds it is the turn of others.
  *
  * Lifetime: httpserver_close, or ioloop_close.
  * Callbacks: on_request for each request whose body is through; on_head before that, for one that has a body.
@@ -47,14 +47,15 @@ struct httpserver_options {
     uint32_t max_headers;     /* their number: 100, which is the most; beyond, 431 */
     uint64_t max_body;        /* 1 MiB; beyond, 413 */
     uint64_t min_body_rate;   /* bytes/s on the average, from half of body_timeout on: 1 KiB; else 408 */
-    uint64_t max_unsent;      /* of answers to a client that does not read: 16 MiB; then the connection is closed */
+    uint64_t max_unsent;      /* of answers to a client that does not read: 16 MiB; then the connection is closed.
+                                 UINT64_MAX: never */
     uint32_t max_requests;    /* on one connection: 1,000; 2 million at most */
     double max_age;           /* of a connection that is asked for more: 1 h */
     size_t max_connections;   /* as in tcpserver.h; then the longest idle one is closed, or none accepted */
 
     /* Deadlines. */
     double header_timeout; /* for the whole head, from its first byte, or the connection: 10 s; then 408 */
-    double idle_timeout;   /* between requests: 60 s */
+    double idle_timeout;   /* between requests: 60 s; the time for which on_request has blocked the loop may count */
     double body_timeout;   /* without a byte of a body that comes: 20 s; then 408 */
     double write_timeout;  /* without a byte of an answer that the client reads: 30 s; then it is reset. Looked at once
                               in  that time, so it may be twice as long */

@@ -64,9 +64,10 @@ static void free_application(struct web_application *app)
     ioalloc_free(app);
 }
 
+/* While the loop closes it stays for those who are told of that later: it ends as the loop's member. */
 static void free_application_if_last(struct web_application *app)
 {
-    if (app->server == NULL && app->live == 0)
+    if (app->server == NULL && app->live == 0 && (app->without_loop || loopmember_check(app->loop) == 0))
         free_application(app);
 }
 
@@ -180,6 +181,7 @@ static void loop_has_closed(struct loopmember *member)
 
     loopmember_remove(member);
     app->without_loop = true;
+    free_application_if_last(app);
 }
 
 /* The application logs what it serves. */
@@ -264,7 +266,7 @@ static int open_server(struct web_application *app)
     if (app->loop == NULL)
         return -errno;
     app->member.close = loop_has_closed;
-    loopmember_add(app->loop, &app->member);
+    loopmember_add_last(app->loop, &app->member);
     app->without_loop = false;
     options.on_head = web_application_serve_head;
     options.on_close = server_has_closed;

@@ -63,7 +63,7 @@ static int add_executors(struct ioloop *loop)
     if (executors == NULL)
         return error < 0 ? error : -ENOMEM;
     *executors = (struct loop_executors){ .member.close = close_executors_with_loop, .loop = loop };
-    loopmember_add(loop, &executors->member);
+    loopmember_add_last(loop, &executors->member);
     *loopmember_executors(loop) = executors;
     return 0;
 }

@@ -146,7 +146,7 @@ struct iofuture *iofuture_any(struct ioloop *loop, struct iofuture *const *futur
 
 struct iofuture_iterator {
     struct loopmember member;
-    struct looptask task; /* frees it once it is closed */
+    struct looptask task; /* ends it once it is closed */
     struct ioloop *loop;
     struct futuregroup group;
     struct futureslot **finished; /* in their order */
@@ -190,13 +190,35 @@ static void note_finished(struct iofuture *future, void *arg)
     answer_next(iterator);
 }
 
+static struct iofuture_iterator *iterator_of_task(struct looptask *task)
+{
+    return (struct iofuture_iterator *)((char *)task - offsetof(struct iofuture_iterator, task));
+}
+
 static void free_iterator(struct looptask *task)
 {
-    struct iofuture_iterator *iterator =
-        (struct iofuture_iterator *)((char *)task - offsetof(struct iofuture_iterator, task));
+    ioalloc_free(iterator_of_task(task));
+}
 
+static void release_futures(struct loopmember *member)
+{
+    struct iofuture_iterator *iterator = (struct iofuture_iterator *)member;
+
+    loopmember_remove(member);
     release_group(&iterator->group);
-    ioalloc_free(iterator);
+    looptask_end(iterator->loop, &iterator->task, free_iterator);
+}
+
+/* When the loop closes there may be those who are told of it later, and name its futures. */
+static void end_iterator(struct looptask *task)
+{
+    struct iofuture_iterator *iterator = iterator_of_task(task);
+
+    iterator->member.close = release_futures;
+    if (loopmember_check(iterator->loop) == 0)
+        release_futures(&iterator->member);
+    else
+        loopmember_add_last(iterator->loop, &iterator->member);
 }
 
 static void close_iterator_with_loop(struct loopmember *member)
@@ -215,7 +237,7 @@ struct iofuture_iterator *iofuture_iterator_new(struct ioloop *loop, struct iofu
     if (iterator == NULL)
         return errno = ENOMEM, NULL;
     iterator->member.close = close_iterator_with_loop;
-    iterator->task.run = free_iterator;
+    iterator->task.run = end_iterator;
     iterator->loop = loop;
     iterator->group = (struct futuregroup){ count, iterator->slots };
     iterator->finished = (struct futureslot **)(void *)(iterator->slots + count);

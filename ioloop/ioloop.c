@@ -220,6 +220,20 @@ static void close_members(struct ioloop *loop)
     }
 }
 
+/* What has ended meanwhile: from here on nobody is told anything who could name it. */
+static void free_ended(struct ioloop *loop)
+{
+    struct looptask *next = loop->ended_tasks;
+
+    loop->ended_tasks = NULL;
+    while (next != &loopstate_no_task) {
+        struct looptask *task = next;
+
+        next = task->next;
+        task->run(task);
+    }
+}
+
 static void drop_handlers(struct ioloop *loop)
 {
     for (size_t fd = 0; fd < loop->handler_count; fd++) {
@@ -273,7 +287,9 @@ void loopstate_close(struct ioloop *loop)
     loopsignals_remove_all(&loop->signals);
     refuse_others(loop);
     loopstate_running = loop;
+    loop->ended_tasks = &loopstate_no_task;
     close_members(loop);
+    free_ended(loop);
     loopstate_running = previous;
     drop_handlers(loop);
     poller_free(loop->poller);

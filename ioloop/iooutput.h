@@ -63,7 +63,8 @@ void iooutput_sent(struct iooutput *output, uint64_t count);
 /* Have bytes gone to the kernel since this was last asked? The first time: yes. */
 bool iooutput_has_moved(struct iooutput *output);
 
-/* Takes the next segment that is done, or, when all is to end, the next at all; NULL: none. The caller frees it by iobudget_free. */
+/* Takes the next segment that is done, or, when all is to end, the next at all; NULL: none. The caller frees it by
+ * iobudget_free. */
 struct iooutput_segment *iooutput_take_done(struct iooutput *output);
 struct iooutput_segment *iooutput_take_any(struct iooutput *output);
 

@@ -154,6 +154,14 @@ void iostreamlayer_tell_connected(struct iostream *stream, int error)
     callback(stream, error, stream->extras->on_connect_arg);
 }
 
+static void free_stream(struct looptask *task)
+{
+    struct iostream *stream = (struct iostream *)task;
+
+    ioalloc_free(stream->extras);
+    ioalloc_free(stream);
+}
+
 /* The program's side of closing: all that waits ends, in order, the close callback last. */
 void iostreamlayer_finish(struct iostream *stream)
 {
@@ -171,9 +179,8 @@ void iostreamlayer_finish(struct iostream *stream)
     if (stream->close_callback != NULL)
         stream->close_callback(stream, iostreamlayer_end(stream), stream->close_arg);
     iobuffer_free(&stream->input);
-    ioalloc_free(stream->extras);
     looptask_remove(stream->loop, &stream->task);
-    ioalloc_free(stream);
+    looptask_end(stream->loop, &stream->task, free_stream);
 }
 
 /* Watching. */

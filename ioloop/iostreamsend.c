@@ -16,6 +16,8 @@
 #define SENT_AT_ONCE (256u << 10) /* and bytes: what the peer cannot read meanwhile only drives others from caches */
 #define FILE_CHUNK   65536u       /* of a file that goes where sendfile does not */
 
+_Static_assert(SENT_AT_ONCE <= IOSTREAMLAYER_HOLD_BACK, "what was held back is looked at once more, and then read on");
+
 ssize_t iostreamlayer_transport_write(struct iostream *stream, const struct iovec *vector, int count, bool more)
 {
     if (stream->is_custom)
@@ -165,7 +167,7 @@ static size_t piece_of_output(struct iostream *stream)
 
 void iostreamlayer_send_output(struct iostream *stream)
 {
-    bool full = false, was_held_back = iostreamlayer_is_held_back(stream);
+    bool full = false;
 
     if (!iostreamsend_may(stream) || iostreamsend_is_corked(stream) || stream->output == NULL)
         return;
@@ -185,7 +187,5 @@ void iostreamlayer_send_output(struct iostream *stream)
     if (stream->output->sends_on)
         looptask_add(stream->loop, &stream->task);
     iostreamsend_note_progress(stream);
-    if (was_held_back && iostreamlayer_may_hide_bytes(stream) && !iostreamlayer_is_held_back(stream))
-        looptask_add(stream->loop, &stream->task); /* to read on: the poller may not know of what there is */
     iostreamlayer_update_interest(stream);
 }

@@ -104,10 +104,14 @@ static void unwatch_child(struct iosubprocess *child)
     }
 }
 
-static void free_child(struct iosubprocess *child)
+static struct iosubprocess *child_of_task(struct looptask *task)
 {
-    loopmember_remove(&child->member);
-    ioalloc_free(child);
+    return (struct iosubprocess *)((char *)task - offsetof(struct iosubprocess, task));
+}
+
+static void free_child(struct looptask *task)
+{
+    ioalloc_free(child_of_task(task));
 }
 
 static void resolve_future(struct iosubprocess *child, int error)
@@ -137,13 +141,15 @@ static void tell_exit(struct iosubprocess *child, int error)
 
 /* One that is closed, but has not ended, stays to be reaped; then this comes again, and there is nobody to tell. It
  * also comes again after what a callback has asked for. */
-static void tell_and_free(struct looptask *task)
+static void tell_and_end(struct looptask *task)
 {
-    struct iosubprocess *child = (struct iosubprocess *)((char *)task - offsetof(struct iosubprocess, task));
+    struct iosubprocess *child = child_of_task(task);
 
     tell_exit(child, child->has_ended ? child->error : -ECANCELED);
-    if (child->has_ended && child->is_closed && !looptask_waits(task))
-        free_child(child);
+    if (!child->has_ended || !child->is_closed || looptask_waits(task))
+        return;
+    loopmember_remove(&child->member);
+    looptask_end(child->loop, task, free_child);
 }
 
 static void end_child(struct iosubprocess *child, int error, int status)
@@ -318,7 +324,7 @@ struct iosubprocess *iosubprocess_new(struct ioloop *loop, const char *const *ar
     if (child == NULL)
         return errno = ENOMEM, NULL;
     child->loop = loop;
-    child->task.run = tell_and_free;
+    child->task.run = tell_and_end;
     child->member.close = close_child_with_loop;
     int error = start_child(child, argv, options != NULL ? options : &defaults);
     if (error == 0)

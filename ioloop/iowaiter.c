@@ -91,9 +91,19 @@ struct iofuture *iowaiter_have(struct iowaiter *waiter, void *value, iofuture_fr
 
 /* What they wait for. */
 
+static struct iowaiting *waiting_of_task(struct looptask *task)
+{
+    return (struct iowaiting *)((char *)task - offsetof(struct iowaiting, task));
+}
+
 static void free_waiting(struct looptask *task)
 {
-    ioalloc_free((char *)task - offsetof(struct iowaiting, task));
+    ioalloc_free(waiting_of_task(task));
+}
+
+static void end_waiting(struct looptask *task)
+{
+    looptask_end(waiting_of_task(task)->loop, task, free_waiting);
 }
 
 static void close_waiting_with_loop(struct loopmember *member)
@@ -109,7 +119,7 @@ void *iowaiting_new(struct ioloop *loop, size_t size, void (*end)(struct iowaiti
     if (waiting == NULL)
         return errno = error != 0 ? -error : ENOMEM, NULL;
     waiting->member.close = close_waiting_with_loop;
-    waiting->task.run = free_waiting;
+    waiting->task.run = end_waiting;
     waiting->loop = loop;
     waiting->end = end;
     iowaiterline_init(&waiting->line);

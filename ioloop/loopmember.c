@@ -170,3 +170,14 @@ void looptask_remove(struct ioloop *loop, struct looptask *task)
         remove_task(&loop->first_tasks, task);
     task->next = NULL;
 }
+
+void looptask_end(struct ioloop *loop, struct looptask *task, void (*function)(struct looptask *task))
+{
+    if (loop->ended_tasks == NULL) {
+        function(task);
+        return;
+    }
+    task->run = function;
+    task->next = loop->ended_tasks;
+    loop->ended_tasks = task;
+}

@@ -73,6 +73,7 @@ struct ioloop {
     struct loopmember *members, *first_members, *last_members, *reopened_members;
     void *spares; /* a list through their first bytes */
     unsigned spare_count;
+    struct looptask *ended_tasks; /* of objects that are kept until all members are closed; NULL: they are not kept */
 
     /* In a child of fork() that was called in a turn: what was left of that. It is the parent's, and the child's only
      * if that reopens the loop. */

@@ -30,4 +30,9 @@ static inline bool looptask_waits(const struct looptask *task)
 /* Takes back one that waits; linear in their number. */
 void looptask_remove(struct ioloop *loop, struct looptask *task);
 
+/* The end of an object whose task does not wait: function frees it. At once; but while the loop closes only when
+ * everybody has been told that it does, since who is told later may still name the object. All that is public then has
+ * to find it closed; adding the task does nothing. */
+void looptask_end(struct ioloop *loop, struct looptask *task, void (*function)(struct looptask *task));
+
 #endif

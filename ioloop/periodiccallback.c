@@ -12,7 +12,7 @@
 
 struct periodiccallback {
     struct loopmember member;
-    struct looptask task; /* frees it once it is closed */
+    struct looptask task; /* ends it once it is closed */
     struct ioloop *loop;
     ioloop_callback_fn *callback; /* this one, or that */
     periodiccallback_future_fn *begin;
@@ -26,12 +26,19 @@ struct periodiccallback {
     bool running, closed;
 };
 
+static struct periodiccallback *periodic_of_task(struct looptask *task)
+{
+    return (struct periodiccallback *)((char *)task - offsetof(struct periodiccallback, task));
+}
+
 static void free_periodic(struct looptask *task)
 {
-    struct periodiccallback *periodic =
-        (struct periodiccallback *)((char *)task - offsetof(struct periodiccallback, task));
+    ioalloc_free(periodic_of_task(task));
+}
 
-    ioalloc_free(periodic);
+static void end_periodic(struct looptask *task)
+{
+    looptask_end(periodic_of_task(task)->loop, task, free_periodic);
 }
 
 static void close_with_loop(struct loopmember *member)
@@ -47,7 +54,7 @@ static struct periodiccallback *new_periodic(struct ioloop *loop, double seconds
     if (periodic == NULL)
         return errno = ENOMEM, NULL;
     periodic->member.close = close_with_loop;
-    periodic->task.run = free_periodic;
+    periodic->task.run = end_periodic;
     periodic->loop = loop;
     periodic->arg = arg;
     periodic->period = seconds;

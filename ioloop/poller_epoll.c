@@ -33,8 +33,8 @@ _Static_assert(IOLOOP_READ == EPOLLIN && IOLOOP_WRITE == EPOLLOUT && IOLOOP_ERRO
 
 struct poller {
     int epoll;
-    int eventfd;            /* counts wake-ups; nobody reads it */
-    bool milliseconds_only; /* the kernel has no epoll_pwait2 */
+    int eventfd;                 /* counts wake-ups; nobody reads it */
+    bool milliseconds_only;      /* the kernel has no epoll_pwait2 */
     struct epoll_event events[]; /* EVENTS_TRANSLATED */
 };
 

@@ -44,8 +44,15 @@ struct tcpserver {
 
 /* Connections. */
 
-static void free_tcpserver(struct tcpserver *server)
+static struct tcpserver *tcpserver_of_task(struct looptask *task)
 {
+    return (struct tcpserver *)((char *)task - offsetof(struct tcpserver, task));
+}
+
+static void free_tcpserver(struct looptask *task)
+{
+    struct tcpserver *server = tcpserver_of_task(task);
+
     ioalloc_free(server->acceptors);
     ioalloc_free(server->bound);
     ioalloc_free(server);
@@ -120,7 +127,7 @@ static void count_out(struct iostreamlayer_owner *owner, struct iostream *stream
 
     server->connections--;
     if (server->told && server->connections == 0) {
-        free_tcpserver(server);
+        looptask_end(server->loop, &server->task, free_tcpserver);
         return;
     }
     if (server->full && has_room(server))
@@ -200,13 +207,13 @@ static void close_member(struct loopmember *member)
 /* The way into on_close, and the end of the server unless streams are left. */
 static void tell_closed(struct looptask *task)
 {
-    struct tcpserver *server = (struct tcpserver *)((char *)task - offsetof(struct tcpserver, task));
+    struct tcpserver *server = tcpserver_of_task(task);
 
     if (server->options.on_close != NULL)
         server->options.on_close(server, server->arg);
     server->told = true;
     if (server->connections == 0)
-        free_tcpserver(server);
+        looptask_end(server->loop, task, free_tcpserver);
 }
 
 /* A process that has few descriptors altogether keeps half of them. */

@@ -108,7 +108,7 @@ static inline void prefetch_grandchildren(const struct timeouts_node *heap, uint
 
 /* The hole that the first leaves goes down to a leaf, where the last is put and goes up from: that one belongs near the
  * leaves, and this way it is not compared with at every step. */
-static void pop(struct timeouts *timeouts)
+static void pop_earliest(struct timeouts *timeouts)
 {
     struct timeouts_node *heap = timeouts->heap;
     uint32_t count = --timeouts->heap_count, hole = 0;
@@ -180,7 +180,7 @@ static void correct_first(struct timeouts *timeouts)
 
     if (!keep_node(timeouts, &first)) {
         timeouts->useless--;
-        pop(timeouts);
+        pop_earliest(timeouts);
         return;
     }
     slot->node_order = slot->order;
@@ -220,13 +220,13 @@ static bool grow_slots(struct timeouts *timeouts)
     return true;
 }
 
-static inline uint32_t least(uint32_t a, uint32_t b)
+static inline uint32_t least_of(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
 }
 
-/* A useless node older than a whole turn of the order numbers could pass for that of its slot, so they are dropped every
- * half turn. (What was of use for longer than a turn can do so still: one in 2^32 of those.) */
+/* A useless node older than a whole turn of the order numbers could pass for that of its slot, so they are dropped
+ * every half turn. (What was of use for longer than a turn can do so still: one in 2^32 of those.) */
 static uint32_t orders_left(struct timeouts *timeouts)
 {
     if ((timeouts->order & LAST_ORDER) == LAST_ORDER) {
@@ -237,7 +237,7 @@ static uint32_t orders_left(struct timeouts *timeouts)
 }
 
 /* Each that is added takes an order number, a slot and in the end a node. */
-static bool __attribute__((noinline)) make_room(struct timeouts *timeouts)
+static bool __attribute__((noinline)) make_room_for_timeout(struct timeouts *timeouts)
 {
     uint32_t nodes = timeouts->heap_count + timeouts->young_count + timeouts->delay_count;
 
@@ -250,8 +250,8 @@ static bool __attribute__((noinline)) make_room(struct timeouts *timeouts)
         return false;
     if (timeouts->live == timeouts->slot_capacity && !grow_slots(timeouts))
         return false;
-    timeouts->room = least(timeouts->heap_capacity - nodes, timeouts->slot_capacity - timeouts->live);
-    timeouts->room = least(timeouts->room, orders_left(timeouts));
+    timeouts->room = least_of(timeouts->heap_capacity - nodes, timeouts->slot_capacity - timeouts->live);
+    timeouts->room = least_of(timeouts->room, orders_left(timeouts));
     return true;
 }
 
@@ -267,8 +267,8 @@ static inline uint32_t take_slot(struct timeouts *timeouts)
 }
 
 /* A new timeout, with its slot, which a node has yet to be found for. */
-static inline struct timeouts_node begin(struct timeouts *timeouts, int64_t time, ioloop_callback_fn *callback,
-                                         void *arg)
+static inline struct timeouts_node begin_timeout(struct timeouts *timeouts, int64_t time, ioloop_callback_fn *callback,
+                                                 void *arg)
 {
     uint32_t order = ++timeouts->order, index = take_slot(timeouts);
     struct timeouts_slot *slot = &timeouts->slots[index];
@@ -283,7 +283,7 @@ static inline struct timeouts_node begin(struct timeouts *timeouts, int64_t time
 }
 
 /* When none is left, all begins anew, so that what comes next lies close together. */
-static inline void end(struct timeouts *timeouts, uint32_t index)
+static inline void end_timeout(struct timeouts *timeouts, uint32_t index)
 {
     struct timeouts_slot *slot = &timeouts->slots[index];
 
@@ -299,7 +299,7 @@ static inline void end(struct timeouts *timeouts, uint32_t index)
 }
 
 /* The node that the slot has will do, unless it comes up too late. */
-static inline void put(struct timeouts *timeouts, const struct timeouts_node *node)
+static inline void put_timeout(struct timeouts *timeouts, const struct timeouts_node *node)
 {
     struct timeouts_slot *slot = &timeouts->slots[node->slot];
     bool was_in_heap = is_in_heap(slot);
@@ -322,16 +322,16 @@ static inline uint64_t id_of(const struct timeouts_node *node)
 
 uint64_t timeouts_add(struct timeouts *timeouts, int64_t deadline, ioloop_callback_fn *callback, void *arg)
 {
-    if (timeouts->room == 0 && !make_room(timeouts))
+    if (timeouts->room == 0 && !make_room_for_timeout(timeouts))
         return 0;
-    struct timeouts_node node = begin(timeouts, deadline, callback, arg);
-    put(timeouts, &node);
+    struct timeouts_node node = begin_timeout(timeouts, deadline, callback, arg);
+    put_timeout(timeouts, &node);
     return id_of(&node);
 }
 
 uint64_t timeouts_put_delay(struct timeouts *timeouts, int64_t delay, ioloop_callback_fn *callback, void *arg)
 {
-    struct timeouts_node node = begin(timeouts, delay, callback, arg);
+    struct timeouts_node node = begin_timeout(timeouts, delay, callback, arg);
 
     timeouts->delays[timeouts->delay_count++] = node;
     return id_of(&node);
@@ -339,7 +339,7 @@ uint64_t timeouts_put_delay(struct timeouts *timeouts, int64_t delay, ioloop_cal
 
 uint64_t timeouts_add_delay(struct timeouts *timeouts, int64_t delay, ioloop_callback_fn *callback, void *arg)
 {
-    if (timeouts->room == 0 && !make_room(timeouts))
+    if (timeouts->room == 0 && !make_room_for_timeout(timeouts))
         return 0;
     return timeouts_put_delay(timeouts, delay, callback, arg);
 }
@@ -362,7 +362,7 @@ void timeouts_settle(struct timeouts *timeouts, int64_t now)
         if (!is_exact(timeouts, node))
             continue; /* removed meanwhile */
         node->deadline = later_than(now, node->deadline);
-        put(timeouts, node);
+        put_timeout(timeouts, node);
     }
     timeouts->delay_count = 0;
 }
@@ -373,7 +373,7 @@ void timeouts_remove(struct timeouts *timeouts, uint64_t id)
 
     if (slot >= timeouts->slot_count || order == 0 || timeouts->slots[slot].order != order)
         return;
-    end(timeouts, slot);
+    end_timeout(timeouts, slot);
     if (timeouts->useless > MIN_USELESS && timeouts->useless > timeouts->heap_count / 2)
         drop_useless(timeouts);
 }
@@ -402,7 +402,7 @@ void timeouts_collect_due(struct timeouts *timeouts, int64_t now)
     while (timeouts->due_count < TIMEOUTS_BATCH && timeouts_next(timeouts) <= now && timeouts->heap_count > 0) {
         timeouts->due[timeouts->due_count++] = timeouts->heap[0];
         timeouts->slots[timeouts->heap[0].slot].node_order = 0;
-        pop(timeouts);
+        pop_earliest(timeouts);
     }
 }
 
@@ -415,7 +415,7 @@ bool timeouts_next_due(struct timeouts *timeouts, ioloop_callback_fn **callback,
             continue; /* removed meanwhile */
         *callback = timeouts->slots[node->slot].callback;
         *arg = timeouts->slots[node->slot].arg;
-        end(timeouts, node->slot);
+        end_timeout(timeouts, node->slot);
         return true;
     }
     return false;

@@ -97,8 +97,8 @@ static inline int64_t timeouts_next(struct timeouts *timeouts)
     return timeouts_find_next(timeouts);
 }
 
-/* Sets aside those due at this time, at most TIMEOUTS_BATCH, unless some are left of the last time; next_due then gives one after the other, without those
- * that were removed meanwhile, false when there are no more. */
+/* Sets aside those due at this time, at most TIMEOUTS_BATCH, unless some are left of the last time; next_due then gives
+ * one after the other, without those that were removed meanwhile, false when there are no more. */
 void timeouts_collect_due(struct timeouts *timeouts, int64_t now);
 bool timeouts_next_due(struct timeouts *timeouts, ioloop_callback_fn **callback, void **arg);
 

@@ -1,6 +1,6 @@
 #include "httpserver/http1connection.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/httpscene.h"
@@ -18,10 +18,18 @@ static void take_a_millisecond(struct httpscene *scene, struct httprequest *requ
     httpscene_answer(request);
 }
 
-static void ask_many_times(struct httpscene_client *client, int count)
+/* In one piece. */
+static void ask_many_times(struct httpscene_client *client, size_t count)
 {
-    for (int i = 0; i < count; i++)
-        assert_int_equal(httpscene_put_some(client, GET("/many"), strlen(GET("/many"))), strlen(GET("/many")));
+    static const char one[] = GET("/many");
+    size_t length = count * (sizeof one - 1);
+    char *text = malloc(length);
+
+    assert_non_null(text);
+    for (size_t i = 0; i < count; i++)
+        memcpy(text + i * (sizeof one - 1), one, sizeof one - 1);
+    assert_int_equal(httpscene_put_some(client, text, length), length);
+    free(text);
 }
 
 /* Where in the order, the first is 1; 0: nowhere. */
@@ -110,6 +118,25 @@ static void requests_that_have_come_are_answered_by_a_server_that_closes(void **
     }
 }
 
+static void who_has_given_way_gets_one_more_answer_then(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *greedy = begin(&scene, NULL);
+
+    scene.on_request = take_a_millisecond;
+    httpscene_settle(&scene);
+    ask_many_times(greedy, 100);
+    (void)!ioloop_run_once(scene.loop, 0);
+    int before = scene.requests;
+    assert_in_range(before, 1, 40);
+    httpserver_close(scene.server);
+    for (int i = 0; i < before; i++)
+        httpscene_expect(&scene, greedy, 200, "GET /many");
+    httpscene_expect_last(&scene, greedy, 200);
+    assert_int_equal(scene.requests, before + 1);
+    httpscene_close(&scene);
+}
+
 static void who_has_begun_a_request_does_not_hold_a_server_that_closes(void **state)
 {
     struct httpscene scene;
@@ -157,6 +184,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(short_requests_at_once_are_served_at_once),
     cmocka_unit_test(who_gives_way_is_not_closed_for_room),
     cmocka_unit_test(requests_that_have_come_are_answered_by_a_server_that_closes),
+    cmocka_unit_test(who_has_given_way_gets_one_more_answer_then),
     cmocka_unit_test(who_has_begun_a_request_does_not_hold_a_server_that_closes),
     cmocka_unit_test(a_server_that_is_closed_in_on_log_serves_no_further_request),
 };

@@ -282,6 +282,18 @@ static void a_proxy_header_without_memory_ends_the_connection(void **state)
     }
 }
 
+static void a_refusal_is_logged_with_the_address_that_the_proxy_said(void **state)
+{
+    struct httpscene scene;
+
+    httpscene_open(&scene, &(struct httpserver_options){ .proxy_protocol = true });
+    struct httpscene_client *client = httpscene_connect(&scene);
+    httpscene_put(&scene, client, "PROXY TCP4 4.3.2.1 5.6.7.8 1111 80\r\nnonsense\r\n\r\n");
+    httpscene_expect_last(&scene, client, 400);
+    assert_int_equal(testing_logs(" (4.3.2.1)"), 1);
+    httpscene_close(&scene);
+}
+
 static void who_begins_without_a_proxy_header_is_cut_without_a_word(void **state)
 {
     static const char *const texts[] = { GET("/"), "PROXY TCP4 4.3.2.1\r\n" GET("/"),
@@ -340,6 +352,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_address_asked_for_too_late_is_not_known),
     cmocka_unit_test(a_proxy_header_says_who_asks_however_it_is_split),
     cmocka_unit_test(a_proxy_header_without_memory_ends_the_connection),
+    cmocka_unit_test(a_refusal_is_logged_with_the_address_that_the_proxy_said),
     cmocka_unit_test(who_begins_without_a_proxy_header_is_cut_without_a_word),
     cmocka_unit_test(a_proxy_header_has_to_come_in_the_time_of_a_head),
 };

@@ -1,4 +1,5 @@
-/* The tests of test_poller_faults.c where the kernel's events are not laid out as ours, and are translated, 128 at a time. */
+/* The tests of test_poller_faults.c where the kernel's events are not laid out as ours, and are translated, 128 at a
+ * time. */
 #ifdef __linux__
 
 #define EVENTS_TRANSLATED 128

@@ -168,10 +168,12 @@ static void find_peer_ip(const struct websocket *socket, char place[NETUTIL_IP_S
     netutil_format_ip((struct sockaddr *)&address, place);
 }
 
-/* Found when first asked for: it takes a system call, and memory. */
+/* Found when first asked for: it takes a system call, and memory. A client's that never had a stream and has ended has
+ * no room for it any more. */
 const char *websocket_remote_ip(const struct websocket *socket)
 {
-    struct websocketconnection_rare *rare = websocketconnection_rare((struct websocket *)socket);
+    struct websocketconnection_rare *rare =
+        socket->stream != NULL ? websocketconnection_rare((struct websocket *)socket) : socket->rare;
     char place[NETUTIL_IP_SIZE];
 
     if (rare != NULL && rare->remote_ip == NULL) {

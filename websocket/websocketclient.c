@@ -230,7 +230,7 @@ static uint64_t ask_for_upgrade(struct websocket *socket, const char *url, const
 /* 0 or an error, with nothing begun. */
 static int begin_handshake(struct websocket *socket, const char *url, const struct websocket_options *options)
 {
-    struct ioloop *loop = socket->rare->loop;
+    struct ioloop *loop = websocketconnection_loop(socket);
     struct websocketclient *client = ioalloc_zeroed(sizeof *client + join_names(options->subprotocols, NULL) + 1);
     struct httpheaders headers = { 0 };
     int error = -ENOMEM;
@@ -256,14 +256,13 @@ struct websocket *websocket_connect(struct ioloop *loop, const char *url, const 
                                     const struct websocket_options *options)
 {
     static const struct websocket_options defaults;
-    struct websocket *socket = websocketconnection_new_client(handler);
+    struct websocket *socket = websocketconnection_new_client(loop, handler);
     int error = -ENOMEM;
 
     if (options == NULL)
         options = &defaults;
     if (socket != NULL && websocketconnection_rare(socket) != NULL) {
         websocket_set_arg(socket, options->arg);
-        socket->rare->loop = loop;
         error = begin_handshake(socket, url, options);
     }
     if (error == 0)
@@ -273,10 +272,16 @@ struct websocket *websocket_connect(struct ioloop *loop, const char *url, const 
     return errno = -error, NULL;
 }
 
+/* NULL: there is none, or it is over. */
+static struct websocketclient *handshake_of(const struct websocket *socket)
+{
+    return socket->rare != NULL ? socket->rare->client : NULL;
+}
+
 /* What the handshake's end says then does not count. */
 void websocketclient_cancel(struct websocket *socket)
 {
-    struct websocketclient *client = socket->rare->client;
+    struct websocketclient *client = handshake_of(socket);
 
     if (client == NULL || client->is_cancelled)
         return;
@@ -286,5 +291,7 @@ void websocketclient_cancel(struct websocket *socket)
 
 bool websocketclient_is_cancelled(const struct websocket *socket)
 {
-    return socket->rare->client == NULL || socket->rare->client->is_cancelled;
+    const struct websocketclient *client = handshake_of(socket);
+
+    return client == NULL || client->is_cancelled;
 }

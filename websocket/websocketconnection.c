@@ -30,13 +30,14 @@ void websocketconnection_init(struct websocket *socket, const struct websocket_h
     socket->is_plain = !is_client && (handler->max_unsent == 0 || handler->max_unsent >= PLAIN_LIMIT);
 }
 
-struct websocket *websocketconnection_new_client(const struct websocket_handler *handler)
+struct websocket *websocketconnection_new_client(struct ioloop *loop, const struct websocket_handler *handler)
 {
     struct websocketconnection_client *client = ioalloc_zeroed(sizeof *client);
 
     if (client == NULL)
         return NULL;
     websocketconnection_init(&client->socket, handler, true);
+    client->loop = loop;
     return &client->socket;
 }
 
@@ -72,13 +73,20 @@ void websocketconnection_drop_rare(struct websocket *socket)
         free_rare(socket);
 }
 
+static void free_client_socket(struct looptask *task)
+{
+    ioalloc_free((char *)task - offsetof(struct websocketconnection_client, task));
+}
+
 void websocketconnection_free(struct websocket *socket)
 {
     deadline_clear(&socket->deadline);
     if (socket->rare != NULL)
         free_rare(socket);
-    if (socket->is_client)
-        ioalloc_free(socket);
+    if (socket->is_client) {
+        struct websocketconnection_client *client = (struct websocketconnection_client *)socket;
+        looptask_end(client->loop, &client->task, free_client_socket);
+    }
 }
 
 /* The only way into on_close. */

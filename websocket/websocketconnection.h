@@ -49,7 +49,6 @@ struct websocketconnection_rare {
     struct websocketutf8 inflated;    /* text of a compressed message so far */
     struct websockettopics_membership *topics;
     struct websocketclient *client; /* while its handshake goes on */
-    struct ioloop *loop;            /* the same */
     char *subprotocol;
     char *reason; /* what the peer's close frame said */
     char *remote_ip;
@@ -84,6 +83,8 @@ struct websocket {
 
 struct websocketconnection_client {
     struct websocket socket;
+    struct looptask task; /* for its end */
+    struct ioloop *loop;
     void *arg;
 };
 
@@ -113,7 +114,7 @@ static inline bool websocketconnection_is_text(const void *data, size_t length)
 
 /* A socket with nothing in it; of a client, NULL: no memory. */
 void websocketconnection_init(struct websocket *socket, const struct websocket_handler *handler, bool is_client);
-struct websocket *websocketconnection_new_client(const struct websocket_handler *handler);
+struct websocket *websocketconnection_new_client(struct ioloop *loop, const struct websocket_handler *handler);
 
 /* What few have, made when missing. NULL: no memory. */
 struct websocketconnection_rare *websocketconnection_rare(struct websocket *socket);
@@ -193,7 +194,7 @@ void websocketconnection_go_on_inflating(struct websocket *socket, uint64_t most
 
 static inline struct ioloop *websocketconnection_loop(const struct websocket *socket)
 {
-    return socket->stream != NULL ? socket->stream->loop : socket->rare->loop;
+    return socket->is_client ? ((const struct websocketconnection_client *)socket)->loop : socket->stream->loop;
 }
 
 /* Seconds; 0: the default, below 0: never, which is 0 for deadline_set. */

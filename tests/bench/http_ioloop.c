@@ -1,5 +1,6 @@
-/* http_ioloop [CONNECTIONS]: an HTTP server on this library, without its layer for applications and without a log; a
- * connection may have as many requests as it likes. GET /plain: 12 bytes. POST /echo: the body.
+/* http_ioloop [CONNECTIONS]: an HTTP server on this library, without its layer for applications, and with no line of a
+ * log, as is the default for what goes well; a connection may have as many requests as it likes. GET /plain: 12 bytes.
+ * POST /echo: the body.
  *
  * CONNECTIONS: it says, when so many have been answered once and are silent, how many bytes of memory the library
  * holds, divided by their number. All of it counts: connections, streams, the loop and its tables, the server. */
@@ -36,14 +37,9 @@ static void on_request(struct httprequest *request, void *arg)
         httprequest_reply(request, 404, NULL, NULL, 0);
 }
 
-static void log_nothing(struct httprequest *request, int status, uint64_t body_bytes, double seconds, void *arg)
-{
-    (void)request, (void)status, (void)body_bytes, (void)seconds, (void)arg;
-}
-
 int main(int argc, char **argv)
 {
-    struct httpserver_options options = { .on_log = log_nothing, .max_requests = UINT32_MAX, .max_body = MAX_BODY };
+    struct httpserver_options options = { .max_requests = UINT32_MAX, .max_body = MAX_BODY };
 
     if (argc == 2 && (expected = atoi(argv[1])) > 0) {
         options.max_connections = (size_t)expected + 1;

@@ -2,7 +2,8 @@
  * outside and from inside their callbacks, while system calls and allocations fail, come short or early.
  *
  * What has to hold: bytes arrive in order and unaltered; what was accepted is told of exactly once; without faults
- * and closes all that was written arrives; no memory and no descriptor is left at the end. */
+ * and closes all that was written arrives; when nothing happens any more the loop sleeps; no memory and no descriptor
+ * is left at the end. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "ioloop/iolog.h"
 #include "ioloop/ioloop.h"
 #include "ioloop/iostream.h"
+#include "ioloop/iostreamlayer.h"
 #include "tests/fuzz/fuzzloop.h"
 #include "tests/support/faults.h"
 
@@ -503,7 +505,8 @@ static void open_end(struct end *end, int fd, unsigned mode)
 {
     unsigned limits = take_byte();
     struct iostream_options options = {
-        .half_close = true,
+        .half_close = (limits & 0x40) == 0,
+        .hold_back = (limits & 0x20) != 0 && end == &ends[0], /* both would wait for each other */
         .max_buffer_size = limits % 8 == 1 ? take_size() + 1 : 0,
         .max_write_buffer_size = limits % 8 == 2 ? take_size() + 1 : 0,
         .transport = mode == 2 ? &veil : NULL,
@@ -518,6 +521,7 @@ static void open_end(struct end *end, int fd, unsigned mode)
     end->hidden_most = take_byte() + 1;
     end->stream = iostream_new_pipe(loop, fd, &options);
     require(end->stream != NULL);
+    end->stream->reads_on = (limits & 0x10) != 0 && mode < 2;
     end->may_write = end->may_read = true;
     end->closing = new_operation(NULL);
     end->closing->accepted = true;
@@ -585,6 +589,36 @@ static void expect_all(void)
     require(!is_clean);
 }
 
+/* Changes with all that happens. */
+static uint64_t progress(void)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < 2; i++) {
+        const struct iostream *stream = ends[i].stream;
+        sum = 31 * (31 * sum + ends[i].read) + ends[i].hidden_length;
+        if (stream != NULL)
+            sum = 31 * sum + iostream_pending(stream) + iobuffer_length(stream->input) + 1;
+    }
+    for (size_t i = 0; i < operation_count; i++)
+        sum += (uint64_t)operations[i].told << 48;
+    return sum;
+}
+
+static void expect_sleep(void)
+{
+    uint64_t before = 0;
+
+    input = input_end;
+    for (int idle = 0, all = 0; idle < 60 && all < 200000; idle++, all++) {
+        uint64_t now_is = progress();
+        idle = now_is != before ? 0 : idle;
+        before = now_is;
+        run(1);
+    }
+    require(ioloop_next_timeout(loop) != 0);
+}
+
 static void close_ends(void)
 {
     faults_end();
@@ -641,8 +675,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         run(1 + (int)(take_byte() % 3));
     }
     faults_end();
-    if (is_clean)
+    expect_sleep();
+    if (is_clean) {
         expect_all();
+        expect_sleep();
+    }
     close_ends();
     check_operations();
     ioloop_close(loop, false);
