@@ -488,15 +488,45 @@ call_later(struct ioloop *loop, double seconds, ioloop_callback_fn *callback, vo
 /* Reading the clock would be half of the cost. So it is read once for all that a callback puts off, or for as many as
  * may wait for it: when the callback returns, or asks for the time. That can make them a little later, never earlier.
  *
- * The shortest way first: from the loop's own thread, and nothing is unusual. */
+ * The shortest way is that from the loop's own thread, when nothing is unusual. */
+static inline bool may_put_delay(const struct ioloop *loop, double delay)
+{
+    return loopstate_running == loop && delay > -9.2e18 && delay < 9.2e18 && !loop->closing && loop->clock == NULL &&
+           loop->forks == loopstate_forks && timeouts_has_room(&loop->timeouts);
+}
+
+static inline int64_t nearest(double delay)
+{
+    return (int64_t)(delay + __builtin_copysign(0.5, delay));
+}
+
 uint64_t ioloop_call_later(struct ioloop *loop, double seconds, ioloop_callback_fn *callback, void *arg)
 {
     double delay = seconds * 1e9;
 
-    if (loopstate_running != loop || !(delay > -9.2e18 && delay < 9.2e18) || loop->closing || loop->clock != NULL ||
-        loop->forks != loopstate_forks || !timeouts_has_room(&loop->timeouts))
+    if (!may_put_delay(loop, delay))
         return call_later(loop, seconds, callback, arg);
-    return timeouts_put_delay(&loop->timeouts, (int64_t)(delay + __builtin_copysign(0.5, delay)), callback, arg);
+    return timeouts_put_delay(&loop->timeouts, nearest(delay), callback, arg);
+}
+
+static uint64_t __attribute__((noinline))
+replace_timeout(struct ioloop *loop, uint64_t timeout, double seconds, ioloop_callback_fn *callback, void *arg)
+{
+    uint64_t id = call_later(loop, seconds, callback, arg);
+
+    if (id != 0)
+        timeouts_remove(&loop->timeouts, timeout);
+    return id;
+}
+
+uint64_t ioloop_replace_timeout(struct ioloop *loop, uint64_t timeout, double seconds, ioloop_callback_fn *callback,
+                                void *arg)
+{
+    double delay = seconds * 1e9;
+
+    if (!may_put_delay(loop, delay))
+        return replace_timeout(loop, timeout, seconds, callback, arg);
+    return timeouts_replace_by_delay(&loop->timeouts, timeout, nearest(delay), callback, arg);
 }
 
 uint64_t ioloop_call_at(struct ioloop *loop, double when, ioloop_callback_fn *callback, void *arg)

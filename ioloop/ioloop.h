@@ -132,6 +132,11 @@ uint64_t ioloop_call_at(struct ioloop *loop, double when, ioloop_callback_fn *ca
 /* Removing one that has run, or 0, is fine. */
 void ioloop_remove_timeout(struct ioloop *loop, uint64_t timeout);
 
+/* Both in one, for what is put off again and again: call_later, and when that succeeds the old one, if it is there, is
+ * removed. The id is a new one. */
+uint64_t ioloop_replace_timeout(struct ioloop *loop, uint64_t timeout, double seconds, ioloop_callback_fn *callback,
+                                void *arg);
+
 /* Errors. */
 
 /* For callbacks, which cannot return one: says that this callback failed. Logged, or told to the function that was

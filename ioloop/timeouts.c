@@ -148,6 +148,13 @@ static void drop_useless(struct timeouts *timeouts)
     build_heap(timeouts);
 }
 
+/* Tornado's rule. */
+static inline void drop_useless_if_many(struct timeouts *timeouts)
+{
+    if (timeouts->useless > MIN_USELESS && timeouts->useless > timeouts->heap_count / 2)
+        drop_useless(timeouts);
+}
+
 /* The young come into the heap, one by one or, when they are many, by building it anew. */
 static void take_in_young(struct timeouts *timeouts)
 {
@@ -239,6 +246,7 @@ static uint32_t orders_left(struct timeouts *timeouts)
 /* Each that is added takes an order number, a slot and in the end a node. */
 static bool __attribute__((noinline)) make_room_for_timeout(struct timeouts *timeouts)
 {
+    drop_useless_if_many(timeouts); /* replacing does not ask */
     uint32_t nodes = timeouts->heap_count + timeouts->young_count + timeouts->delay_count;
 
     if (timeouts->due == NULL) {
@@ -266,20 +274,28 @@ static inline uint32_t take_slot(struct timeouts *timeouts)
     return slot;
 }
 
-/* A new timeout, with its slot, which a node has yet to be found for. */
-static inline struct timeouts_node begin_timeout(struct timeouts *timeouts, int64_t time, ioloop_callback_fn *callback,
-                                                 void *arg)
+/* The slot of a new timeout, which a node has yet to be found for. */
+static inline struct timeouts_node fill_slot(struct timeouts *timeouts, uint32_t index, int64_t time,
+                                             ioloop_callback_fn *callback, void *arg)
 {
-    uint32_t order = ++timeouts->order, index = take_slot(timeouts);
     struct timeouts_slot *slot = &timeouts->slots[index];
+    uint32_t order = ++timeouts->order;
 
     slot->callback = callback;
     slot->arg = arg;
     slot->order = order;
-    timeouts->useless -= is_in_heap(slot);
-    timeouts->live++;
     timeouts->room--;
     return (struct timeouts_node){ time, order, index };
+}
+
+static inline struct timeouts_node begin_timeout(struct timeouts *timeouts, int64_t time, ioloop_callback_fn *callback,
+                                                 void *arg)
+{
+    uint32_t index = take_slot(timeouts);
+
+    timeouts->useless -= is_in_heap(&timeouts->slots[index]);
+    timeouts->live++;
+    return fill_slot(timeouts, index, time, callback, arg);
 }
 
 /* When none is left, all begins anew, so that what comes next lies close together. */
@@ -320,6 +336,13 @@ static inline uint64_t id_of(const struct timeouts_node *node)
     return (uint64_t)node->order << 32 | (node->slot + 1);
 }
 
+static inline bool is_there(const struct timeouts *timeouts, uint64_t id)
+{
+    uint32_t slot = (uint32_t)id - 1, order = (uint32_t)(id >> 32);
+
+    return slot < timeouts->slot_count && order != 0 && timeouts->slots[slot].order == order;
+}
+
 uint64_t timeouts_add(struct timeouts *timeouts, int64_t deadline, ioloop_callback_fn *callback, void *arg)
 {
     if (timeouts->room == 0 && !make_room_for_timeout(timeouts))
@@ -329,12 +352,23 @@ uint64_t timeouts_add(struct timeouts *timeouts, int64_t deadline, ioloop_callba
     return id_of(&node);
 }
 
-uint64_t timeouts_put_delay(struct timeouts *timeouts, int64_t delay, ioloop_callback_fn *callback, void *arg)
+static inline uint64_t put_delay(struct timeouts *timeouts, struct timeouts_node node)
 {
-    struct timeouts_node node = begin_timeout(timeouts, delay, callback, arg);
-
     timeouts->delays[timeouts->delay_count++] = node;
     return id_of(&node);
+}
+
+uint64_t timeouts_put_delay(struct timeouts *timeouts, int64_t delay, ioloop_callback_fn *callback, void *arg)
+{
+    return put_delay(timeouts, begin_timeout(timeouts, delay, callback, arg));
+}
+
+uint64_t timeouts_replace_by_delay(struct timeouts *timeouts, uint64_t id, int64_t delay, ioloop_callback_fn *callback,
+                                   void *arg)
+{
+    if (!is_there(timeouts, id))
+        return timeouts_put_delay(timeouts, delay, callback, arg);
+    return put_delay(timeouts, fill_slot(timeouts, (uint32_t)id - 1, delay, callback, arg));
 }
 
 uint64_t timeouts_add_delay(struct timeouts *timeouts, int64_t delay, ioloop_callback_fn *callback, void *arg)
@@ -369,13 +403,10 @@ void timeouts_settle(struct timeouts *timeouts, int64_t now)
 
 void timeouts_remove(struct timeouts *timeouts, uint64_t id)
 {
-    uint32_t slot = (uint32_t)id - 1, order = (uint32_t)(id >> 32);
-
-    if (slot >= timeouts->slot_count || order == 0 || timeouts->slots[slot].order != order)
+    if (!is_there(timeouts, id))
         return;
-    end_timeout(timeouts, slot);
-    if (timeouts->useless > MIN_USELESS && timeouts->useless > timeouts->heap_count / 2)
-        drop_useless(timeouts);
+    end_timeout(timeouts, (uint32_t)id - 1);
+    drop_useless_if_many(timeouts);
 }
 
 int64_t timeouts_find_next(struct timeouts *timeouts)

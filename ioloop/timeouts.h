@@ -77,6 +77,10 @@ static inline bool timeouts_has_room(const struct timeouts *timeouts)
 }
 
 uint64_t timeouts_put_delay(struct timeouts *timeouts, int64_t delay, ioloop_callback_fn *callback, void *arg);
+
+/* timeouts_remove and timeouts_put_delay in one: what is there gives its slot to the new one. */
+uint64_t timeouts_replace_by_delay(struct timeouts *timeouts, uint64_t id, int64_t delay, ioloop_callback_fn *callback,
+                                   void *arg);
 void timeouts_remove(struct timeouts *timeouts, uint64_t id);
 
 /* Those that were added with a delay count from now. */

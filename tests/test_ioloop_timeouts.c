@@ -487,6 +487,54 @@ static void a_new_one_in_the_place_of_a_removed_one_waits_its_turn(void **state)
     close_loop();
 }
 
+/* Replacing. */
+
+static uint64_t replace(uint64_t timeout, double seconds, ioloop_callback_fn *callback, void *arg)
+{
+    uint64_t id = ioloop_replace_timeout(loop, timeout, seconds, callback, arg);
+
+    assert_int_not_equal(id, 0);
+    return id;
+}
+
+static void a_replaced_one_comes_at_its_new_time_alone(void **state)
+{
+    open_loop();
+    uint64_t id = call_later(1, note, "x");
+    id = replace(id, 3, note, "y");
+    id = replace(id, 2, note, "a");
+    assert_float_equal(ioloop_next_timeout(loop), 2, 1e-9);
+    advance(1.9);
+    assert_string_equal(trace, "");
+    advance(0.1);
+    advance(5);
+    assert_string_equal(trace, "a");
+    id = replace(id, 1, note, "b"); /* which has come */
+    replace(0, 2, note, "c");
+    advance(5);
+    assert_string_equal(trace, "abc");
+    ioloop_remove_timeout(loop, id);
+    close_loop();
+}
+
+static void what_cannot_be_replaced_stays(void **state)
+{
+    open_loop();
+    uint64_t id = call_later(1, note, "a");
+    errno = 0;
+    assert_int_equal(ioloop_replace_timeout(loop, id, NAN, note, "x"), 0);
+    assert_int_equal(errno, EINVAL);
+    for (int i = 0; i < 15; i++)
+        call_later(9, note, "c"); /* there is no more room */
+    faults_allocation(1, true);
+    assert_int_equal(ioloop_replace_timeout(loop, id, 2, note, "x"), 0);
+    assert_int_equal(errno, ENOMEM);
+    faults_end();
+    advance(1);
+    assert_string_equal(trace, "a");
+    close_loop();
+}
+
 /* With a clock that goes. */
 
 struct expected {
@@ -551,6 +599,50 @@ static void none_comes_early(void **state)
     ioloop_close(loop, false);
 }
 
+struct replacing {
+    uint64_t id;
+    int replaced, came;
+    double when;
+};
+
+static void count_one(void *arg)
+{
+    struct replacing *replacing = arg;
+
+    assert_true(ioloop_time(loop) >= replacing->when);
+    replacing->came++;
+    ioloop_stop(loop);
+}
+
+/* More than there are delays to wait for the clock, and than there is room at first. */
+static void replace_often(void *arg)
+{
+    struct replacing *replacing = arg;
+
+    for (int i = 0; i < 1000; i++) {
+        replacing->when = ioloop_time(loop) + 0.002;
+        replacing->id = replace(replacing->id, 0.002, count_one, replacing);
+    }
+    for (int i = 0; i < 1000; i++)
+        replacing->id = replace(replacing->id, i % 2 == 0 ? 60 : 0.002, count_one, replacing);
+    if (++replacing->replaced < 10)
+        add_callback(replace_often, arg);
+}
+
+static void one_that_is_replaced_often_comes_once(void **state)
+{
+    struct replacing replacing = { 0 };
+
+    open_timed_loop();
+    add_callback(replace_often, &replacing);
+    assert_int_equal(ioloop_start(loop), 0);
+    assert_int_equal(replacing.replaced, 10);
+    assert_int_equal(ioloop_run_once(loop, 0.01), 0);
+    assert_int_equal(replacing.came, 1);
+    assert_true(ioloop_next_timeout(loop) < 0);
+    ioloop_close(loop, false);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_timeout_has_an_id_that_is_not_0),
     cmocka_unit_test(comes_when_its_time_has_come_and_once),
@@ -574,8 +666,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_can_remove_another_that_is_due_too),
     cmocka_unit_test(one_of_a_thousand_can_remove_all_others),
     cmocka_unit_test(a_new_one_in_the_place_of_a_removed_one_waits_its_turn),
+    cmocka_unit_test(a_replaced_one_comes_at_its_new_time_alone),
+    cmocka_unit_test(what_cannot_be_replaced_stays),
     cmocka_unit_test(short_waits_do_not_spin),
     cmocka_unit_test(none_comes_early),
+    cmocka_unit_test(one_that_is_replaced_often_comes_once),
 };
 
 TESTING_MAIN(tests)

@@ -57,6 +57,18 @@ static uint64_t add_delay(struct timeouts *timeouts, int64_t now, int64_t delay,
     return id;
 }
 
+/* As the loop does it. */
+static uint64_t replace(struct timeouts *timeouts, int64_t now, uint64_t id, int64_t delay, intptr_t name)
+{
+    uint64_t next;
+
+    if (timeouts_has_room(timeouts))
+        return timeouts_replace_by_delay(timeouts, id, delay, nothing, (void *)name);
+    next = add_delay(timeouts, now, delay, name);
+    timeouts_remove(timeouts, id);
+    return next;
+}
+
 /* As if so many had been added. */
 static void set_order(struct timeouts *timeouts, uint32_t order)
 {
@@ -529,6 +541,102 @@ static void one_after_the_other_takes_no_more_room(void **state)
     timeouts_free(&timeouts);
 }
 
+/* Without asking for more room. */
+static void what_is_replaced_keeps_its_slot_and_its_node(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    uint64_t id = add(&timeouts, 10, 0);
+    intptr_t args[2];
+
+    add(&timeouts, 2000, 1);
+    assert_true(timeouts_next(&timeouts) == 10); /* both are in the heap now */
+    for (int i = 0; timeouts_has_room(&timeouts); i++) {
+        uint64_t next = replace(&timeouts, i, id, 10, 2);
+        assert_true(next != id && (uint32_t)next == (uint32_t)id);
+        id = next;
+        timeouts_settle(&timeouts, i);
+    }
+    assert_int_equal(timeouts.live, 2);
+    assert_int_equal(timeouts.slot_count, 2);
+    assert_int_equal(timeouts.heap_count, 2);
+    assert_int_equal(timeouts.young_count + timeouts.useless, 0);
+    assert_int_equal(take_due(&timeouts, 1999, args, 2), 1);
+    assert_int_equal(args[0], 2);
+    timeouts_free(&timeouts);
+}
+
+/* Each leaves a node behind that has come to the heap. */
+static void what_is_replaced_by_earlier_ones_takes_no_more_room(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    uint64_t id = add(&timeouts, 200000, 0);
+
+    for (int i = 1; i < 100000; i++) {
+        id = replace(&timeouts, 0, id, 200000 - i, 0);
+        timeouts_settle(&timeouts, 0);
+        assert_true(timeouts_next(&timeouts) == 200000 - i);
+    }
+    assert_in_range(timeouts.heap_capacity, 1, 2048);
+    assert_in_range(timeouts.slot_count, 1, 2);
+    timeouts_free(&timeouts);
+}
+
+static void what_is_gone_is_replaced_by_a_new_one(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    uint64_t first = add(&timeouts, 1, 1), second = add(&timeouts, 1, 2);
+    static const uint64_t never[] = { 0, 1, UINT64_MAX, UINT64_C(1) << 32, UINT64_C(1) << 32 | 99 };
+    intptr_t args[16];
+
+    timeouts_remove(&timeouts, first);
+    assert_int_not_equal(replace(&timeouts, 0, first, 1, 3), 0);
+    assert_int_not_equal(replace(&timeouts, 0, first, 1, 4), 0); /* whose slot the other has */
+    for (int i = 0; i < 5; i++)
+        assert_int_not_equal(replace(&timeouts, 0, never[i], 2, 5), 0);
+    timeouts_settle(&timeouts, 0);
+    assert_int_equal(timeouts.live, 3 + 5);
+    assert_int_equal(take_due(&timeouts, 1, args, 16), 3);
+    assert_true(args[0] == 2 && args[1] == 3 && args[2] == 4);
+    timeouts_remove(&timeouts, second);
+    assert_int_equal(take_due(&timeouts, 2, args, 16), 5);
+    timeouts_free(&timeouts);
+}
+
+static void one_that_was_collected_and_replaced_is_not_given(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    uint64_t ids[2] = { add(&timeouts, 1, 1), add(&timeouts, 1, 2) };
+    ioloop_callback_fn *callback;
+    intptr_t args[4];
+    void *arg;
+
+    timeouts_collect_due(&timeouts, 1);
+    assert_true(timeouts_next_due(&timeouts, &callback, &arg) && (intptr_t)arg == 1);
+    replace(&timeouts, 1, ids[1], -1, 3);
+    timeouts_settle(&timeouts, 1);
+    assert_false(timeouts_next_due(&timeouts, &callback, &arg));
+    assert_int_equal(take_due(&timeouts, 1, args, 4), 1);
+    assert_int_equal(args[0], 3);
+    timeouts_free(&timeouts);
+}
+
+static void one_can_be_replaced_before_its_delay_is_settled(void **state)
+{
+    struct timeouts timeouts = { 0 };
+    uint64_t id = add_delay(&timeouts, 0, 10, 1);
+    intptr_t args[4];
+
+    id = replace(&timeouts, 0, id, 30, 2);
+    id = replace(&timeouts, 0, id, 20, 3);
+    timeouts_settle(&timeouts, 0);
+    assert_int_equal(timeouts.young_count, 1);
+    assert_int_equal(take_due(&timeouts, 19, args, 4), 0);
+    assert_int_equal(take_due(&timeouts, 40, args, 4), 1);
+    assert_int_equal(args[0], 3);
+    timeouts_remove(&timeouts, id);
+    timeouts_free(&timeouts);
+}
+
 static void loses_nothing_when_there_is_no_memory(void **state)
 {
     struct timeouts timeouts = { 0 };
@@ -610,6 +718,13 @@ static void compare_with_model(bool often, int span, unsigned seed)
                 timeouts_settle(&timeouts, now);
             uint64_t id = by_delay ? add_delay(&timeouts, now, deadline - now, step) : add(&timeouts, deadline, step);
             live[live_count++] = (struct entry){ deadline, id, step };
+        } else if (what < 75 && live_count > 0) {
+            int index = (int)(random() % live_count);
+            int64_t delay = random() % (what < 57 ? 50 * span : span) - 20;
+            uint64_t old = live[index].id;
+            gone[step % 1024] = old;
+            forget(index);
+            live[live_count++] = (struct entry){ now + delay, replace(&timeouts, now, old, delay, step), step };
         } else if (what < 97 && live_count > 0) {
             int index = (int)(random() % live_count);
             gone[step % 1024] = live[index].id;
@@ -662,6 +777,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(removed_ones_do_not_fill_the_heap),
     cmocka_unit_test(the_heap_is_one_after_the_useless_nodes_are_gone),
     cmocka_unit_test(one_after_the_other_takes_no_more_room),
+    cmocka_unit_test(what_is_replaced_keeps_its_slot_and_its_node),
+    cmocka_unit_test(what_is_replaced_by_earlier_ones_takes_no_more_room),
+    cmocka_unit_test(what_is_gone_is_replaced_by_a_new_one),
+    cmocka_unit_test(one_that_was_collected_and_replaced_is_not_given),
+    cmocka_unit_test(one_can_be_replaced_before_its_delay_is_settled),
     cmocka_unit_test(loses_nothing_when_there_is_no_memory),
     cmocka_unit_test(agrees_with_a_naive_model_at_random),
 };

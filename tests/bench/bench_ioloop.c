@@ -85,10 +85,13 @@ void bench_timer_stop(void *memory)
     ioloop_remove_timeout(loop, timer->id);
 }
 
-void bench_timer_again(void *timer, double seconds)
+void bench_timer_again(void *memory, double seconds)
 {
-    bench_timer_stop(timer);
-    bench_timer_start(timer, seconds);
+    struct timer *timer = memory;
+
+    timer->id = ioloop_replace_timeout(loop, timer->id, seconds, timer->callback, timer->arg);
+    if (timer->id == 0)
+        abort();
 }
 
 void bench_task_init(void *task, bench_fn *callback, void *arg)
