@@ -1,5 +1,6 @@
-/* bench.h on libev. It has no call_soon: an idle watcher runs a list of its own, as its users do it. For idle timeouts
- * its manual has several ways; this is ev_timer_again, the one that is a single call. */
+/* bench.h on libev. It has no call_soon: a task is an idle watcher that is started, and stops itself. (What a queue of the
+ * program's own would cost, behind one such watcher, is the limit's row.) For idle timeouts its manual has several ways;
+ * this is ev_timer_again, the one that is a single call. */
 #include "bench.h"
 
 #include <ev.h>
@@ -14,6 +15,7 @@ struct timer {
 };
 
 struct task {
+    ev_idle idle;
     bench_fn *callback;
     void *arg;
 };
@@ -31,11 +33,7 @@ const size_t bench_idle_size = sizeof(struct timer);
 
 static struct ev_loop *loop;
 static ev_async wake_up;
-static ev_idle soon;
-static struct postlist_block tasks, running;
 static struct postlist posted = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static void run_tasks(struct ev_loop *in, ev_idle *watcher, int events);
 
 const char *bench_version(void)
 {
@@ -58,7 +56,6 @@ void bench_open(void)
         abort();
     ev_async_init(&wake_up, on_wake_up);
     ev_async_start(loop, &wake_up);
-    ev_idle_init(&soon, run_tasks);
 }
 
 void bench_run(void)
@@ -110,31 +107,27 @@ void bench_timer_stop(void *timer)
     ev_timer_stop(loop, timer);
 }
 
-static void run_tasks(struct ev_loop *in, ev_idle *watcher, int events)
+static void run_task(struct ev_loop *in, ev_idle *watcher, int events)
 {
-    struct postlist_block taken = tasks;
+    struct task *task = (struct task *)watcher;
 
     (void)events;
-    tasks = running;
-    for (size_t i = 0; i < taken.count; i++)
-        taken.entries[i].callback(taken.entries[i].arg);
-    taken.count = 0;
-    running = taken;
-    if (tasks.count == 0)
-        ev_idle_stop(in, watcher);
+    ev_idle_stop(in, watcher);
+    task->callback(task->arg);
 }
 
-void bench_task_init(void *task, bench_fn *callback, void *arg)
-{
-    *(struct task *)task = (struct task){ callback, arg };
-}
-
-void bench_call_soon(void *memory)
+void bench_task_init(void *memory, bench_fn *callback, void *arg)
 {
     struct task *task = memory;
 
-    if (postlist_block_add(&tasks, task->callback, task->arg))
-        ev_idle_start(loop, &soon);
+    task->callback = callback;
+    task->arg = arg;
+    ev_idle_init(&task->idle, run_task);
+}
+
+void bench_call_soon(void *task)
+{
+    ev_idle_start(loop, task);
 }
 
 static void on_readable(struct ev_loop *in, ev_io *watcher, int events)
