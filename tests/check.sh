@@ -2,7 +2,8 @@
 # The whole check: tests/check.sh [PATTERN]. With a pattern only the test programs whose names match it are run, in one
 # build. Prints what failed in full, a line for each step, and last "N passed, N failed".
 #
-# Each step builds below build/ in a folder of its own; logs are in build/check/.
+# Each step builds below build/ in a folder of its own; logs are in build/check/. The test programs of a variant are gone
+# again when all have passed: they take a gigabyte.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 MAKE=${MAKE:-make} CC=${CC:-cc} pattern=${1:-}
@@ -77,6 +78,14 @@ run() {
         sort -u | sed 's/^/    /'
 }
 
+# variant STEP FOLDER FLAGS...: builds one with the line numbers that a report needs, no more, and runs its tests.
+variant() {
+    step=$1 folder=build/$2 before=$failed; shift 2
+    build "$step" CFLAGS="-O1 -g1" BUILD="$folder" "$@" || return
+    run "$step" "$folder"
+    [ $failed != "$before" ] || find "$folder/tests" -name 'test_*' ! -name '*.[od]' -exec rm {} +
+}
+
 finish() {
     [ -z "$skipped" ] || echo "$skipped"
     echo "$passed passed, $failed failed"
@@ -88,19 +97,18 @@ build build && run tests build
 [ -z "$pattern" ] || finish
 
 TESTING_SECONDS=60; export TESTING_SECONDS
-sanitized=build/address-undefined
-build address-undefined SANITIZE=address,undefined && run address+undefined $sanitized
+variant address+undefined address-undefined SANITIZE=address,undefined
 # What has a loop in it; formats are the same on any poller.
 with_loop="test_io* test_loop* test_poller* test_kqueue* test_kernel test_acceptor test_connector test_deadlines \
     test_lifetime test_netutil test_periodic* test_resolver* test_tcp* test_child* test_http1connection* \
     test_http1body* test_http1answer* test_httpserver* test_httprequest test_web test_web_* test_webstatic* \
     test_webcompress* test_httpclient* test_httppool* test_websocket test_websocket_* test_websocketc* \
     test_websocketserver* test_websockettopics test_websocketmessage"
-build kqueue POLLER=kqueue ONLY="$with_loop" && run kqueue build/kqueue
+variant kqueue kqueue POLLER=kqueue ONLY="$with_loop"
 # What more than one thread takes part in.
 with_threads="test_ioloop* test_iofuture* test_ioexecutor* test_resolver* test_iolog* test_loopsignals test_tcpclient* \
     test_iosubprocess* test_httppool* test_httpclient_future test_websocketclient"
-build thread SANITIZE=thread ONLY="$with_threads" && run thread build/thread
+variant thread thread SANITIZE=thread ONLY="$with_threads"
 unset TESTING_SECONDS
 
 # Names of functions are unique, static ones too, so that all of it compiles as one file.
