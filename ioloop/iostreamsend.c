@@ -13,10 +13,11 @@
 #include "ioloop/kernel.h"
 
 #define SEND_BUDGET  16           /* calls a wake-up, */
-#define SENT_AT_ONCE (256u << 10) /* and bytes: what the peer cannot read meanwhile only drives others from caches */
+#define SENT_AT_ONCE (128u << 10) /* and bytes: what the peer cannot read meanwhile only drives others from caches */
 #define FILE_CHUNK   65536u       /* of a file that goes where sendfile does not */
 
-_Static_assert(SENT_AT_ONCE <= IOSTREAMLAYER_HOLD_BACK, "what was held back is looked at once more, and then read on");
+_Static_assert(SENT_AT_ONCE + SENT_AT_ONCE / 2 <= IOSTREAMLAYER_HOLD_BACK,
+               "what was held back is looked at once more, and then read on");
 
 ssize_t iostreamlayer_transport_write(struct iostream *stream, const struct iovec *vector, int count, bool more)
 {
@@ -145,10 +146,10 @@ void iostreamsend_note_progress(struct iostream *stream)
         iostreamlayer_try_shutdown(stream);
 }
 
-/* How many bytes of what waits are sent in one iteration. sendfile sends the end of each piece at once, for it does not
- * know that the next follows: so it is given whole segments. A few bytes in a packet of their own behind three or four
- * full ones cost sender and receiver half as much again within a machine, where segments have 64 KiB. */
-static size_t piece_of_output(struct iostream *stream)
+/* The size of a piece. sendfile sends the end of each at once, for it does not know that the next follows: so it is
+ * given whole segments. A few bytes in a packet of their own behind some full ones cost sender and receiver half as
+ * much again within a machine, where segments have 64 KiB. */
+static size_t whole_segments(struct iostream *stream)
 {
     struct iooutput *output = stream->output;
     socklen_t length = sizeof(int);
@@ -163,6 +164,15 @@ static size_t piece_of_output(struct iostream *stream)
             output->piece -= SENT_AT_ONCE % (unsigned)segment;
     }
     return output->piece;
+}
+
+/* How many bytes of what waits are sent in one iteration. What is a little more than a piece goes as one. */
+static size_t piece_of_output(struct iostream *stream)
+{
+    size_t piece = whole_segments(stream);
+    uint64_t pending = stream->output->pending;
+
+    return pending < piece + piece / 2 ? (size_t)pending : piece;
 }
 
 void iostreamlayer_send_output(struct iostream *stream)

@@ -123,7 +123,7 @@ static void pipelined_requests_are_answered_in_order_by_one_send(void **state)
     assert_int_equal(faults_count("recv"), 1);
     assert_int_equal(faults_count("send") + faults_count("sendmsg"), 1);
     for (int i = 0; i < 10; i++) {
-        char wanted[16];
+        char wanted[32];
         snprintf(wanted, sizeof wanted, "GET /%d", i);
         httpscene_expect(&scene, client, 200, wanted);
     }

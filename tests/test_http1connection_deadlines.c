@@ -185,7 +185,9 @@ static void check_slow_reader(const char *text)
 
     httpscene_put(&scene, client, text);
     assert_true(read_slowly(&scene, client, 40) < 4000000);
-    for (int i = 0; i < 10 && httpserver_connections(scene.server) > 0; i++)
+    /* What the kernel had room for counts when it is given it: perhaps only at the next deadline, and the turn after.
+     */
+    for (int i = 0; i < 18 && httpserver_connections(scene.server) > 0; i++)
         httpscene_pass(&scene, 5);
     assert_int_equal(httpserver_connections(scene.server), 0);
     httpscene_close(&scene);

@@ -339,14 +339,14 @@ static void costs_one_receive_and_one_send_a_message(void **state)
     }
 }
 
-/* Of a file whole segments, but for the last part. */
+/* Of a file whole segments, but for the last part, which may be half as long again. */
 static uint64_t part_of(uint64_t left, bool is_file, int segment)
 {
-    enum { PART = 256 << 10 };
+    unsigned part = 128 << 10;
 
-    if (is_file && left >= PART)
-        return PART - PART % (unsigned)segment;
-    return left < PART ? left : PART;
+    if (is_file && left >= part)
+        part -= part % (unsigned)segment;
+    return left < part + part / 2 ? left : part;
 }
 
 /* What is sent before the peer can read it only fills caches; and others wait. */

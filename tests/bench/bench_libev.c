@@ -1,6 +1,6 @@
-/* bench.h on libev. It has no call_soon: a task is an idle watcher that is started, and stops itself. (What a queue of the
- * program's own would cost, behind one such watcher, is the limit's row.) For idle timeouts its manual has several ways;
- * this is ev_timer_again, the one that is a single call. */
+/* bench.h on libev. It has no call_soon: a task is an idle watcher that is started, and stops itself. (What a queue of
+ * the program's own would cost, behind one such watcher, is the limit's row.) For idle timeouts its manual has several
+ * ways; this is ev_timer_again, the one that is a single call. */
 #include "bench.h"
 
 #include <ev.h>

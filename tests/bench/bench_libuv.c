@@ -1,5 +1,5 @@
-/* bench.h on libuv. It has no call_soon: a task is an idle handle that is started, and stops itself. (What a queue of the
- * program's own would cost, behind one such handle, is the limit's row.) */
+/* bench.h on libuv. It has no call_soon: a task is an idle handle that is started, and stops itself. (What a queue of
+ * the program's own would cost, behind one such handle, is the limit's row.) */
 #include "bench.h"
 
 #include <stdio.h>
