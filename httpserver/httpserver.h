@@ -58,7 +58,7 @@ struct httpserver_options {
     double idle_timeout;   /* between requests: 60 s; the time for which on_request has blocked the loop may count */
     double body_timeout;   /* without a byte of a body that comes: 20 s; then 408 */
     double write_timeout;  /* without a byte of an answer that the client reads: 30 s; then it is reset. Looked at once
-                              in  that time, so it may be twice as long */
+                              in that time, so it may be two or three times as long */
     double close_timeout;  /* for requests in work after httpserver_close: 10 s */
 
     /* Behind a proxy. */

@@ -4,8 +4,8 @@
 #   bench.sh http             all of it but exact
 #   bench.sh http NAME...     keep64 keep256 pipelined close post1k post1m static1k static1m static100m memory: some
 #   bench.sh http exact       instructions and system calls a request, which do not depend on the machine and its load
-# ioloop is http_ioloop.c, on the server alone; web is tests/conformance_server, an application, which also is what
-# sends files.
+# ioloop is http_ioloop.c, on the server alone, which has its file open; web is tests/conformance_server, an application,
+# which opens a file for each request, but for those of 1 KiB, which it keeps: these are in the column of ioloop.
 
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/bench/bench.inc
@@ -96,10 +96,11 @@ server_of()
     limit-*) echo "$bench/http_limit plain" ;;
     limit_memory-static*) echo "$bench/http_limit memory $pages$path" ;;
     limit_memory-*) ;;
-    web-static*) ;;
-    ioloop-static* | web-*)
+    web-static1k) ;;
+    ioloop-static1k | web-*)
         echo "$application --port=0 --max-body=2000000 --max-requests=4000000000 --static=$pages/static"
         ;;
+    ioloop-static*) echo "$bench/http_ioloop $pages$path" ;;
     ioloop-*) echo "$bench/http_ioloop" ;;
     # It waits for ever when there are events for 128 descriptors, or 256, at once (0.9.75).
     libmicrohttpd-keep256) ;;
