@@ -138,7 +138,7 @@ static void close_when_sent(struct http1connection *connection)
 
     connection->finishing = true;
     if (iostream_pending(stream) > 0)
-        iostreamlayer_flush_now(stream);
+        iostreamlayer_flush_last(stream);
     if (iostream_pending(stream) > 0)
         linger(connection);
     else

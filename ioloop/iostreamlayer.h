@@ -193,8 +193,9 @@ static inline void iostreamlayer_begin_cork(struct iostream *stream)
 
 void iostreamlayer_flush_cork(struct iostream *stream);
 
-/* Offers the kernel what a cork of the loop holds of this stream, if it does; the cork goes on. */
-void iostreamlayer_flush_now(struct iostream *stream);
+/* Offers the kernel what a cork of the loop holds of this stream, if it does. The end has to follow at once: TCP keeps
+ * the bytes for the packet of that, which spares both sides one. */
+void iostreamlayer_flush_last(struct iostream *stream);
 
 /* Where so many bytes can be put that are written to the stream: in the cork; NULL: they have to be written. Then
  * put_in_cork counts those that were put there, which may be less. */

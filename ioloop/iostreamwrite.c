@@ -71,12 +71,17 @@ void iostreamlayer_settle_cork(struct iostream *stream, ssize_t sent)
     }
 }
 
-void iostreamlayer_flush_cork(struct iostream *stream)
+static inline void flush_cork(struct iostream *stream, bool more)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
     struct iovec vector = { cork->data, cork->used };
 
-    iostreamlayer_settle_cork(stream, iostreamlayer_transport_write(stream, &vector, 1, false));
+    iostreamlayer_settle_cork(stream, iostreamlayer_transport_write(stream, &vector, 1, more));
+}
+
+void iostreamlayer_flush_cork(struct iostream *stream)
+{
+    flush_cork(stream, false);
 }
 
 /* Once more before the end, so that an answer written and closed behind is an answer sent. */
@@ -106,7 +111,7 @@ void iostream_cork(struct iostream *stream)
 }
 
 /* What the loop's cork holds was written first. */
-void iostreamlayer_flush_now(struct iostream *stream)
+static void flush_now(struct iostream *stream)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
 
@@ -114,11 +119,19 @@ void iostreamlayer_flush_now(struct iostream *stream)
         iostreamlayer_flush_cork(stream);
 }
 
+void iostreamlayer_flush_last(struct iostream *stream)
+{
+    struct loopcork *cork = loopmember_cork(stream->loop);
+
+    if (cork->owner == stream && cork->used > 0)
+        flush_cork(stream, true);
+}
+
 void iostream_uncork(struct iostream *stream)
 {
     if (stream->is_closed || !iostreamsend_is_corked(stream) || --stream->extras->corks > 0)
         return;
-    iostreamlayer_flush_now(stream);
+    flush_now(stream);
     if (!stream->is_closed)
         iostreamlayer_send_output(stream);
 }
@@ -480,7 +493,7 @@ int iostream_shutdown(struct iostream *stream)
     stream->shutdown_wanted = true;
     if (cork->owner == stream) {
         if (cork->used > 0)
-            iostreamlayer_flush_cork(stream);
+            flush_cork(stream, iostreamsend_queued(stream) == 0);
         cork->owner = NULL;
     }
     if (!stream->is_closed)
