@@ -21,8 +21,8 @@
  * Processes: a child of fork() shares no connection with its parent. When it calls ioloop_reopen its copies are closed,
  *     and the fetches that are under way, or wait, are the parent's: in the child they end with -ECANCELED.
  * Limits that are no options: 32 bytes of a method (EINVAL); of a response 10 interim ones before it (-EPROTO), a
- * Location of 8 KiB (-EPROTO), trailers of 8 KiB in 16 lines, and framing of chunks of 16 KiB and a quarter of the
- * body, unless it is streamed (-EMSGSIZE); a redirect's body is read up to 64 KiB, then its connection is closed.
+ *     Location of 8 KiB (-EPROTO), trailers of 8 KiB in 16 lines, and framing of chunks of 16 KiB and a quarter of the
+ *     body, unless it is streamed (-EMSGSIZE); a redirect's body is read up to 64 KiB, then its connection is closed.
  * Threads: the loop's. Units: seconds, bytes. Times: 0 is the default, below 0 is never. */
 #ifndef HTTPCLIENT_HTTPCLIENT_H
 #define HTTPCLIENT_HTTPCLIENT_H

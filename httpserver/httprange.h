@@ -1,7 +1,7 @@
 /* httprange.h: the part of a representation that a request asks for, field Range (RFC 9110 14).
  *
  *     uint64_t first, length;
- *     if (httprange_parse(web_request_header(request, "Range"), size, &first, &length) == HTTPRANGE_PART)
+ *     if (httprange_parse(httprequest_header(request, "Range"), size, &first, &length) == HTTPRANGE_PART)
  *         httprange_format(content_range, first, length, size);
  *
  * Threads: any. */

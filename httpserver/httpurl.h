@@ -9,7 +9,8 @@
  * takes memory, and all of it is linear. The target of a request is not a reference: "//a" is a path there, and a host
  * here.
  *
- * Lifetime: parts point into the text that was given. Errors: -EINVAL, and -ENOBUFS when the place is too small.
+ * Lifetime: parts point into the text that was given.
+ * Errors: -EINVAL, and -ENOBUFS when the place is too small.
  * Threads: any. */
 #ifndef HTTPSERVER_HTTPURL_H
 #define HTTPSERVER_HTTPURL_H

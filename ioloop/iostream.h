@@ -108,8 +108,7 @@ int iostream_read_until_bytes(struct iostream *stream, const void *delimiter, si
 int iostream_read_until_regex(struct iostream *stream, const regex_t *regex, size_t max_bytes,
                               iostream_read_fn *callback, void *arg) IOAPI_MUST_USE;
 
-/* Exactly length bytes; partial: any number from 1 to max_bytes. 0 bytes complete at
- * once. */
+/* Exactly length bytes; partial: any number from 1 to max_bytes. 0 bytes complete at once. */
 int iostream_read_bytes(struct iostream *stream, size_t length, iostream_read_fn *callback, void *arg) IOAPI_MUST_USE;
 int iostream_read_bytes_partial(struct iostream *stream, size_t max_bytes, iostream_read_fn *callback,
                                 void *arg) IOAPI_MUST_USE;

@@ -12,9 +12,11 @@
  * Order: prepare, check_origin, select_subprotocol, open; then messages one at a time, pings and pongs; on_close.
  * Errors: of a call that sends: -EBADF the connection is closing, closed, or not open yet; -ENOBUFS it would be more
  *     than max_unsent (the policy says what becomes of it); -EMSGSIZE it is that by itself; -EINVAL; -ENOMEM; of a
- * client also what the kernel says when it has no random bytes to mask with. They have sent nothing, but for -ENOMEM
- * and what the kernel says of a broken connection, which then ends. Threads: the loop's. Units: seconds, bytes. Times:
- * 0 is the default, below 0 is never; where it may be a quarter more, it may also be a second more. */
+ *     client also what the kernel says when it has no random bytes to mask with. They have sent nothing, but for
+ *     -ENOMEM and what the kernel says of a broken connection, which then ends.
+ * Threads: the loop's.
+ * Units: seconds, bytes. Times: 0 is the default, below 0 is never; where it may be a quarter more, it may also be a
+ *     second more. */
 #ifndef WEBSOCKET_WEBSOCKET_H
 #define WEBSOCKET_WEBSOCKET_H
 
