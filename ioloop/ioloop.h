@@ -68,9 +68,9 @@ void ioloop_close(struct ioloop *loop, bool all_fds);
 void ioloop_hold(struct ioloop *loop);
 void ioloop_release(struct ioloop *loop);
 
-/* In a child of fork(): a new kernel queue with the same handlers, timeouts and callbacks. Inside a callback of the
- * loop, which then goes on in the child too when the callback returns; without it the rest of the turn is the parent's
- * alone, and ioloop_start answers -ESTALE in the child. -EINVAL anywhere else. */
+/* In a child of fork(): a new kernel queue with the same handlers, timeouts and callbacks. Also inside the callback of
+ * the loop that forked: it then goes on in the child too when the callback returns; without it the rest of the turn is
+ * the parent's alone, and ioloop_start answers -ESTALE in the child. -EINVAL in a process that is no such child. */
 int ioloop_reopen(struct ioloop *loop) IOAPI_MUST_USE;
 
 /* Running. */
@@ -86,9 +86,10 @@ void ioloop_stop(struct ioloop *loop);
  * most (seconds; negative: for as long as it takes) and calls their handlers. Answers the number of these. */
 int ioloop_run_once(struct ioloop *loop, double timeout);
 
-/* For that program: the descriptor to watch for reading, and the seconds until ioloop_run_once has something to do
- * without it (0: now; negative: never). To be asked before each wait: it also sees to it that what other threads and
- * signal handlers add from then on makes the descriptor readable. */
+/* For that program (docs/examples/embed.c): the descriptor to watch for reading, and the seconds until ioloop_run_once
+ * has something to do without it (0: now; negative: never). To be asked directly before each wait: it also sees to it
+ * that callbacks which are added from then on make the descriptor readable, this thread's too; not so timeouts. After
+ * the wait ioloop_run_once(loop, 0) is due in any case. */
 int ioloop_fd(const struct ioloop *loop);
 double ioloop_next_timeout(struct ioloop *loop);
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The examples of the web layer do what they say: rest, upload, longpoll, events; and those of the client: fetch,
+# The examples of the web layer do what they say: rest, upload, longpoll, events, embed; and those of the client: fetch,
 # fetch_handler, proxy_fetch, webspider. curl_static.sh has static_site, client.sh more of fetch, tls.sh tls_openssl.
 [ "${1:-}" != --needs ] || { command -v curl > /dev/null || { echo curl; exit 1; }; exit 0; }
 . "$(dirname "$0")/server.inc"
@@ -57,6 +57,20 @@ start_server build/examples/events --seconds=0.05
 curl -s -N --max-time 1 http://127.0.0.1:$port/events > "$folder/events" || :
 [ "$(grep -c '^data: ' "$folder/events")" -ge 3 ] || fail "few events: $(cat "$folder/events")"
 stop_server
+
+# A guest in another loop, which reads lines.
+mkfifo "$folder/lines" "$folder/ready"
+build/examples/embed --port=0 < "$folder/lines" > "$folder/ready" &
+pid=$!
+exec 4> "$folder/lines"
+read -r line < "$folder/ready"
+rm "$folder/ready"
+port=${line##*:}
+is 'no line' "$(ask http://127.0.0.1:$port/)" 'nothing yet'
+echo 'a line' >&4
+is 'a line' "$(ask http://127.0.0.1:$port/)" 'a line'
+exec 4>&-
+await_server
 
 # The client: what is fetched comes from a server of its own.
 start_server build/tests/conformance_server
