@@ -195,6 +195,7 @@ void web_resume(struct web_request *request);
 /* reason NULL: the usual one. One that cannot be sent becomes "Unknown". */
 void web_set_status(struct web_request *request, int status, const char *reason);
 int web_get_status(const struct web_request *request);
+const char *web_get_reason(const struct web_request *request);
 
 /* -EINVAL: a header cannot have that name or value. How the answer is framed is the server's: there is no
  * Transfer-Encoding, no second Content-Length, and no Connection but "close". */
@@ -210,8 +211,13 @@ int web_write(struct web_request *request, const char *text);
 int web_write_bytes(struct web_request *request, const void *data, size_t length);
 int web_printf(struct web_request *request, const char *format, ...) IOAPI_PRINTF(2, 3);
 
-/* Also sets Content-Type: application/json. The text is JSON already (httpescape_json helps). */
+/* Also sets Content-Type: application/json. The text is JSON already. */
 int web_write_json(struct web_request *request, const char *json);
+
+/* Text from elsewhere, which must not become a part of the page's language: escaped for HTML, and a JSON string with its
+ * quotes (httpescape.h). */
+int web_write_html_text(struct web_request *request, const char *text);
+int web_write_json_string(struct web_request *request, const char *text);
 
 /* Sends what there is, the head first. The callback (NULL: none): it is with the kernel, or, with a negative error, is
  * not. */

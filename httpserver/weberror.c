@@ -8,7 +8,7 @@
 #include "httpserver/weblayer.h"
 #include "ioloop/iolog.h"
 
-static const char *reason_or_usual(const struct web_request *request)
+const char *web_get_reason(const struct web_request *request)
 {
     const char *usual = request->reason[0] != '\0' ? request->reason : httpstatus_reason(request->status);
 
@@ -17,7 +17,7 @@ static const char *reason_or_usual(const struct web_request *request)
 
 static void write_error_page(struct web_request *request)
 {
-    const char *reason = reason_or_usual(request);
+    const char *reason = web_get_reason(request);
     char text[6 * WEBLAYER_REASON];
     size_t length = httpescape_html(reason, strlen(reason), text);
 

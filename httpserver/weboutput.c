@@ -1,9 +1,11 @@
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "httpserver/http1connection.h"
+#include "httpserver/httpescape.h"
 #include "httpserver/httpetag.h"
 #include "httpserver/httpfield.h"
 #include "httpserver/httpheaderslayer.h"
@@ -232,6 +234,36 @@ int web_write_json(struct web_request *request, const char *json)
     int error = request->flushed ? 0 : web_set_header(request, "Content-Type", "application/json; charset=UTF-8");
 
     return error < 0 ? error : web_write(request, json);
+}
+
+static int write_escaped(struct web_request *request, const char *text,
+                         size_t (*escape)(const char *text, size_t length, char *place))
+{
+    struct weblayer_buffer *body = &request->body;
+
+    if (text == NULL)
+        return is_missing(request);
+    if (request->finished)
+        return -EPIPE;
+    size_t length = strlen(text);
+    if (length > SIZE_MAX / 6 || weblayer_reserve(body, 6 * length) < 0)
+        return note_failure(request, -ENOMEM);
+    body->length += escape(text, length, body->bytes + body->length);
+    return 0;
+}
+
+int web_write_html_text(struct web_request *request, const char *text)
+{
+    return write_escaped(request, text, httpescape_html);
+}
+
+int web_write_json_string(struct web_request *request, const char *text)
+{
+    int error = text != NULL ? web_write(request, "\"") : is_missing(request);
+
+    if (error == 0)
+        error = write_escaped(request, text, httpescape_json);
+    return error < 0 ? error : web_write(request, "\"");
 }
 
 /* ETag. */

@@ -586,6 +586,49 @@ static void a_stream_cannot_leave_behind_the_head(void **state)
     expect_once(detach_too_late, "GET /", 200, "goes on");
 }
 
+/* Text from elsewhere. */
+
+static void write_text(struct web_request *request)
+{
+    assert_int_equal(web_write(request, "<p>"), 0);
+    assert_int_equal(web_write_html_text(request, "<b>&\"'\xc3\xa4</b>"), 0);
+    assert_int_equal(web_write_html_text(request, ""), 0);
+    assert_int_equal(web_write_html_text(request, NULL), -EINVAL);
+    assert_int_equal(web_write(request, "</p>"), 0);
+}
+
+static void write_strings(struct web_request *request)
+{
+    assert_int_equal(web_write_json_string(request, "a\"b\\\n</script>\xff"), 0);
+    assert_int_equal(web_write_json_string(request, ""), 0);
+    assert_int_equal(web_write_json_string(request, NULL), -EINVAL);
+    web_finish(request);
+    assert_int_equal(web_write_json_string(request, "x"), -EPIPE);
+    assert_int_equal(web_write_html_text(request, "x"), -EPIPE);
+}
+
+static void text_becomes_no_markup_and_no_syntax(void **state)
+{
+    expect_once(write_text, "GET /", 200, "<p>&lt;b&gt;&amp;&quot;&#x27;\xc3\xa4&lt;/b&gt;</p>");
+    expect_once(write_strings, "GET /", 200, "\"a\\\"b\\\\\\n<\\/script>\\ufffd\"\"\"");
+}
+
+static void say_reasons(struct web_request *request)
+{
+    assert_string_equal(web_get_reason(request), "OK");
+    web_set_status(request, 404, NULL);
+    assert_string_equal(web_get_reason(request), "Not Found");
+    web_set_status(request, 299, NULL);
+    assert_string_equal(web_get_reason(request), "Unknown");
+    web_set_status(request, 200, "Fine");
+    web_write(request, web_get_reason(request));
+}
+
+static void the_reason_can_be_asked_for(void **state)
+{
+    expect_once(say_reasons, "GET /", 200, "Fine");
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_answer_has_the_usual_headers),
     cmocka_unit_test(set_replaces_and_add_adds),
@@ -606,6 +649,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_log_tells_of_an_answer_that_nobody_got),
     cmocka_unit_test(a_stream_can_leave),
     cmocka_unit_test(a_stream_cannot_leave_behind_the_head),
+    cmocka_unit_test(text_becomes_no_markup_and_no_syntax),
+    cmocka_unit_test(the_reason_can_be_asked_for),
 };
 
 TESTING_MAIN(tests)

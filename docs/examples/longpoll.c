@@ -57,7 +57,6 @@ static void take_out(struct waiting *waiting)
 
 static void answer(struct web_request *request, unsigned after)
 {
-    char text[6 * LONGEST + 1];
     unsigned first = after < last ? after + 1 : last + 1;
 
     if (last - first >= KEPT && first <= last)
@@ -66,9 +65,8 @@ static void answer(struct web_request *request, unsigned after)
     web_set_header(request, "Cache-Control", "no-store");
     web_printf(request, "{\"last\":%u,\"messages\":[", last);
     for (unsigned i = first; i <= last; i++) {
-        const char *message = messages[i % KEPT];
-        text[httpescape_json(message, strlen(message), text)] = '\0';
-        web_printf(request, "%s\"%s\"", i > first ? "," : "", text);
+        web_write(request, i > first ? "," : "");
+        web_write_json_string(request, messages[i % KEPT]);
     }
     web_write(request, "]}");
     web_finish(request);
