@@ -67,7 +67,7 @@ struct iostream_options {
                                      none while nothing is pending. 0: 16 MiB */
     size_t user_size;             /* of memory that each stream has for the program: iostream_user */
     bool half_close;              /* the peer's end of file ends reading only; the stream stays open for writing */
-    bool hold_back; /* reads no further while more than 256 KiB wait to be sent: for echoes and the like */
+    bool hold_back; /* no read callback while more than 256 KiB wait to be sent: for echoes and other servers */
     const struct iostream_transport *transport; /* NULL: plain */
     void *transport_context;
 };
@@ -158,14 +158,15 @@ int iostream_write_static(struct iostream *stream, const void *data, size_t leng
 
 /* length bytes of a file from offset, which does not move. The file stays the caller's and open until the callback.
  * A file that ends sooner closes the stream with -EIO. */
-int iostream_sendfile(struct iostream *stream, int file, off_t offset, uint64_t length, iostream_write_fn *callback,
+int iostream_sendfile(struct iostream *stream, int file, int64_t offset, uint64_t length, iostream_write_fn *callback,
                       void *arg);
 
 /* No more writes: when all is sent the peer is told (FIN). Reading goes on. */
 int iostream_shutdown(struct iostream *stream);
 
 /* Between them writes only collect; uncork sends all in one call. The loop does this by itself around each read
- * callback of the stream. They nest. */
+ * callback of the stream. They nest. A child of fork() that closes the stream sends nothing of what its parent has
+ * corked. */
 void iostream_cork(struct iostream *stream);
 void iostream_uncork(struct iostream *stream);
 

@@ -35,9 +35,16 @@ size_t iostreamlayer_max_buffer(const struct iostream *stream)
     return MAX_BUFFER;
 }
 
-/* Shows the consumer what is unread, and the next one what the first left, until they take no more. One that takes
- * nothing may begin the next for ever: the second in a row that does is the last of this iteration. Answers how much
- * was taken. This and end_consumer are the way into read callbacks. */
+/* In a child of fork() that a consumer has called: what it has not seen yet is the parent's. A fork drops the cork, so
+ * most of the time that is all there is to ask. */
+static inline bool is_left_to_parent(const struct iostream *stream)
+{
+    return loopmember_cork(stream->loop)->owner != stream && loopmember_is_stale(stream->loop);
+}
+
+/* Shows the consumer what is unread, and the next one what the first left, until they take no more, or have written so
+ * much that they are held back. One that takes nothing may begin the next for ever: the second in a row that does is
+ * the last of this iteration. Answers how much was taken. This and end_consumer are the way into read callbacks. */
 static size_t feed(struct iostream *stream, const char *data, size_t length)
 {
     size_t taken = 0, some = 1, last;
@@ -47,7 +54,9 @@ static size_t feed(struct iostream *stream, const char *data, size_t length)
     do {
         if (stream->consumer == NULL || stream->is_closed || stream->is_handshaking)
             break;
-        stream->is_fresh = false;
+        stream->is_fresh = iostreamlayer_is_held_back(stream);
+        if (stream->is_fresh)
+            break; /* iostreamsend_note_progress goes on */
         last = some;
         some = stream->consumer(stream, 0, data + taken, length - taken, stream->consumer_arg);
         taken += some;
@@ -55,7 +64,7 @@ static size_t feed(struct iostream *stream, const char *data, size_t length)
             looptask_add(stream->loop, &stream->task);
         if (some == 0 && (!stream->is_fresh || last == 0))
             break;
-    } while (taken < length || stream->takes_nothing);
+    } while ((taken < length || stream->takes_nothing) && !is_left_to_parent(stream));
     stream->is_feeding = false;
     iostreamlayer_end_cork(stream);
     return taken;
@@ -241,6 +250,8 @@ static void receive(struct iostream *stream)
             return;
         if (((size_t)count < size || (had_place && !stream->has_place)) && !iostreamlayer_may_hide_bytes(stream))
             return;
+        if (loopmember_is_stale(stream->loop))
+            return; /* the consumer has forked */
     }
     if (iostreamlayer_may_hide_bytes(stream) && !stream->is_closed && stream->consumer != NULL &&
         iostreamlayer_wants_input(stream))
@@ -345,7 +356,8 @@ static void receive_and_send(struct iostream *stream, unsigned events)
         receive(stream);
     else if (events & IOLOOP_READ)
         iostreamlayer_set_interest(stream, stream->interest & ~IOLOOP_READ);
-    if (!stream->is_closed && stream->output != NULL && ((events & ~IOLOOP_READ) || stream->is_custom))
+    if (!stream->is_closed && stream->output != NULL && ((events & ~IOLOOP_READ) || stream->is_custom) &&
+        !loopmember_is_stale(stream->loop))
         iostreamlayer_send_output(stream);
     if (stream->is_custom)
         iostreamlayer_try_shutdown(stream);
@@ -375,7 +387,7 @@ static void __attribute__((noinline)) feed_rest(struct iostream *stream, const c
 {
     size_t taken = 0;
 
-    if (some || stream->is_fresh)
+    if ((some || stream->is_fresh) && !is_left_to_parent(stream))
         taken = feed(stream, data, length);
     if (taken < length && iobuffer_append(&stream->input, data + taken, length - taken) < 0)
         iostreamlayer_fail(stream, -ENOMEM);
@@ -471,7 +483,7 @@ void iostreamlayer_run(struct looptask *task)
         receive(stream);
     if (!stream->is_closed && stream->cannot_send && stream->end == 0)
         receive_last(stream);
-    else if (!stream->is_closed && stream->end != 0)
+    else if (!stream->is_closed && stream->end != 0 && !(stream->is_fresh && iostreamlayer_is_held_back(stream)))
         settle_end(stream);
     if (stream->is_closed)
         iostreamlayer_finish(stream);

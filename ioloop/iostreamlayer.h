@@ -33,6 +33,7 @@ struct iostreamlayer_extras {
     double read_timeout;
     struct iostream *stream; /* whose these are: the deadline leads here */
     unsigned corks;
+    unsigned forks; /* of the process that has corked it: what is corked is that one's to send */
     bool over_high_water;
     bool drained;
 };
@@ -110,7 +111,7 @@ static inline bool iostreamlayer_may_hide_bytes(const struct iostream *stream)
     return stream->is_custom && iostreamlayer_transport(stream)->buffers;
 }
 
-/* It reads no further until the peer has read more of what waits for it. */
+/* It reads no further, and is shown nothing that is unread, until the peer has read more of what waits for it. */
 #define IOSTREAMLAYER_HOLD_BACK 262144u
 static inline bool iostreamlayer_is_held_back(const struct iostream *stream)
 {
@@ -176,8 +177,9 @@ struct iostreamlayer_extras *iostreamlayer_extras(struct iostream *stream); /* m
 ssize_t iostreamlayer_transport_write(struct iostream *stream, const struct iovec *vector, int count, bool more);
 void iostreamlayer_update_interest(struct iostream *stream);
 
-/* iostream_write of a few bytes that are taken however much waits: the end of what was taken before. */
-int iostreamlayer_write_end(struct iostream *stream, const void *data, size_t length);
+/* iostream_writev of what is taken however much waits: the beginning of an answer, and the few bytes at its end. */
+int iostreamlayer_write_anyway(struct iostream *stream, const struct iovec *vector, int count,
+                               iostream_write_fn *callback, void *arg);
 
 /* Sends what waits, as much as the kernel takes. */
 void iostreamlayer_send_output(struct iostream *stream);

@@ -64,7 +64,7 @@ static ssize_t load_file_chunk(struct iostream *stream)
         return -ENOMEM;
     ssize_t count;
     do
-        count = pread(file->file, chunk->bytes, size, file->offset);
+        count = pread(file->file, chunk->bytes, size, (off_t)file->offset);
     while (count < 0 && errno == EINTR);
     if (count <= 0) {
         iobudget_free(chunk);
@@ -141,6 +141,8 @@ void iostreamsend_note_progress(struct iostream *stream)
     }
     if (stream->output != NULL && stream->output->done != NULL)
         looptask_add(stream->loop, &stream->task);
+    if (stream->hold_back && stream->is_fresh && !iostreamlayer_is_held_back(stream))
+        looptask_add(stream->loop, &stream->task); /* what is unread was held back too */
     iostreamsend_drop_empty(stream);
     if (iostreamsend_queued(stream) == 0)
         iostreamlayer_try_shutdown(stream);

@@ -15,8 +15,6 @@
 #include "tests/support/streampair.h"
 #include "tests/support/testing.h"
 
-#define accepted(call) assert_int_equal(call, 0)
-
 /* Limits of what is unread. */
 
 static void closes_over_max_buffer_size(void **state)
@@ -202,6 +200,47 @@ static void holds_back_a_peer_that_does_not_read(void **state)
     streampair_put(&pair, "and on it goes");
     streampair_expect(&pair, "and on it goes");
     streampair_close(&pair);
+}
+
+enum { ANSWER = 100000, LINES = 400 };
+
+/* A server whose answers are longer than its questions. */
+static void answer_at_length(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    static char answer[ANSWER];
+    int *answered = arg;
+
+    if (error < 0)
+        return;
+    assert_true(iostream_pending(stream) <= 262144);
+    streampair_pattern(answer, (uint64_t)*answered * ANSWER, sizeof answer);
+    ++*answered;
+    accepted(iostream_write(stream, answer, sizeof answer, NULL, NULL));
+    accepted(iostream_read_until(stream, "\n", 10, answer_at_length, arg));
+}
+
+/* All of them came in one receive; finished: and the end of them. */
+static void holds_back_what_is_unread(void **state)
+{
+    for (int finished = 0; finished < 2; finished++) {
+        struct streampair pair;
+        char lines[2 * LINES];
+        int answered = 0;
+
+        for (int i = 0; i < LINES; i++)
+            memcpy(lines + 2 * (size_t)i, "x\n", 2);
+        streampair_open(&pair, STREAMPAIR_UNIX, &(struct iostream_options){ .hold_back = true, .half_close = true });
+        accepted(iostream_read_until(pair.stream, "\n", 10, answer_at_length, &answered));
+        streampair_put_bytes(&pair, lines, sizeof lines);
+        if (finished)
+            shutdown(pair.peer, SHUT_WR);
+        streampair_spin(&pair, 20);
+        assert_in_range(answered, 1, 10);
+        streampair_expect_pattern(&pair, 0, (size_t)LINES * ANSWER);
+        assert_int_equal(answered, LINES);
+        assert_int_equal(iostream_pending(pair.stream), 0);
+        streampair_close(&pair);
+    }
 }
 
 /* Memory follows what has come, not what was announced. */
@@ -400,6 +439,7 @@ static const struct CMUnitTest once[] = {
     cmocka_unit_test(those_who_take_nothing_leave_time_for_others),
     cmocka_unit_test(holds_back_a_peer_that_nobody_reads_from),
     cmocka_unit_test(holds_back_a_peer_that_does_not_read),
+    cmocka_unit_test(holds_back_what_is_unread),
     cmocka_unit_test(allocates_for_what_came_only),
     cmocka_unit_test(owns_no_buffer_while_it_waits),
     cmocka_unit_test(lets_no_greedy_stream_starve_the_others),
