@@ -1,7 +1,7 @@
 /* One request and its response over one connection: what a client makes of RFC 9112 6 and 9.
  *
- * Which consumer the stream has says what is awaited: a head · a body (httpdownload.c) · nothing (paused, or lines have
- * to be told first). */
+ * Which consumer the stream has says what is awaited: a head · a body (httpdownload.c) · nothing (paused, or the head
+ * has to be told first). */
 #include <errno.h>
 #include <string.h>
 
@@ -86,11 +86,14 @@ static bool ends_with_connection(const struct httpfetch *fetch, int error)
     return error == -ESHUTDOWN && fetch->phase == HTTPCLIENT_BODY && fetch->parsed.framing == HTTP1RESPONSE_UNTIL_CLOSE;
 }
 
-/* Of what has come: lines, a part of the body, or that this is all. */
+/* Of what has come: lines, the head, a part of the body, or that this is all, which a pause holds back, too. */
 static bool has_more_to_tell(const struct httpfetch *fetch)
 {
-    return fetch->lines_told < fetch->lines.length || fetch->download.has_more ||
-           (fetch->phase == HTTPCLIENT_BODY && fetch->parsed.framing == HTTP1RESPONSE_NO_BODY);
+    enum http1response_framing framing = fetch->parsed.framing;
+    bool is_all = framing == HTTP1RESPONSE_NO_BODY || (framing == HTTP1RESPONSE_UNTIL_CLOSE && fetch->is_paused);
+
+    return fetch->lines_told < fetch->lines.length || fetch->owes_head || fetch->download.has_more ||
+           (fetch->phase == HTTPCLIENT_BODY && is_all);
 }
 
 void http1exchange_lost(struct httppool_connection *connection, int error)
@@ -124,27 +127,37 @@ static bool is_current(const struct httppool_connection *connection, const struc
     return connection->fetch == fetch;
 }
 
-/* Tells the lines that have not been told. False: the fetch is paused, or over. */
-static bool tell_lines(struct httpfetch *fetch)
+static bool may_go_on(const struct httpfetch *fetch)
+{
+    return !fetch->is_paused && !fetch->is_over;
+}
+
+/* Tells what has not been told: the lines, then the head as a whole. False: the fetch is paused, or over. */
+static bool tell_head(struct httpfetch *fetch)
 {
     struct httpfetch_room *lines = &fetch->lines;
-    uint64_t id = fetch->id;
 
-    while (lines->bytes != NULL && fetch->lines_told < lines->length && !fetch->is_paused && !fetch->is_over) {
+    while (lines->bytes != NULL && fetch->lines_told < lines->length && may_go_on(fetch)) {
         const char *line = lines->bytes + fetch->lines_told;
         const char *end = memchr(line, '\n', lines->length - fetch->lines_told);
         size_t length = (size_t)(end + 1 - line);
         fetch->lines_told += length;
         fetch->on_line(line, length, fetch->callback_arg);
     }
-    return fetch->id == id && !fetch->is_paused && !fetch->is_over;
+    if (fetch->owes_head && may_go_on(fetch))
+        httpfetch_tell_head(fetch);
+    return may_go_on(fetch);
 }
 
-/* False: it is over. */
+/* What is to be told of the head. False: it is over. */
 static bool keep_lines(struct httpfetch *fetch, const char *data, size_t size)
 {
     fetch->lines.length = fetch->lines_told = 0;
-    if (fetch->on_line == NULL || fetch->is_redirect)
+    if (fetch->is_redirect)
+        return true;
+    if (fetch->on_head != NULL)
+        fetch->owes_head = true;
+    if (fetch->on_line == NULL)
         return true;
     if (!httpfetch_make_room(&fetch->lines, size)) {
         httpfetch_fail(fetch, -ENOMEM, NULL);
@@ -230,7 +243,7 @@ static size_t take_response_head(struct httppool_connection *connection, struct 
     else if (fetch->parsed.framing == HTTP1RESPONSE_LENGTH && fetch->parsed.content_length > fetch->max_body &&
              !fetch->is_redirect)
         httpfetch_fail(fetch, -EMSGSIZE, "the body is over max_body");
-    else if (keep_lines(fetch, data, size) && tell_lines(fetch)) {
+    else if (keep_lines(fetch, data, size) && tell_head(fetch)) {
         if (fetch->parsed.framing != HTTP1RESPONSE_NO_BODY)
             return size + httpdownload_go_on(connection, fetch, data + size, length - size);
         http1exchange_end(connection, fetch, length == size, data + length);
@@ -378,7 +391,7 @@ void http1exchange_go_on(struct looptask *task)
         return;
     if (fetch->phase != HTTPCLIENT_BODY)
         go_on_with_head(connection);
-    else if (!tell_lines(fetch))
+    else if (!tell_head(fetch))
         return;
     else if (connection == NULL)
         go_on_without_connection(fetch);

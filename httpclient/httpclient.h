@@ -15,7 +15,8 @@
  *     or the resolver says; -EPROTO the server's answer is not HTTP, or contradicts itself; -EMSGSIZE it is larger than
  *     a limit; -ESHUTDOWN the connection ended before it did; -ELOOP too many redirects; -ENOMSG its status is not
  *     2xx, with raise_error; -ECANCELED; -EPROTONOSUPPORT a scheme that is not there: https without options.tls;
- *     -ENOTSUP a redirect wants the body again, which cannot be had; -EACCES connect_filter refuses all addresses.
+ *     -ENOTSUP a redirect wants the body again, which cannot be had; -EACCES connect_filter refuses all addresses;
+ *     -ENOMEM no memory, or the body is over the budget of the process (ioalloc_set_budget).
  *     Of the call, 0 with errno: EINVAL a url, method or header that cannot be sent; EPROTONOSUPPORT; EAGAIN max_queue
  *     fetches wait; EBADF; ENOMEM.
  * Processes: a child of fork() shares no connection with its parent. When it calls ioloop_reopen its copies are closed,
@@ -46,6 +47,7 @@ struct resolver;
 
 typedef void httpclient_response_fn(struct httpclient_response *response, void *arg);
 typedef void httpclient_data_fn(const void *data, size_t length, void *arg);
+typedef void httpclient_head_fn(const struct httpclient_response *response, void *arg);
 typedef void httpclient_line_fn(const char *line, size_t length, void *arg);
 typedef void httpclient_produce_fn(struct httpclient *client, uint64_t fetch, void *arg);
 typedef bool httpclient_filter_fn(const struct sockaddr *address, socklen_t length, void *arg);
@@ -120,10 +122,13 @@ struct httpclient_request {
     double total_timeout;   /* of all hops, with their time in the queue: request_timeout */
     double queue_timeout;   /* the lesser of connect_timeout and request_timeout */
 
-    httpclient_line_fn *header_callback;    /* status line, header lines, empty line, with their CRLF */
+    /* These see the last response only: none that is interim, or redirects. */
+    httpclient_line_fn *header_callback; /* status line, header lines, empty line, with their CRLF */
+    httpclient_head_fn *on_head;         /* once, behind those lines and before the body, if any: the response so far,
+                                            until it returns. Not for a head that is an error by itself */
     httpclient_data_fn *streaming_callback; /* gets the body, which is not collected then; what may take long wants
                                                another request_timeout, in which pauses count */
-    void *callback_arg;                     /* of these two; they see the last response only, not those that redirect */
+    void *callback_arg;                     /* of these three */
 
     uint64_t max_body;   /* of a response, as it comes and inflated: 16 MiB; when it is streamed: no limit */
     uint32_t max_header; /* of its head: 64 KiB, and 16 MiB is the most; a line of it may have 8 KiB, there may be 100,
@@ -191,7 +196,7 @@ struct iofuture *httpclient_fetch_future(struct httpclient *client, const struct
 /* on_response comes with -ECANCELED. What is done already, or 0, is fine. */
 void httpclient_cancel(struct httpclient *client, uint64_t fetch);
 
-/* From now on, and until resume, no callback comes with header lines or data, and the server is held back. Also inside
+/* From now on, and until resume, no callback comes with lines, head or data, and the server is held back. Also inside
  * these callbacks. idle_timeout does not count meanwhile. */
 void httpclient_pause(struct httpclient *client, uint64_t fetch);
 void httpclient_resume(struct httpclient *client, uint64_t fetch);

@@ -6,7 +6,7 @@
 #include "httpclient/httpfetch.h"
 #include "httpserver/httpfield.h"
 #include "httpserver/httpinflate.h"
-#include "ioloop/ioalloc.h"
+#include "ioloop/iobudget.h"
 #include "ioloop/iostreamlayer.h"
 
 #define AHEAD        65536u /* memory for bytes that are announced, more than for those that have come */
@@ -80,7 +80,26 @@ void httpdownload_release_inflate(struct httpfetch *fetch)
 
 /* Into memory, or to the program. */
 
-/* False: no memory. Capacity grows with what has come, whatever is announced; one byte is for a NUL. */
+/* A room that a fetch before this one has left is not counted: there are not many, and they have 64 KiB at most. */
+static bool __attribute__((noinline)) grow_body(struct httpfetch *fetch, size_t size)
+{
+    struct httpfetch_room *body = &fetch->body_in;
+    const char *problem = NULL;
+    bool is_counted = iobudget_count(body->counted, size);
+
+    if (is_counted && httpfetch_make_room(body, size)) {
+        body->counted = size;
+        return true;
+    }
+    if (is_counted)
+        (void)iobudget_count(size, body->counted);
+    else
+        problem = "over the budget for what peers make the process hold";
+    httpfetch_fail(fetch, -ENOMEM, problem);
+    return false;
+}
+
+/* False: it is over. Capacity grows with what has come, whatever is announced; one byte is for a NUL. */
 static bool make_room_for_body(struct httpfetch *fetch, size_t length)
 {
     struct httpfetch_room *body = &fetch->body_in;
@@ -94,21 +113,20 @@ static bool make_room_for_body(struct httpfetch *fetch, size_t length)
         size = (size_t)fetch->parsed.content_length + 1;
     else if (!is_known && body->length < AHEAD)
         size = body->length + FIRST_BODY;
-    return httpfetch_make_room(body, size > least ? size : least);
+    return grow_body(fetch, size > least ? size : least);
 }
 
 static void collect(struct httpfetch *fetch, const char *data, size_t length)
 {
-    if (!make_room_for_body(fetch, length)) {
-        httpfetch_fail(fetch, -ENOMEM, NULL);
+    if (!make_room_for_body(fetch, length))
         return;
-    }
     memcpy(fetch->body_in.bytes + fetch->body_in.length, data, length);
     fetch->body_in.length += length;
 }
 
 /* False: it is over. */
-static bool hand_over_data(struct httpfetch *fetch, const char *data, size_t length)
+static inline __attribute__((always_inline)) bool hand_over_data(struct httpfetch *fetch, const char *data,
+                                                                 size_t length)
 {
     if (fetch->on_data != NULL)
         fetch->on_data(data, length, fetch->callback_arg);
@@ -270,10 +288,8 @@ static void receive_in_place(struct httppool_connection *connection, struct http
 {
     uint64_t missing = fetch->parsed.content_length - fetch->download.received;
 
-    if (!make_room_for_body(fetch, 1)) {
-        httpfetch_fail(fetch, -ENOMEM, NULL);
+    if (!make_room_for_body(fetch, 1))
         return;
-    }
     struct httpfetch_room *body = &fetch->body_in;
     size_t size = body->capacity - body->length - 1;
     int error = iostream_read_into_partial(connection->stream, body->bytes + body->length,

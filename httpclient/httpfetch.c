@@ -7,6 +7,7 @@
 #include "httpserver/httpheaderslayer.h"
 #include "httpserver/httpstatus.h"
 #include "ioloop/ioalloc.h"
+#include "ioloop/iobudget.h"
 
 #define NEAR      INT64_C(1000000000) /* what is nearer than this is waited for exactly */
 #define MOST_KEPT 65536u              /* bytes of a room that a spare fetch keeps */
@@ -25,8 +26,17 @@ bool httpfetch_make_room(struct httpfetch_room *room, size_t size)
     return true;
 }
 
+/* Whoever has it from here on, it is not held for a peer. */
+static void stop_counting(struct httpfetch_room *room)
+{
+    if (room->counted > 0)
+        (void)iobudget_count(room->counted, 0);
+    room->counted = 0;
+}
+
 static void free_room(struct httpfetch_room *room)
 {
+    stop_counting(room);
     ioalloc_free(room->bytes);
     *room = (struct httpfetch_room){ .bytes = NULL };
 }
@@ -74,6 +84,7 @@ void httpfetch_clear(struct httpfetch *fetch)
     httpheaderslayer_clear(&fetch->trailers);
     empty_room(&fetch->texts);
     empty_room(&fetch->head);
+    stop_counting(&fetch->body_in);
     empty_room(&fetch->body_in);
     empty_room(&fetch->reason);
     empty_room(&fetch->lines);
@@ -248,7 +259,7 @@ static void set_times(struct httpfetch *fetch, int64_t now)
     response->time_info.body = seconds_between(fetch->answered, now);
 }
 
-static void set_response(struct httpfetch *fetch)
+static inline __attribute__((always_inline)) void set_response(struct httpfetch *fetch)
 {
     struct httpclient_response *response = &fetch->response;
     bool has_body = response->error == 0 || response->error == -ENOMSG;
@@ -265,6 +276,14 @@ static void set_response(struct httpfetch *fetch)
         fetch->body_in.bytes[response->length] = '\0';
         response->body = fetch->body_in.bytes;
     }
+}
+
+void httpfetch_tell_head(struct httpfetch *fetch)
+{
+    fetch->owes_head = false;
+    set_response(fetch);
+    fetch->response.phase = fetch->phase;
+    fetch->on_head(&fetch->response, fetch->callback_arg);
 }
 
 /* The way into on_response, and the end of the fetch. */
@@ -518,8 +537,10 @@ char *httpclient_take_body(struct httpclient_response *response, size_t *length)
     char *body = response->length > 0 ? fetch->body_in.bytes : NULL;
 
     *length = response->length;
-    if (body != NULL)
+    if (body != NULL) {
+        stop_counting(&fetch->body_in);
         fetch->body_in = (struct httpfetch_room){ .bytes = NULL };
+    }
     response->body = "";
     response->length = 0;
     return body;

@@ -56,6 +56,7 @@ struct httpclient {
 struct httpfetch_room {
     char *bytes;
     size_t length, capacity;
+    size_t counted; /* bytes of it in the budget (iobudget.h) */
 };
 
 /* A body that is there as a whole, for as long as the fetch or a stream needs it. */
@@ -108,6 +109,7 @@ struct httpfetch {
     void *producer_arg;
     uint64_t producer_length;
     httpclient_line_fn *on_line;
+    httpclient_head_fn *on_head;
     httpclient_data_fn *on_data;
     void *callback_arg;
     struct httppool_key key;
@@ -134,6 +136,7 @@ struct httpfetch {
     bool has_received : 1; /* a byte of the response */
     bool is_unsent : 1;    /* the kernel has taken no byte of the request */
     bool has_head : 1;     /* of the last response */
+    bool owes_head : 1;    /* on_head has not been called yet */
     bool is_lost : 1;      /* the connection went while lines, or a part of the body, had to wait */
     enum httpclient_phase phase;
     struct httppool_origin *origin;
@@ -213,6 +216,9 @@ void httpfetch_fail(struct httpfetch *fetch, int error, const char *detail);
 
 /* The response is whole, and the connection given back: on_response, or the next hop. */
 void httpfetch_finish(struct httpfetch *fetch);
+
+/* The way into on_head. */
+void httpfetch_tell_head(struct httpfetch *fetch);
 
 /* The same request once more, over a new connection. */
 void httpfetch_retry(struct httpfetch *fetch);

@@ -39,8 +39,10 @@ static void merge_groups(struct httpclient_request *request, const struct httpcl
         request->proxy_password = defaults->proxy_password;
         TAKE_DEFAULT(proxy_tunnel);
     }
-    if (request->header_callback == NULL && request->streaming_callback == NULL && request->callback_arg == NULL) {
+    if (request->header_callback == NULL && request->on_head == NULL && request->streaming_callback == NULL &&
+        request->callback_arg == NULL) {
         request->header_callback = defaults->header_callback;
+        request->on_head = defaults->on_head;
         request->streaming_callback = defaults->streaming_callback;
         request->callback_arg = defaults->callback_arg;
     }
@@ -368,6 +370,7 @@ static void set_texts(struct httpfetch *fetch, const struct httpclient_request *
 static void set_request_flags(struct httpfetch *fetch, const struct httpclient_request *request)
 {
     fetch->on_line = request->header_callback;
+    fetch->on_head = request->on_head;
     fetch->on_data = request->streaming_callback;
     fetch->callback_arg = request->callback_arg;
     fetch->follows = !request->no_follow_redirects;

@@ -27,8 +27,9 @@ void ioalloc_set_functions(const struct ioalloc_functions *functions);
 /* Of memory that peers make the library hold (bytes that came and were not taken, bodies and messages that are put
  * together, bytes that wait to be sent) the process has at most so much: 256 MiB. 0 goes back to that; SIZE_MAX: no
  * limit. More than 4 KiB beyond it are refused as if there were no memory: a body is answered with 503, a stream or a
- * WebSocket closes with -ENOMEM. So it has to be more than the largest body or page that a program means to handle.
- * Bodies of the HTTP client do not count. Threads: any, at any time. */
+ * WebSocket closes with -ENOMEM, a fetch that collects its body ends with that. So it has to be more than the largest
+ * body or page that a program means to handle. A body of the HTTP client counts until on_response has returned, its
+ * future is freed, or httpclient_take_body has made it the program's. Threads: any, at any time. */
 void ioalloc_set_budget(size_t bytes);
 size_t ioalloc_budget_used(void);
 

@@ -29,8 +29,7 @@ size_t ioalloc_budget_used(void)
     return atomic_load(&used);
 }
 
-/* Counts a block that takes the place of one of old bytes. False: there is no room for it. */
-static bool count(size_t old, size_t size)
+bool iobudget_count(size_t old, size_t size)
 {
     size_t sum = atomic_fetch_add(&used, size - old) + size - old;
 
@@ -44,7 +43,7 @@ static bool count(size_t old, size_t size)
 
 static void *resize(union head *old, size_t old_size, size_t size)
 {
-    if (size > SIZE_MAX / 2 || !count(old_size, size + sizeof *old))
+    if (size > SIZE_MAX / 2 || !iobudget_count(old_size, size + sizeof *old))
         return NULL;
     union head *head = ioalloc_resize(old, size + sizeof *head);
     if (head == NULL) {

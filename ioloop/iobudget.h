@@ -9,11 +9,16 @@
 #ifndef IOLOOP_IOBUDGET_H
 #define IOLOOP_IOBUDGET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* As malloc, realloc and free; memory from here goes back here. */
 void *iobudget_alloc(size_t size) __attribute__((malloc));
 void *iobudget_resize(void *memory, size_t size);
 void iobudget_free(void *memory);
+
+/* For memory from elsewhere, that may become the program's: what counted as old bytes counts as so many now, or false
+ * and nothing has changed. Less is never refused. */
+bool iobudget_count(size_t old, size_t size);
 
 #endif

@@ -219,8 +219,9 @@ static uint64_t ask_for_upgrade(struct websocket *socket, const char *url, const
     request.body_release = NULL;
     request.body_producer = NULL;
     request.header_callback = NULL;
+    request.on_head = NULL;
     request.streaming_callback = NULL;
-    request.callback_arg = socket; /* these three are our own now: the client has no defaults for them */
+    request.callback_arg = socket; /* these are our own now: the client has no defaults for them */
     request.expect_100_continue = request.decompress_response = request.raise_error = false;
     request.no_follow_redirects = !options->follow_redirects;
     request.total_timeout = options->handshake_timeout != 0 ? options->handshake_timeout : DEFAULT_HANDSHAKE;

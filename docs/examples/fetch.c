@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <httpclient/httpclient.h>
@@ -60,16 +59,18 @@ static void give_up(struct transfer *transfer, const char *what)
 
 static void on_line(const char *line, size_t length, void *arg)
 {
-    static const char name[] = "content-length: ";
     struct transfer *transfer = arg;
 
-    if (length > sizeof name && strncasecmp(line, name, sizeof name - 1) == 0) {
-        transfer->total = 0;
-        for (const char *digit = line + sizeof name - 1; *digit >= '0' && *digit <= '9'; digit++)
-            transfer->total = transfer->total * 10 + (uint64_t)(*digit - '0');
-    }
     if (only_head)
         fwrite(line, 1, length, transfer->output);
+}
+
+static void on_head(const struct httpclient_response *response, void *arg)
+{
+    const char *length = httpheaders_get(response->headers, "Content-Length");
+    struct transfer *transfer = arg;
+
+    transfer->total = length != NULL ? strtoull(length, NULL, 10) : 0;
 }
 
 static void on_data(const void *data, size_t length, void *arg)
@@ -167,9 +168,11 @@ static int run(struct transfer *transfer, const struct httpclient_request *reque
 int main(int argc, char **argv)
 {
     struct transfer transfer = { .output = stdout };
-    static struct httpclient_request request = {
-        .headers = &headers, .header_callback = on_line, .streaming_callback = on_data, .idle_timeout = 20
-    };
+    static struct httpclient_request request = { .headers = &headers,
+                                                 .header_callback = on_line,
+                                                 .on_head = on_head,
+                                                 .streaming_callback = on_data,
+                                                 .idle_timeout = 20 };
     static const char *data;
     static const struct iooption options[] = {
         { .name = "output", .string = &file_name, .metavar = "FILE", .help = "where it goes to; also -o FILE" },

@@ -2,9 +2,9 @@
  * bytes say how: what is asked, and what the program does. In the rest, bytes from 0x80 on stand for words that make up
  * responses, and a few below 0x08 for what a server can do besides: end a piece, hang up, wait.
  *
- * What has to hold: each fetch is answered exactly once; one that succeeds has the body that http1response.h and
- * httpchunked.h find in the bytes that were sent since it was asked for, and finds it whole; nothing leaks; the next
- * client is served. */
+ * What has to hold: each fetch is answered exactly once, behind its head and body; one that succeeds has the body that
+ * http1response.h and httpchunked.h find in the bytes that were sent since it was asked for, and finds it whole;
+ * nothing leaks; the next client is served. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,6 +46,7 @@ static int fetch_count, answered;
 static uint8_t how[SETTINGS];
 static char streamed[MOST_FETCHES][MOST_SENT];
 static size_t streamed_length[MOST_FETCHES];
+static int heads[MOST_FETCHES];
 static bool failing;
 
 /* The oracle. */
@@ -154,9 +155,11 @@ static void on_response(struct httpclient_response *response, void *arg)
     require(++answers[which] == 1);
     answered++;
     require((response->error == 0) == (response->detail == NULL));
+    if ((how[0] & 128) != 0 && (response->error == 0 || response->error == -ENOMSG))
+        require(heads[which] == 1);
     require(strlen(response->body) <= response->length);
     /* One that was paused may be told of when the next has been asked for. */
-    if (response->error == 0 && (accepted < 2 || (how[5] & 3) == 0 || (how[5] & 3) == 3))
+    if (response->error == 0 && (accepted < 2 || (how[5] & 3) == 0 || ((how[5] & 3) == 3 && !(how[0] & 128))))
         require(has_been_sent(response, is_streamed ? streamed[which] : response->body,
                               is_streamed ? streamed_length[which] : response->length));
 }
@@ -165,6 +168,16 @@ static void on_line(const char *line, size_t length, void *arg)
 {
     require(length >= 2 && memcmp(line + length - 2, "\r\n", 2) == 0);
     if ((how[5] & 3) == 1)
+        httpclient_pause(client, ids[fetch_count - 1]);
+}
+
+static void on_head(const struct httpclient_response *response, void *arg)
+{
+    int which = (int)((int *)arg - answers);
+
+    require(++heads[which] == 1 && streamed_length[which] == 0 && answers[which] == 0);
+    require(response->code >= 200 && response->reason != NULL && response->error == 0 && response->length == 0);
+    if ((how[5] & 3) == 3)
         httpclient_pause(client, ids[fetch_count - 1]);
 }
 
@@ -208,6 +221,7 @@ static void fetch_next(void)
         .expect_100_continue = (how[0] & 2) != 0,
         .streaming_callback = how[0] & 4 ? on_piece : NULL,
         .header_callback = how[0] & 8 ? on_line : NULL,
+        .on_head = how[0] & 128 ? on_head : NULL,
         .callback_arg = &answers[fetch_count],
         .no_follow_redirects = (how[0] & 16) != 0,
         .raise_error = (how[0] & 32) != 0,
@@ -434,6 +448,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(answers, 0, sizeof answers);
     fetch_count = answered = 0;
     memset(streamed_length, 0, sizeof streamed_length);
+    memset(heads, 0, sizeof heads);
     sent_length = asked_at = 0;
     accepted = 0;
     client = httpclient_new(loop, &(struct httpclient_options){ .max_clients = 1 });
