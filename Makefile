@@ -21,7 +21,7 @@ BUILD    ?= build$(if $(VARIANT),/$(VARIANT))
 FOLDERS  := ioloop httpserver httpclient websocket
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
-            -Wformat=2 -Wundef -Wno-unused-parameter $(if $(WERROR),-Werror)
+            -Wformat=2 -Wundef -Wno-unused-parameter -Wno-psabi $(if $(WERROR),-Werror)
 OURFLAGS := -std=c11 -D_GNU_SOURCE -I. -pthread $(WARNINGS) \
             $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 SHARED   := -fPIC -fno-semantic-interposition -fno-plt# last: for the shared library, whatever CFLAGS say

@@ -280,6 +280,14 @@ static int send_vector(struct httprequest *request, const struct iovec *vector, 
                       iostream_writev(http1connection_stream(request->connection), vector, count, callback, arg));
 }
 
+/* Of the beginning of an answer, before which nothing but a 100 (Continue) can wait, and of its end. */
+static int send_anyway(struct httprequest *request, const struct iovec *vector, int count, iostream_write_fn *callback,
+                       void *arg)
+{
+    return check_sent(
+        request, iostreamlayer_write_anyway(http1connection_stream(request->connection), vector, count, callback, arg));
+}
+
 /* Head and body at once, the body perhaps as the first chunk. */
 static int send_head(const struct answer *answer, const void *body, size_t length, iostream_write_fn *callback,
                      void *arg)
@@ -299,7 +307,7 @@ static int send_head(const struct answer *answer, const void *body, size_t lengt
         vector[count++] = (struct iovec){ (void *)body, length };
     if (length > 0 && request->in_chunks)
         vector[count++] = (struct iovec){ (char *)"\r\n", 2 };
-    int error = send_vector(request, vector, count, callback, arg);
+    int error = send_anyway(request, vector, count, callback, arg);
     if (place != on_stack)
         ioalloc_free(place);
     return error;
@@ -328,7 +336,7 @@ static inline void decide_keep_alive(struct httprequest *request)
 {
     const struct http1connection *connection = request->connection;
 
-    if (!request->is_whole || connection->finishing || request->server->closing)
+    if (!request->is_whole || connection->finishing || request->server->stopping)
         request->keep_alive = false;
 }
 
@@ -376,7 +384,7 @@ static inline bool is_usual(const struct httprequest *request, int status, const
 {
     return status == 200 && reason == NULL && request->keep_alive && request->is_whole && !request->head_sent &&
            request->head.minor_version == 1 && request->head.method_code != HTTP1PARSER_HEAD && length <= COPIED_BODY &&
-           !request->connection->finishing && !request->server->closing &&
+           !request->connection->finishing && !request->server->stopping &&
            (headers == NULL || (headers->kinds & LOOKED_AT) == 0);
 }
 
@@ -500,20 +508,20 @@ int http1answer_write(struct httprequest *request, const void *data, size_t leng
     return send_vector(request, vector, 3, callback, arg);
 }
 
-static int send_file(struct httprequest *request, int file, off_t offset, uint64_t length, iostream_write_fn *callback,
-                     void *arg)
+static int send_file(struct httprequest *request, int file, int64_t offset, uint64_t length,
+                     iostream_write_fn *callback, void *arg)
 {
     return check_sent(
         request, iostream_sendfile(http1connection_stream(request->connection), file, offset, length, callback, arg));
 }
 
 /* Nobody has a file that long; what adds up lengths does not have to look. */
-static bool is_in_file(int file, off_t offset, uint64_t length)
+static bool is_in_file(int file, int64_t offset, uint64_t length)
 {
     return file >= 0 && offset >= 0 && offset <= INT64_MAX / 4 && length <= INT64_MAX / 4;
 }
 
-int http1answer_write_file(struct httprequest *request, int file, off_t offset, uint64_t length,
+int http1answer_write_file(struct httprequest *request, int file, int64_t offset, uint64_t length,
                            iostream_write_fn *callback, void *arg)
 {
     char line[HTTPCHUNKED_LONGEST_LINE];
@@ -568,9 +576,9 @@ int http1answer_finish(struct httprequest *request)
     } else if (request->by_length && !request->without_body && request->body_left > 0) {
         error = break_off(request, "its body is shorter than Content-Length");
     } else if (request->in_chunks && !request->without_body) {
-        error = check_sent(request, iostreamlayer_write_end(http1connection_stream(connection), "0\r\n\r\n", 5));
+        error = send_anyway(request, &(struct iovec){ (char *)"0\r\n\r\n", 5 }, 1, NULL, NULL);
     }
-    if (request->server->closing)
+    if (request->server->stopping)
         request->keep_alive = false; /* whatever its head has said */
     http1connection_end_request(request);
     return error;

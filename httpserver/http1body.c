@@ -12,6 +12,11 @@
 
 #define TICK_SECONDS ((double)(1 << DEADLINE_TICK_BITS) / 1e9)
 
+/* When so many bytes of a body have come and are still to come, these are received right behind those; so many at once,
+ * as others have their turn too. */
+#define LEAST_IN_PLACE 16384u
+#define MOST_IN_PLACE  262144u
+
 static size_t consume_body(struct iostream *stream, int error, const char *data, size_t length, void *arg);
 
 /* A client that has had half of body_timeout has to have kept up the average, with what has just come. */
@@ -23,12 +28,14 @@ static bool is_too_slow(const struct httprequest *request, size_t length, uint32
                                                          elapsed * (double)request->server->options.min_body_rate;
 }
 
-/* False: it was refused, or answered. */
+/* What was received in its place is there already. False: it was refused, or answered. */
 static bool hand_over_piece(struct http1connection *connection, struct httprequest *request, const char *data,
                             size_t length)
 {
     if (request->reading.on_data != NULL)
         request->reading.on_data(request, data, length, request->reading.on_data_arg);
+    else if (data == request->reading.place.memory)
+        iobuffer_commit(request->body, length);
     else if (iobuffer_append(&request->body, data, length) < 0)
         http1connection_refuse(connection, 503, "no memory for a body");
     return connection->request == request;
@@ -141,9 +148,34 @@ static size_t take_chunked(struct http1connection *connection, const char *data,
     return *done && !end_coding(connection, request) ? length : (size_t)count;
 }
 
+/* The rest of a long body is received where it is collected. Room for it grows with what has come, never with what was
+ * only announced. Where there is no memory, the next bytes come by the usual way, and are refused if there still is
+ * none. */
+static void find_place(struct http1connection *connection, struct httprequest *request)
+{
+    struct iostreamlayer_place *place = &request->reading.place;
+    struct iostream *stream = http1connection_stream(connection);
+    uint64_t missing = request->head.content_length - request->reading.received;
+
+    *place = (struct iostreamlayer_place){ 0 };
+    if (missing > MOST_IN_PLACE)
+        missing = MOST_IN_PLACE;
+    if (request->head.framing != HTTP1PARSER_LENGTH || request->reading.inflate != NULL ||
+        request->reading.on_data != NULL || missing < LEAST_IN_PLACE || request->reading.received < LEAST_IN_PLACE)
+        return;
+    place->memory = iobuffer_reserve(&request->body, LEAST_IN_PLACE);
+    if (place->memory == NULL)
+        return;
+    size_t room = iobuffer_room(request->body);
+    place->size = room < missing ? room : (size_t)missing;
+    if (!stream->has_place)
+        iostreamlayer_begin_placed_read(stream, consume_body, place, false);
+}
+
+/* arg is the connection's, or the place's, which goes with the request. */
 static size_t consume_body(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
-    struct http1connection *connection = arg;
+    struct http1connection *connection = iostream_user(stream);
     struct httprequest *request = connection->request;
     uint32_t now = deadline_now(stream->loop);
     size_t taken = 0;
@@ -152,7 +184,7 @@ static size_t consume_body(struct iostream *stream, int error, const char *data,
         http1connection_input_ended(connection, error); /* truncated: not a request */
         return length;
     }
-    bool done = request->is_whole;
+    bool done = request->is_whole, is_in_place = data == request->reading.place.memory;
     if (connection->deadline_is == HTTP1CONNECTION_BODY) /* not what it has to read meanwhile */
         deadline_touch(&connection->deadline, now);
     if (!done && is_too_slow(request, length, now)) {
@@ -165,8 +197,10 @@ static size_t consume_body(struct iostream *stream, int error, const char *data,
     if (connection->request != request || iostream_closed(stream))
         return taken;
     request->is_whole = done;
-    connection->behind = length > taken;
-    if (done && !request->is_paused)
+    connection->behind = length > taken || (is_in_place && !request->head.keep_alive); /* nobody has looked behind */
+    if (!done)
+        find_place(connection, request);
+    else if (!request->is_paused)
         http1connection_serve(connection);
     return taken;
 }

@@ -67,12 +67,22 @@ static bool waits_until_sent(const struct http1connection *connection)
     return http1connection_stream(connection)->consumer == NULL && !connection->finishing;
 }
 
+/* The loop may not have come to what has arrived by now. */
+static bool has_arrived_bytes(const struct iostream *stream)
+{
+    char byte;
+
+    return recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* A request that has been sent is not lost to a reset: it makes this one busy. Not so the rest of a head that has
+ * begun, or whoever drips one would never make room. */
 bool http1connection_is_idle(const struct http1connection *connection)
 {
     const struct iostream *stream = http1connection_stream(connection);
 
     return request_of(connection) == NULL && !iostream_closed(stream) && iostream_pending(stream) == 0 &&
-           !waits_until_sent(connection);
+           !waits_until_sent(connection) && (connection->head_began || !has_arrived_bytes(stream));
 }
 
 /* Ending. */
@@ -517,24 +527,18 @@ void http1connection_begin(struct httpserver *server, struct iostream *stream)
     (void)!iostream_set_consumer(stream, consumer, connection); /* it may have closed for lack of memory */
 }
 
-/* The loop may not have come to what has arrived by now. */
-static bool has_unread_bytes(const struct iostream *stream)
-{
-    char byte;
-
-    return stream->input != NULL || recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
 void http1connection_finish(struct http1connection *connection)
 {
+    struct iostream *stream = http1connection_stream(connection);
+
     if (connection->deadline_is == HTTP1CONNECTION_LINGER)
         http1connection_set_deadline(connection, LINGER_AT_END, HTTP1CONNECTION_LINGER);
-    if (!is_idle(connection) || has_unread_bytes(http1connection_stream(connection)))
+    if (!is_idle(connection) || stream->input != NULL || has_arrived_bytes(stream))
         return;
-    if (iostream_pending(http1connection_stream(connection)) > 0)
+    if (iostream_pending(stream) > 0)
         linger(connection);
     else
-        iostream_close(http1connection_stream(connection));
+        iostream_close(stream);
 }
 
 static struct iostream *let_stream_go(struct http1connection *connection)

@@ -90,6 +90,7 @@ struct httprequest {
     struct {
         httprequest_data_fn *on_data; /* NULL: it is collected */
         void *on_data_arg;
+        struct iostreamlayer_place place; /* for the next bytes of a long body that is collected */
         uint64_t received;
         uint64_t most;
         struct httpinflate *inflate; /* NULL: the body is handed over as it comes */
@@ -134,7 +135,7 @@ void http1connection_begin(struct httpserver *server, struct iostream *stream);
 /* The server closes: at once where nothing is under way, else after the answer. */
 void http1connection_finish(struct http1connection *connection);
 
-/* Could it be closed to make room, with nothing lost but a wait? */
+/* Could it be closed to make room, with nothing lost but a wait? Asks the kernel. */
 bool http1connection_is_idle(const struct http1connection *connection);
 
 /* For http1body.c and http1answer.c. */
@@ -178,7 +179,7 @@ int http1answer_begin(struct httprequest *request, int status, const char *reaso
                       const void *body, size_t length, iostream_write_fn *callback, void *arg);
 int http1answer_write(struct httprequest *request, const void *data, size_t length, iostream_write_fn *callback,
                       void *arg);
-int http1answer_write_file(struct httprequest *request, int file, off_t offset, uint64_t length,
+int http1answer_write_file(struct httprequest *request, int file, int64_t offset, uint64_t length,
                            iostream_write_fn *callback, void *arg);
 int http1answer_finish(struct httprequest *request);
 void http1answer_abort(struct httprequest *request);

@@ -353,11 +353,11 @@ ssize_t httpchunked_decode(struct httpchunked *chunked, const struct httpchunked
 
 /* Encoding. */
 
-size_t httpchunked_format(char place[HTTPCHUNKED_LONGEST_LINE], size_t length)
+size_t httpchunked_format(char place[HTTPCHUNKED_LONGEST_LINE], uint64_t length)
 {
     size_t digits = 1;
 
-    for (size_t rest = length >> 4; rest > 0; rest >>= 4)
+    for (uint64_t rest = length >> 4; rest > 0; rest >>= 4)
         digits++;
     for (size_t i = digits; i-- > 0; length >>= 4)
         place[i] = "0123456789abcdef"[length & 15];

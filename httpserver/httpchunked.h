@@ -71,6 +71,6 @@ ssize_t httpchunked_decode(struct httpchunked *chunked, const struct httpchunked
 /* "1a2b\r\n", what goes before a chunk of so many bytes (and "\r\n" behind it); for 0 "0\r\n", the last chunk. Answers
  * the length of the line; it is not terminated. */
 #define HTTPCHUNKED_LONGEST_LINE 18
-size_t httpchunked_format(char place[HTTPCHUNKED_LONGEST_LINE], size_t length);
+size_t httpchunked_format(char place[HTTPCHUNKED_LONGEST_LINE], uint64_t length);
 
 #endif

@@ -304,7 +304,7 @@ int httprequest_write(struct httprequest *request, const void *data, size_t leng
     return http1answer_write(request, data, length, callback, arg);
 }
 
-int httprequest_write_file(struct httprequest *request, int file, off_t offset, uint64_t length,
+int httprequest_write_file(struct httprequest *request, int file, int64_t offset, uint64_t length,
                            iostream_write_fn *callback, void *arg)
 {
     return http1answer_write_file(request, file, offset, length, callback, arg);

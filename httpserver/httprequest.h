@@ -126,7 +126,7 @@ int httprequest_finish(struct httprequest *request);
 void httprequest_abort(struct httprequest *request);
 
 /* Bytes of a file, which stays the caller's and open until the callback. One that ends sooner closes the connection. */
-int httprequest_write_file(struct httprequest *request, int file, off_t offset, uint64_t length,
+int httprequest_write_file(struct httprequest *request, int file, int64_t offset, uint64_t length,
                            iostream_write_fn *callback, void *arg);
 
 /* Bytes of answers on this connection that are not sent yet. */

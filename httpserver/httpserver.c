@@ -71,7 +71,7 @@ static void listeners_closed(struct tcpserver *tcp, void *arg)
 {
     struct httpserver *server = arg;
 
-    server->closing = true; /* also when it was the loop that closed */
+    server->stopping = server->closing = true; /* also when it was the loop that closed */
     server->tcp = NULL;
     looptask_add(server->loop, &server->task);
 }
@@ -241,11 +241,19 @@ static void close_connections(void *arg)
     for_each_guest(server, iostream_close);
 }
 
+void httpserver_stop(struct httpserver *server)
+{
+    if (server->stopping)
+        return;
+    server->stopping = true;
+    tcpserver_stop(server->tcp);
+}
+
 void httpserver_close(struct httpserver *server)
 {
     if (server->closing)
         return;
-    server->closing = true;
+    server->stopping = server->closing = true;
     for (struct http1connection *connection = server->connections; connection != NULL; connection = connection->next)
         http1connection_finish(connection);
     server->close_timeout = ioloop_call_later(server->loop, server->options.close_timeout, close_connections, server);
@@ -259,27 +267,27 @@ void httpserver_close(struct httpserver *server)
 
 int httpserver_listen(struct httpserver *server, int port, const struct netutil_bind_options *options)
 {
-    return server->closing ? -EBADF : tcpserver_listen(server->tcp, port, options);
+    return server->stopping ? -EBADF : tcpserver_listen(server->tcp, port, options);
 }
 
 int httpserver_listen_unix(struct httpserver *server, const char *path, unsigned mode)
 {
-    return server->closing ? -EBADF : tcpserver_listen_unix(server->tcp, path, mode);
+    return server->stopping ? -EBADF : tcpserver_listen_unix(server->tcp, path, mode);
 }
 
 int httpserver_add_sockets(struct httpserver *server, const int *fds, size_t count)
 {
-    return server->closing ? -EBADF : tcpserver_add_sockets(server->tcp, fds, count);
+    return server->stopping ? -EBADF : tcpserver_add_sockets(server->tcp, fds, count);
 }
 
 int httpserver_bind(struct httpserver *server, int port, const struct netutil_bind_options *options)
 {
-    return server->closing ? -EBADF : tcpserver_bind(server->tcp, port, options);
+    return server->stopping ? -EBADF : tcpserver_bind(server->tcp, port, options);
 }
 
 int httpserver_start(struct httpserver *server, int processes, int max_restarts)
 {
-    return server->closing ? -EBADF : tcpserver_start(server->tcp, processes, max_restarts);
+    return server->stopping ? -EBADF : tcpserver_start(server->tcp, processes, max_restarts);
 }
 
 size_t httpserver_connections(const struct httpserver *server)

@@ -51,7 +51,8 @@ struct httpserver_options {
                                  UINT64_MAX: never */
     uint32_t max_requests;    /* on one connection: 1,000; 2 million at most */
     double max_age;           /* of a connection that is asked for more: 1 h */
-    size_t max_connections;   /* as in tcpserver.h; then the longest idle one is closed, or none accepted */
+    size_t max_connections;   /* as in tcpserver.h; then the longest idle one of which no request has arrived is closed,
+                                 or none accepted */
 
     /* Deadlines. */
     double header_timeout; /* for the whole head, from its first byte, or the connection: 10 s; then 408 */
@@ -82,6 +83,10 @@ int httpserver_listen_unix(struct httpserver *server, const char *path, unsigned
 int httpserver_add_sockets(struct httpserver *server, const int *fds, size_t count) IOAPI_MUST_USE;
 int httpserver_bind(struct httpserver *server, int port, const struct netutil_bind_options *options);
 int httpserver_start(struct httpserver *server, int processes, int max_restarts);
+
+/* Stops accepting, and says Connection: close with each answer; idle connections stay. A while before httpserver_close
+ * it lets those finish who are about to ask: to close a connection at that moment is to lose their request. */
+void httpserver_stop(struct httpserver *server);
 
 /* Stops accepting, closes idle connections, says Connection: close on the others and waits for their requests to be
  * answered, close_timeout at most. WebSockets are closed with 1001. Any number of times. */

@@ -42,6 +42,7 @@ struct httpserver {
     uint32_t max_age;                  /* ticks */
     uint64_t close_timeout;
     double gave_way; /* when a connection with more requests last did, so that others have their turn */
+    bool stopping;   /* each answer is the last of its connection: httpserver_stop, or closing */
     bool closing;
     bool told;          /* on_close has been called */
     uint32_t date_tick; /* in which the clock was looked at for the date */

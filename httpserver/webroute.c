@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <locale.h>
 #include <string.h>
 
 #include "httpserver/httpurl.h"
 #include "ioloop/ioalloc.h"
+#include "ioloop/kernel.h"
 
 /* From pattern to expression. One pass, a function for each kind of sign; what it makes of a sign is at most
  * LONGEST_SIGN bytes. */
@@ -329,17 +329,10 @@ static int take_sign(struct translation *to)
     }
 }
 
-/* Whatever locale the program has set: letters are those of ASCII. */
-static int compile_in_c_locale(regex_t *regex, const char *text)
+static int compile_regex(regex_t *regex, const char *text)
 {
-    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    int error = kernel_regcomp(regex, text, REG_EXTENDED);
 
-    if (plain == (locale_t)0)
-        return -ENOMEM;
-    locale_t before = uselocale(plain);
-    int error = regcomp(regex, text, REG_EXTENDED);
-    uselocale(before);
-    freelocale(plain);
     return error == 0 ? 0 : error == REG_ESPACE ? -ENOMEM : -EINVAL;
 }
 
@@ -368,7 +361,7 @@ static int translate_pattern(struct webroute *route, char *regex)
         ioalloc_free(route->text);
         route->text = NULL;
     }
-    return route->kind == WEBROUTE_REGEX ? compile_in_c_locale(&route->regex, regex) : 0;
+    return route->kind == WEBROUTE_REGEX ? compile_regex(&route->regex, regex) : 0;
 }
 
 /* Life. */

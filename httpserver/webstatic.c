@@ -284,8 +284,9 @@ static void send_file_part(struct web_request *request, struct webfile *file, ui
         return;
     }
     request->as_it_is = true;
-    if (web_flush(request, NULL, NULL) == 0 && httprequest_write_file(web_http(request), file->fd, (off_t)first, length,
-                                                                      close_file, (void *)(intptr_t)file->fd) == 0)
+    if (web_flush(request, NULL, NULL) == 0 &&
+        httprequest_write_file(web_http(request), file->fd, (int64_t)first, length, close_file,
+                               (void *)(intptr_t)file->fd) == 0)
         file->fd = -1; /* close_file has it now */
     web_finish(request);
 }

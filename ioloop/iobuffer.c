@@ -1,6 +1,7 @@
 #include "ioloop/iobuffer.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "ioloop/iobudget.h"
@@ -21,11 +22,28 @@ static size_t grown_capacity(const struct iobuffer *buffer, size_t size)
     return capacity;
 }
 
+/* One that is read from its beginning may grow where it is: the kernel moves large ones without copying them. */
+static struct iobuffer *grow_buffer(struct iobuffer *old, size_t capacity)
+{
+    size_t length = iobuffer_length(old);
+    bool stays = old == NULL || old->start == 0;
+    struct iobuffer *grown = iobudget_resize(stays ? old : NULL, sizeof *grown + capacity + 1);
+
+    if (grown == NULL)
+        return NULL;
+    if (!stays) {
+        memcpy(grown->bytes, old->bytes + old->start, length);
+        iobudget_free(old);
+    }
+    *grown = (struct iobuffer){ 0, length, capacity };
+    return grown;
+}
+
 char *iobuffer_reserve(struct iobuffer **buffer, size_t size)
 {
     struct iobuffer *old = *buffer;
 
-    if (old != NULL && old->capacity - old->start - old->length >= size)
+    if (old != NULL && iobuffer_room(old) >= size)
         return old->bytes + old->start + old->length;
     /* Moving down is worth it only when it makes room for as much as is moved. */
     if (old != NULL && old->capacity - old->length >= size && old->start >= old->length) {
@@ -34,13 +52,9 @@ char *iobuffer_reserve(struct iobuffer **buffer, size_t size)
         return old->bytes + old->length;
     }
     size_t capacity = grown_capacity(old, size);
-    struct iobuffer *grown = capacity != 0 ? iobudget_alloc(sizeof *grown + capacity + 1) : NULL;
+    struct iobuffer *grown = capacity != 0 ? grow_buffer(old, capacity) : NULL;
     if (grown == NULL)
         return NULL;
-    *grown = (struct iobuffer){ 0, iobuffer_length(old), capacity };
-    if (old != NULL)
-        memcpy(grown->bytes, old->bytes + old->start, old->length);
-    iobudget_free(old);
     *buffer = grown;
     return grown->bytes + grown->length;
 }

@@ -20,6 +20,12 @@ static inline const char *iobuffer_data(const struct iobuffer *buffer)
     return buffer != NULL ? buffer->bytes + buffer->start : NULL;
 }
 
+/* So many bytes can be put behind those that there are. */
+static inline size_t iobuffer_room(const struct iobuffer *buffer)
+{
+    return buffer != NULL ? buffer->capacity - buffer->start - buffer->length : 0;
+}
+
 /* Makes room for so many more bytes and answers where they go; NULL, and nothing changed, without memory. */
 char *iobuffer_reserve(struct iobuffer **buffer, size_t size);
 

@@ -13,7 +13,7 @@ struct iooutput *iooutput_new(void)
 
     if (output == NULL)
         return NULL;
-    *output = (struct iooutput){ .last = &output->first, .last_done = &output->done, .noted = UINT32_MAX };
+    *output = (struct iooutput){ .last = &output->first, .last_done = &output->done, .has_moved = true };
     return output;
 }
 
@@ -158,14 +158,14 @@ int iooutput_gather(const struct iooutput *output, struct iovec *vector, int cap
 void iooutput_sent(struct iooutput *output, uint64_t count)
 {
     output->pending -= count;
-    output->gone += (uint32_t)count;
+    output->has_moved = output->has_moved || count > 0;
     for (struct iooutput_segment *segment = output->first; segment != NULL && count > 0; segment = segment->next) {
         uint64_t part = count < segment->left ? count : segment->left;
 
         segment->left -= part;
         count -= part;
         if (segment->file >= 0) {
-            segment->offset += (off_t)part;
+            segment->offset += (int64_t)part;
             output->in_files -= part;
         } else {
             segment->data += part;
@@ -176,10 +176,10 @@ void iooutput_sent(struct iooutput *output, uint64_t count)
 
 bool iooutput_has_moved(struct iooutput *output)
 {
-    bool moved = output->gone != output->noted;
+    bool has_moved = output->has_moved;
 
-    output->noted = output->gone;
-    return moved;
+    output->has_moved = false;
+    return has_moved;
 }
 
 struct iooutput_segment *iooutput_take_done(struct iooutput *output)

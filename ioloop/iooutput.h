@@ -20,7 +20,7 @@ struct iooutput_segment {
     const char *data; /* the next byte */
     uint64_t left;    /* bytes not sent yet; 0: only its callback is left */
     int file;         /* -1: memory */
-    off_t offset;
+    int64_t offset;
     size_t room; /* behind what was copied into bytes */
     char bytes[];
 };
@@ -30,10 +30,9 @@ struct iooutput {
     struct iooutput_segment *done, **last_done; /* sent; callbacks and owned data wait for the loop */
     uint64_t pending;
     uint64_t in_files; /* of these: they take no memory */
-    uint32_t gone;     /* how many were sent, modulo 2^32: for who asks whether any are */
     uint32_t piece;    /* what is sent of files in one iteration; 0: not known yet */
-    uint32_t noted;    /* how many these were when iooutput_has_moved was last called */
-    uint32_t moved;    /* a time of who asks: when that was last so; 0: not noted */
+    uint32_t moved_at; /* a time of who asks whether it has moved: when that was last so; 0: not noted */
+    bool has_moved;    /* since iooutput_has_moved was last called */
     bool sends_on;     /* in the next iteration, without asking the kernel, which would have taken more in this one */
 };
 

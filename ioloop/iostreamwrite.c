@@ -84,6 +84,13 @@ void iostreamlayer_flush_cork(struct iostream *stream)
     flush_cork(stream, false);
 }
 
+/* In a child of fork() these bytes are the parent's to send, which has them too. */
+static bool is_corked_by_parent(const struct iostream *stream)
+{
+    return loopmember_is_stale(stream->loop) ||
+           (iostreamsend_is_corked(stream) && stream->extras->forks != loopmember_forks());
+}
+
 /* Once more before the end, so that an answer written and closed behind is an answer sent. */
 void iostreamlayer_flush_corks(struct iostream *stream)
 {
@@ -96,7 +103,7 @@ void iostreamlayer_flush_corks(struct iostream *stream)
     if (stream->end == 0 && iostreamsend_may(stream) && stream->output != NULL &&
         (count > 0 || iostreamsend_is_corked(stream)))
         count += iooutput_gather(stream->output, vector + count, IOSTREAMSEND_VECTOR - count);
-    if (count > 0)
+    if (count > 0 && !is_corked_by_parent(stream))
         (void)!iostreamlayer_transport_write(stream, vector, count, false);
     if (cork->owner == stream) {
         loopcork_clear(cork);
@@ -106,8 +113,10 @@ void iostreamlayer_flush_corks(struct iostream *stream)
 
 void iostream_cork(struct iostream *stream)
 {
-    if (!stream->is_closed && iostreamlayer_extras(stream) != NULL)
-        stream->extras->corks++;
+    if (stream->is_closed || iostreamlayer_extras(stream) == NULL)
+        return;
+    if (stream->extras->corks++ == 0)
+        stream->extras->forks = loopmember_forks();
 }
 
 /* What the loop's cork holds was written first. */
@@ -308,26 +317,32 @@ static int write_vector(struct iostream *stream, const struct iovec *vector, int
     return error;
 }
 
-int iostream_writev(struct iostream *stream, const struct iovec *vector, int count, iostream_write_fn *callback,
-                    void *arg)
+static uint64_t sum_lengths(const struct iovec *vector, int count)
 {
     uint64_t length = 0;
-    int error;
 
     for (int i = 0; i < count; i++)
         length += vector[i].iov_len;
-    error = check_write(stream, length);
+    return length;
+}
+
+int iostream_writev(struct iostream *stream, const struct iovec *vector, int count, iostream_write_fn *callback,
+                    void *arg)
+{
+    uint64_t length = sum_lengths(vector, count);
+    int error = check_write(stream, length);
+
     if (error < 0 || (length == 0 && callback == NULL))
         return error;
     return write_vector(stream, vector, count, length, callback, arg);
 }
 
-int iostreamlayer_write_end(struct iostream *stream, const void *data, size_t length)
+int iostreamlayer_write_anyway(struct iostream *stream, const struct iovec *vector, int count,
+                               iostream_write_fn *callback, void *arg)
 {
-    struct iovec vector = { (void *)data, length };
     int error = check_open(stream);
 
-    return error < 0 ? error : write_vector(stream, &vector, 1, length, NULL, NULL);
+    return error < 0 ? error : write_vector(stream, vector, count, sum_lengths(vector, count), callback, arg);
 }
 
 /* The shortest ways of all, when nothing waits that was written before: to let it lie where the consumer was shown it,
@@ -431,14 +446,15 @@ int iostream_write_static(struct iostream *stream, const void *data, size_t leng
     return write_memory(stream, data, length, NULL, NULL, callback, arg);
 }
 
-int iostream_sendfile(struct iostream *stream, int file, off_t offset, uint64_t length, iostream_write_fn *callback,
+int iostream_sendfile(struct iostream *stream, int file, int64_t offset, uint64_t length, iostream_write_fn *callback,
                       void *arg)
 {
     int error = check_write(stream, 1); /* its bytes lie in no memory */
-    int64_t end;
+    int64_t pending;
+    off_t end; /* which may have 32 bits */
 
     if (error == 0 && (file < 0 || offset < 0 || __builtin_add_overflow(offset, length, &end) ||
-                       __builtin_add_overflow(iostream_pending(stream), length, &end)))
+                       __builtin_add_overflow(iostream_pending(stream), length, &pending)))
         error = -EINVAL;
     if (error < 0)
         return error;

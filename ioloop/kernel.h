@@ -6,8 +6,10 @@
 #ifndef IOLOOP_KERNEL_H
 #define IOLOOP_KERNEL_H
 
+#include <regex.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -36,7 +38,7 @@ ssize_t kernel_send(int fd, const struct iovec *vector, int count, bool more);
 ssize_t kernel_write_pipe(int fd, const struct iovec *vector, int count);
 
 /* From a file to a socket: how many bytes were sent, 0 at the end of the file. */
-ssize_t kernel_sendfile(int fd, int file, off_t offset, size_t count);
+ssize_t kernel_sendfile(int fd, int file, int64_t offset, size_t count);
 
 /* The error that waits on a socket, cleared: a negative errno value or 0. */
 int kernel_socket_error(int fd);
@@ -63,5 +65,9 @@ void kernel_close_from(int fd);
 
 /* Fit for secrets: 0, or a negative errno value when the system gives no random bytes; then none may be used. */
 int kernel_random(void *bytes, size_t size);
+
+/* regcomp(3) where letters are those of ASCII, whatever locale the program has set; REG_ESPACE: no memory. Threads of
+ * NetBSD have no locale of their own: there it is that of the program. */
+int kernel_regcomp(regex_t *regex, const char *text, int flags);
 
 #endif

@@ -7,11 +7,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/event.h>
 #include <unistd.h>
+#ifdef __APPLE__
+#include <xlocale.h>
+#endif
 
 #include "ioloop/pathwalk.h"
 
@@ -241,7 +245,7 @@ ssize_t kernel_write_pipe(int fd, const struct iovec *vector, int count)
 /* Those with a sendfile of their own answer an error also when part was sent, and take a count of 0 for everything. */
 #if defined __FreeBSD__ || defined __DragonFly__ || defined __APPLE__
 
-static ssize_t send_file_once(int fd, int file, off_t offset, size_t count)
+static ssize_t send_file_once(int fd, int file, int64_t offset, size_t count)
 {
 #ifdef __APPLE__
     off_t sent = (off_t)count;
@@ -258,7 +262,7 @@ static ssize_t send_file_once(int fd, int file, off_t offset, size_t count)
 
 #else
 
-static ssize_t send_file_once(int fd, int file, off_t offset, size_t count)
+static ssize_t send_file_once(int fd, int file, int64_t offset, size_t count)
 {
     char bytes[64 * 1024];
     ssize_t got = pread(file, bytes, count < sizeof bytes ? count : sizeof bytes, offset);
@@ -270,7 +274,7 @@ static ssize_t send_file_once(int fd, int file, off_t offset, size_t count)
 
 #endif
 
-ssize_t kernel_sendfile(int fd, int file, off_t offset, size_t count)
+ssize_t kernel_sendfile(int fd, int file, int64_t offset, size_t count)
 {
     ssize_t sent;
 
@@ -386,3 +390,27 @@ int kernel_random(void *bytes, size_t size)
     arc4random_buf(bytes, size);
     return 0;
 }
+
+#ifdef __NetBSD__
+
+int kernel_regcomp(regex_t *regex, const char *text, int flags)
+{
+    return regcomp(regex, text, flags);
+}
+
+#else
+
+int kernel_regcomp(regex_t *regex, const char *text, int flags)
+{
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+
+    if (plain == (locale_t)0)
+        return REG_ESPACE;
+    locale_t before = uselocale(plain);
+    int result = regcomp(regex, text, flags);
+    uselocale(before);
+    freelocale(plain);
+    return result;
+}
+
+#endif

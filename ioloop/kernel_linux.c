@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/random.h>
@@ -134,14 +135,15 @@ ssize_t kernel_write_pipe(int fd, const struct iovec *vector, int count)
 
 /* sendfile has no flags: to a socket that was shut down it raises SIGPIPE as a pipe does; also when that happens behind
  * bytes that it could send, of which it tells. */
-ssize_t kernel_sendfile(int fd, int file, off_t offset, size_t count)
+ssize_t kernel_sendfile(int fd, int file, int64_t offset, size_t count)
 {
     struct sigpipe sigpipe;
+    off_t position = (off_t)offset;
     ssize_t sent;
 
     hold_sigpipe(&sigpipe);
     do
-        sent = sendfile(fd, file, &offset, count);
+        sent = sendfile(fd, file, &position, count);
     while (sent < 0 && errno == EINTR);
     release_sigpipe(&sigpipe, sent < 0 ? errno == EPIPE : (size_t)sent < count);
     return sent < 0 ? -errno : sent;
@@ -249,7 +251,7 @@ void kernel_close_from(int fd)
 {
     long limit = MOST_DESCRIPTORS;
 
-    if (call_kernel(SYS_close_range, fd, UINT_MAX, 0, 0) == 0)
+    if (call_kernel(SYS_close_range, fd, (long)UINT_MAX, 0, 0) == 0)
         return;
     long allowed = sysconf(_SC_OPEN_MAX);
     if (allowed >= 0 && allowed < limit)
@@ -268,4 +270,17 @@ int kernel_random(void *bytes, size_t size)
         done += got < 0 ? 0 : (size_t)got;
     }
     return 0;
+}
+
+int kernel_regcomp(regex_t *regex, const char *text, int flags)
+{
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+
+    if (plain == (locale_t)0)
+        return REG_ESPACE;
+    locale_t before = uselocale(plain);
+    int result = regcomp(regex, text, flags);
+    uselocale(before);
+    freelocale(plain);
+    return result;
 }

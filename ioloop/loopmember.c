@@ -62,6 +62,11 @@ bool loopmember_is_stale(const struct ioloop *loop)
     return loop->forks != loopstate_forks;
 }
 
+unsigned loopmember_forks(void)
+{
+    return loopstate_forks;
+}
+
 void **loopmember_executors(struct ioloop *loop)
 {
     return &loop->executors;

@@ -47,6 +47,9 @@ int loopmember_check(const struct ioloop *loop);
 /* Whether that would be -ESTALE. Any thread. */
 bool loopmember_is_stale(const struct ioloop *loop);
 
+/* How many forks this process is away from the first. */
+unsigned loopmember_forks(void);
+
 #define LOOPMEMBER_CLOSING 0x8000u
 
 /* Takes the handler's place for a descriptor without telling the kernel: ioloop_update_handler does that. -EEXIST,

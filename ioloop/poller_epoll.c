@@ -120,7 +120,7 @@ static int to_milliseconds(int64_t nanoseconds)
 #if defined __GLIBC__ && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 35)
 static int call_pwait2(int epoll, struct epoll_event *events, int capacity, int64_t nanoseconds)
 {
-    struct timespec timeout = { nanoseconds / 1000000000, nanoseconds % 1000000000 };
+    struct timespec timeout = { (time_t)(nanoseconds / 1000000000), (long)(nanoseconds % 1000000000) };
 
     return epoll_pwait2(epoll, events, capacity, &timeout, NULL);
 }

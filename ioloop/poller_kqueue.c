@@ -319,9 +319,10 @@ int poller_wait(struct poller *poller, struct poller_event *ready, int capacity,
         nanoseconds = a_year;
     timeout =
         (struct timespec){ .tv_sec = (time_t)(nanoseconds / 1000000000), .tv_nsec = (long)(nanoseconds % 1000000000) };
-    if (capacity > EVENTS_A_WAIT)
-        capacity = EVENTS_A_WAIT;
-    int count = kevent(poller->kqueue, NULL, 0, poller->events, capacity, nanoseconds < 0 ? NULL : &timeout);
+    unsigned short room = EVENTS_A_WAIT; /* an int for some, a size_t for NetBSD */
+    if (capacity < EVENTS_A_WAIT)
+        room = (unsigned short)capacity;
+    int count = kevent(poller->kqueue, NULL, 0, poller->events, room, nanoseconds < 0 ? NULL : &timeout);
     if (count < 0)
         return errno == EINTR ? 0 : -errno;
 
