@@ -107,7 +107,7 @@ with_loop="test_io* test_loop* test_poller* test_kqueue* test_kernel test_accept
 variant kqueue kqueue POLLER=kqueue ONLY="$with_loop"
 # What more than one thread takes part in.
 with_threads="test_ioloop* test_iofuture* test_ioexecutor* test_resolver* test_iolog* test_loopsignals test_tcpclient* \
-    test_iosubprocess* test_httppool* test_httpclient_future test_websocketclient"
+    test_iosubprocess* test_httppool* test_httpclient_future test_websocketclient test_websocketclient_handshake"
 variant thread thread SANITIZE=thread ONLY="$with_threads"
 unset TESTING_SECONDS
 

@@ -229,6 +229,11 @@ static void pause_handler(struct accepting *accepting)
     assert_int_equal(netutil_pause_accept_handler(accepting->loop, accepting->listener), 0);
 }
 
+static void resume_handler(struct accepting *accepting)
+{
+    assert_int_equal(netutil_resume_accept_handler(accepting->loop, accepting->listener), 0);
+}
+
 static void leaves_connections_in_the_queue_while_paused(void **state)
 {
     struct accepting accepting;
@@ -238,7 +243,7 @@ static void leaves_connections_in_the_queue_while_paused(void **state)
     testing_spin(accepting.loop, 3);
     assert_int_equal(accepting.count, 1);
     accepting.on_accept = NULL;
-    assert_int_equal(netutil_resume_accept_handler(accepting.loop, accepting.listener), 0);
+    resume_handler(&accepting);
     run_until_count(&accepting, 3);
     assert_false(is_closed_by_server(accepting.clients[2]));
     end_accepting(&accepting);
@@ -306,6 +311,22 @@ static void answers_errors_for_what_is_not_there(void **state)
 
 /* When accept fails. */
 
+static void begin_with_error(struct accepting *accepting, int clients, int error)
+{
+    begin_with_clients(accepting, clients);
+    testing_begin_logs();
+    faults_system_call("accept4", error, 1);
+}
+
+/* Each time. */
+static void begin_without_descriptors(struct accepting *accepting)
+{
+    begin_with_clients(accepting, 1);
+    testing_begin_logs();
+    faults_system_call_sticky("accept4", EMFILE, 1);
+    testing_spin(accepting->loop, 1);
+}
+
 static void goes_on_after_a_connection_that_came_to_nothing(void **state)
 {
     static const int errors[] = { ECONNABORTED, EPROTO,    EINTR,        EPERM,       ENETDOWN,
@@ -313,9 +334,7 @@ static void goes_on_after_a_connection_that_came_to_nothing(void **state)
 
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         struct accepting accepting;
-        begin_accepting(&accepting);
-        add_handler(&accepting);
-        connect_clients(&accepting, 2);
+        begin_with_clients(&accepting, 2);
         testing_begin_logs();
         faults_system_call("accept4", errors[i], 2);
         testing_spin(accepting.loop, 1);
@@ -342,11 +361,7 @@ static void rests_when_it_runs_short_and_recovers(void **state)
 
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         struct accepting accepting;
-        begin_accepting(&accepting);
-        add_handler(&accepting);
-        connect_clients(&accepting, 2);
-        testing_begin_logs();
-        faults_system_call("accept4", errors[i], 1);
+        begin_with_error(&accepting, 2, errors[i]);
         testing_spin(accepting.loop, 3);
         assert_true(faults_hit());
         assert_int_equal(testing_logs("cannot accept connections on 127.0.0.1:"), 1);
@@ -367,10 +382,7 @@ static void rests_longer_each_time_up_to_a_second(void **state)
     static const double rests[] = { 0.1, 0.2, 0.4, 0.8, 1.0, 1.0 };
     struct accepting accepting;
 
-    begin_with_clients(&accepting, 1);
-    testing_begin_logs();
-    faults_system_call_sticky("accept4", EMFILE, 1);
-    testing_spin(accepting.loop, 1);
+    begin_without_descriptors(&accepting);
     for (size_t i = 0; i < sizeof rests / sizeof *rests; i++) {
         faults_count_reset();
         accepting.clock += rests[i] - 0.001;
@@ -401,9 +413,7 @@ static void rests_after_an_error_it_does_not_know(void **state)
 {
     struct accepting accepting;
 
-    begin_with_clients(&accepting, 1);
-    testing_begin_logs();
-    faults_system_call("accept4", EINVAL, 1);
+    begin_with_error(&accepting, 1, EINVAL);
     testing_spin(accepting.loop, 5);
     assert_true(faults_hit());
     assert_int_equal(testing_logs("cannot accept"), 1);
@@ -416,9 +426,7 @@ static void recovers_without_memory_for_a_timeout(void **state)
 {
     struct accepting accepting;
 
-    begin_with_clients(&accepting, 1);
-    testing_begin_logs();
-    faults_system_call("accept4", EINVAL, 1);
+    begin_with_error(&accepting, 1, EINVAL);
     faults_allocation(1, true);
     testing_spin(accepting.loop, 3);
     assert_true(faults_hit());
@@ -434,7 +442,7 @@ static void tries_again_when_the_kernel_does_not_watch(void **state)
     testing_begin_logs();
     pause_handler(&accepting);
     faults_system_call("epoll_ctl", ENOMEM, 1);
-    assert_int_equal(netutil_resume_accept_handler(accepting.loop, accepting.listener), 0);
+    resume_handler(&accepting);
     if (faults_hit()) /* not where kqueue stands in */
         assert_int_equal(accepted_after(&accepting, 0.099), 0);
     assert_int_equal(accepted_after(&accepting, 0.101), 1);
@@ -445,14 +453,12 @@ static void stays_paused_when_a_rest_ends(void **state)
 {
     struct accepting accepting;
 
-    begin_with_clients(&accepting, 1);
-    testing_begin_logs();
-    faults_system_call("accept4", EINVAL, 1);
+    begin_with_error(&accepting, 1, EINVAL);
     testing_spin(accepting.loop, 1);
     faults_end();
     pause_handler(&accepting);
     assert_int_equal(accepted_after(&accepting, 2), 0);
-    assert_int_equal(netutil_resume_accept_handler(accepting.loop, accepting.listener), 0);
+    resume_handler(&accepting);
     assert_int_equal(accepted_after(&accepting, 0), 1);
     end_accepting(&accepting);
 }
@@ -461,10 +467,7 @@ static void may_be_removed_while_it_rests(void **state)
 {
     struct accepting accepting;
 
-    begin_with_clients(&accepting, 1);
-    testing_begin_logs();
-    faults_system_call_sticky("accept4", EMFILE, 1);
-    testing_spin(accepting.loop, 1);
+    begin_without_descriptors(&accepting);
     faults_end();
     remove_handler(&accepting);
     assert_int_equal(accepted_after(&accepting, 2), 0);

@@ -346,7 +346,6 @@ static void one_timeout_of_the_loop_serves_all(void **state)
     close_loop();
 }
 
-/* Each one sooner than all before it: that moves the timeout, it does not add one. */
 /* A loop that is blocked by a callback for longer than a deadline lasts. */
 static struct probe blocked;
 static int blocked_fds[2];
@@ -371,6 +370,23 @@ static void block_while_bytes_come(int fd, unsigned events, void *arg)
     ioloop_remove_handler(loop, fd);
 }
 
+/* fds: a pipe that blocks the loop. */
+static void open_blocked(int fds[2])
+{
+    open_loop();
+    blocked = (struct probe){ .expiries = 0 };
+    open_ready_pipe(fds);
+    assert_int_equal(pipe(blocked_fds), 0);
+    set(&blocked, 10, expire);
+}
+
+static void close_blocked(const int fds[2])
+{
+    close_loop();
+    close_both(fds);
+    close_both(blocked_fds);
+}
+
 static void what_came_while_the_loop_was_blocked_is_not_late(void **state)
 {
     static ioloop_handler_fn *const handlers[] = { block_before_touch, block_while_bytes_come };
@@ -378,11 +394,7 @@ static void what_came_while_the_loop_was_blocked_is_not_late(void **state)
     for (int i = 0; i < 2; i++) {
         int fds[2];
 
-        open_loop();
-        blocked = (struct probe){ .expiries = 0 };
-        open_ready_pipe(fds);
-        assert_int_equal(pipe(blocked_fds), 0);
-        set(&blocked, 10, expire);
+        open_blocked(fds);
         add_handler(fds[0], handlers[i], NULL, IOLOOP_READ);
         add_handler(blocked_fds[0], touch_blocked, NULL, IOLOOP_READ);
         testing_spin(loop, 4);
@@ -390,9 +402,7 @@ static void what_came_while_the_loop_was_blocked_is_not_late(void **state)
         assert_int_equal(blocked.expiries, 0);
         run_until(the_time + 1);
         check_in_time(&blocked);
-        close_loop();
-        close_both(fds);
-        close_both(blocked_fds);
+        close_blocked(fds);
     }
 }
 
@@ -401,20 +411,15 @@ static void what_did_not_come_is_late_although_the_loop_was_blocked(void **state
 {
     int fds[2];
 
-    open_loop();
-    blocked = (struct probe){ .expiries = 0 };
-    open_ready_pipe(fds);
-    assert_int_equal(pipe(blocked_fds), 0);
-    set(&blocked, 10, expire);
+    open_blocked(fds);
     the_time += 5;
     add_handler(fds[0], block_while_bytes_come, NULL, IOLOOP_READ);
     testing_spin(loop, 3);
     assert_int_equal(blocked.expiries, 1);
-    close_loop();
-    close_both(fds);
-    close_both(blocked_fds);
+    close_blocked(fds);
 }
 
+/* Each one sooner than all before it: that moves the timeout, it does not add one. */
 static void setting_sooner_ones_adds_no_timeouts(void **state)
 {
     struct probe probe = { .expiries = 0 };

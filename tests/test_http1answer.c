@@ -21,9 +21,9 @@ enum { STEPS = 4, WHOLE = 1 };
 
 /* What the program does, and what is on the wire then. */
 struct exchange {
-    const char *request;
-    int how; /* WHOLE: by one call, with pieces[0] */
-    int status;
+    const char *request; /* NULL: GET("/") */
+    int how;             /* WHOLE: by one call, with pieces[0] */
+    int status;          /* 0: 200 */
     const char *reason;
     const char *headers[3][2];
     const char *pieces[STEPS]; /* the first with the head, "" for an empty write; NULL: no more */
@@ -33,17 +33,23 @@ struct exchange {
 
 static const struct exchange *exchange_now;
 
+static const char *request_of(const struct exchange *exchange)
+{
+    return exchange->request != NULL ? exchange->request : GET("/");
+}
+
 static int send_piece(const struct exchange *exchange, struct httprequest *request, int index,
                       const struct httpheaders *headers)
 {
     const char *piece = exchange->pieces[index];
     size_t length = piece != NULL ? strlen(piece) : 0;
+    int status = exchange->status != 0 ? exchange->status : 200;
 
     if (exchange->how == WHOLE)
-        return httprequest_answer(request, exchange->status, exchange->reason, headers, piece, length);
+        return httprequest_answer(request, status, exchange->reason, headers, piece, length);
     if (index > 0)
         return httprequest_write(request, piece, length, NULL, NULL);
-    return httprequest_write_head(request, exchange->status, exchange->reason, headers, piece, length, NULL, NULL);
+    return httprequest_write_head(request, status, exchange->reason, headers, piece, length, NULL, NULL);
 }
 
 static void act(struct httprequest *request)
@@ -83,7 +89,7 @@ static void check_exchange(struct httpscene *scene, const struct exchange *excha
 
     exchange_now = exchange;
     scene->waiting_count = later ? 0 : -1;
-    httpscene_put(scene, client, exchange->request);
+    httpscene_put(scene, client, request_of(exchange));
     httpscene_put(scene, client, GET("/2"));
     httpscene_settle(scene);
     if (later) {
@@ -95,7 +101,7 @@ static void check_exchange(struct httpscene *scene, const struct exchange *excha
     httpscene_finish(client);
     char *transcript = httpscene_transcript(scene, client, &length);
     if (strlen(exchange->sent) != length || memcmp(transcript, exchange->sent, length) != 0)
-        fail_msg("%s gave:\n%s\ninstead of:\n%s", exchange->request, transcript, exchange->sent);
+        fail_msg("%s gave:\n%s\ninstead of:\n%s", request_of(exchange), transcript, exchange->sent);
     free(transcript);
     httpscene_hang_up(client);
 }
@@ -120,74 +126,50 @@ static void an_answer_by_and_by_is_framed_as_its_client_understands(void **state
 {
     static const struct exchange exchanges[] = {
         /* Of a known length. */
-        { .request = GET("/"),
-          .status = 200,
-          .headers = { { "content-length", "5" } },
+        { .headers = { { "content-length", "5" } },
           .pieces = { "ab", "", "cde" },
           .sent = STATUS("200 OK") "content-length: 5\r\n\r\nabcde" SECOND },
-        { .request = GET("/"),
-          .status = 200,
-          .headers = { { "Content-Length", "0" } },
-          .sent = STATUS("200 OK") LENGTH("0") "\r\n" SECOND },
+        { .headers = { { "Content-Length", "0" } }, .sent = STATUS("200 OK") LENGTH("0") "\r\n" SECOND },
         { .request = KEPT_GET("/"),
-          .status = 200,
           .headers = { { "Content-Length", "2" } },
           .pieces = { "ab" },
           .sent = STATUS("200 OK") LENGTH("2") "Connection: keep-alive\r\n\r\nab" SECOND },
         { .request = OLD_GET("/"),
-          .status = 200,
           .headers = { { "Content-Length", "2" } },
           .pieces = { "ab" },
           .sent = STATUS("200 OK") LENGTH("2") CLOSE "\r\nab" },
         { .request = LAST_GET("/"),
-          .status = 200,
           .headers = { { "Content-Length", "2" } },
           .pieces = { "a", "b" },
           .sent = STATUS("200 OK") LENGTH("2") CLOSE "\r\nab" },
         /* Of an unknown one: chunks, none of which is empty (web_test:test_empty_flush); the last follows finish. */
-        { .request = GET("/"),
-          .status = 200,
-          .pieces = { "ab", "", "0123456789abcdef", "x" },
+        { .pieces = { "ab", "", "0123456789abcdef", "x" },
           .sent = STATUS("200 OK") IN_CHUNKS "\r\n2\r\nab\r\n10\r\n0123456789abcdef\r\n1\r\nx\r\n0\r\n\r\n" SECOND },
-        { .request = GET("/"), .status = 404, .sent = STATUS("404 Not Found") IN_CHUNKS "\r\n0\r\n\r\n" SECOND },
+        { .status = 404, .sent = STATUS("404 Not Found") IN_CHUNKS "\r\n0\r\n\r\n" SECOND },
         { .request = LAST_GET("/"),
-          .status = 200,
           .pieces = { "", "a" },
           .sent = STATUS("200 OK") IN_CHUNKS CLOSE "\r\n1\r\na\r\n0\r\n\r\n" },
         /* Who does not know chunks reads until the end. */
-        { .request = KEPT_GET("/"),
-          .status = 200,
-          .pieces = { "ab", "", "c" },
-          .sent = STATUS("200 OK") CLOSE "\r\nabc" },
-        { .request = OLD_GET("/"), .status = 200, .sent = STATUS("200 OK") CLOSE "\r\n" },
+        { .request = KEPT_GET("/"), .pieces = { "ab", "", "c" }, .sent = STATUS("200 OK") CLOSE "\r\nabc" },
+        { .request = OLD_GET("/"), .sent = STATUS("200 OK") CLOSE "\r\n" },
         /* httpserver_test:test_keepalive_chunked_head_no_body */
-        { .request = HEAD("/"), .status = 200, .pieces = { "ab", "c" }, .sent = STATUS("200 OK") "\r\n" SECOND },
+        { .request = HEAD("/"), .pieces = { "ab", "c" }, .sent = STATUS("200 OK") "\r\n" SECOND },
         { .request = HEAD("/"),
-          .status = 200,
           .headers = { { "Content-Length", "5" } },
           .pieces = { "ab", "too many" },
           .sent = STATUS("200 OK") LENGTH("5") "\r\n" SECOND },
         { .request = "HEAD / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-          .status = 200,
           .pieces = { "ab" },
           .sent = STATUS("200 OK") "Connection: keep-alive\r\n\r\n" SECOND },
         /* Those without a body; web_test:test_204_headers and web_test:test_304_headers, as far as framing goes */
-        { .request = GET("/"), .status = 204, .pieces = { "ab", "c" }, .sent = STATUS("204 No Content") "\r\n" SECOND },
-        { .request = GET("/"),
-          .status = 205,
-          .pieces = { "ab", "c" },
-          .sent = STATUS("205 Reset Content") LENGTH("0") "\r\n" SECOND },
-        { .request = GET("/"),
-          .status = 304,
-          .pieces = { "ab", "c" },
-          .sent = STATUS("304 Not Modified") "\r\n" SECOND },
-        { .request = GET("/"),
-          .status = 304,
+        { .status = 204, .pieces = { "ab", "c" }, .sent = STATUS("204 No Content") "\r\n" SECOND },
+        { .status = 205, .pieces = { "ab", "c" }, .sent = STATUS("205 Reset Content") LENGTH("0") "\r\n" SECOND },
+        { .status = 304, .pieces = { "ab", "c" }, .sent = STATUS("304 Not Modified") "\r\n" SECOND },
+        { .status = 304,
           .headers = { { "Content-Length", "5" } },
           .pieces = { "ab" },
           .sent = STATUS("304 Not Modified") LENGTH("5") "\r\n" SECOND },
-        { .request = GET("/"),
-          .status = 205,
+        { .status = 205,
           .headers = { { "Content-Length", "0" } },
           .pieces = { "ab" },
           .sent = STATUS("205 Reset Content") LENGTH("0") "\r\n" SECOND },
@@ -202,45 +184,29 @@ static void an_answer_by_and_by_is_framed_as_its_client_understands(void **state
 static void a_whole_answer_has_its_length(void **state)
 {
     static const struct exchange exchanges[] = {
-        { .request = GET("/"),
-          .how = WHOLE,
-          .status = 200,
+        { .how = WHOLE,
           .headers = { { "X", "y" } },
           .pieces = { "abc" },
           .sent = STATUS("200 OK") "X: y\r\n" LENGTH("3") "\r\nabc" SECOND },
-        { .request = GET("/"),
-          .how = WHOLE,
-          .status = 200,
+        { .how = WHOLE,
           .headers = { { "Content-Length", "3" } },
           .pieces = { "abc" },
           .sent = STATUS("200 OK") LENGTH("3") "\r\nabc" SECOND },
         { .request = OLD_GET("/"),
           .how = WHOLE,
-          .status = 200,
           .pieces = { "abcdefghij" },
           .sent = STATUS("200 OK") LENGTH("10") CLOSE "\r\nabcdefghij" },
+        { .request = HEAD("/"), .how = WHOLE, .pieces = { "abc" }, .sent = STATUS("200 OK") LENGTH("3") "\r\n" SECOND },
         { .request = HEAD("/"),
           .how = WHOLE,
-          .status = 200,
-          .pieces = { "abc" },
-          .sent = STATUS("200 OK") LENGTH("3") "\r\n" SECOND },
-        { .request = HEAD("/"),
-          .how = WHOLE,
-          .status = 200,
           .headers = { { "Content-Length", "99" } },
           .sent = STATUS("200 OK") LENGTH("99") "\r\n" SECOND },
-        { .request = GET("/"),
-          .how = WHOLE,
+        { .how = WHOLE,
           .status = 304,
           .headers = { { "Content-Length", "99" } },
           .sent = STATUS("304 Not Modified") LENGTH("99") "\r\n" SECOND },
-        { .request = GET("/"),
-          .how = WHOLE,
-          .status = 204,
-          .pieces = { "abc" },
-          .sent = STATUS("204 No Content") "\r\n" SECOND },
-        { .request = GET("/"),
-          .how = WHOLE,
+        { .how = WHOLE, .status = 204, .pieces = { "abc" }, .sent = STATUS("204 No Content") "\r\n" SECOND },
+        { .how = WHOLE,
           .status = 205,
           .pieces = { "abc" },
           .sent = STATUS("205 Reset Content") LENGTH("0") "\r\n" SECOND },
@@ -253,58 +219,36 @@ static void a_whole_answer_has_its_length(void **state)
 static void some_headers_of_the_servers_may_be_the_programs(void **state)
 {
     static const struct exchange exchanges[] = {
-        { .request = GET("/"),
-          .how = WHOLE,
-          .status = 200,
+        { .how = WHOLE,
           .headers = { { "date", "today" } },
           .sent = "HTTP/1.1 200 OK\r\nServer: ioloop\r\ndate: today\r\n" LENGTH("0") "\r\n" SECOND },
-        { .request = GET("/"),
-          .how = WHOLE,
-          .status = 200,
+        { .how = WHOLE,
           .headers = { { "SERVER", "x" } },
           .sent = "HTTP/1.1 200 OK\r\nDate: 0000000000000000000000000 GMT\r\nSERVER: x\r\n" LENGTH("0") "\r\n" SECOND },
-        { .request = GET("/"),
-          .how = WHOLE,
+        { .how = WHOLE,
           .status = 404,
           .headers = { { "Server", "x" }, { "DATE", "y" } },
           .sent = "HTTP/1.1 404 Not Found\r\nServer: x\r\nDATE: y\r\n" LENGTH("0") "\r\n" SECOND },
-        { .request = GET("/"),
-          .how = WHOLE,
-          .status = 200,
+        { .how = WHOLE,
           .reason = "Fine",
           .headers = { { "Dat", "1" }, { "Servers", "2" }, { "Dates", "3" } },
           .sent = STATUS("200 Fine") "Dat: 1\r\nServers: 2\r\nDates: 3\r\n" LENGTH("0") "\r\n" SECOND },
-        { .request = GET("/"),
-          .how = WHOLE,
-          .status = 200,
+        { .how = WHOLE,
           .headers = { { "connection", "Close" } },
           .sent = STATUS("200 OK") "connection: Close\r\n" LENGTH("0") "\r\n" },
-        { .request = GET("/"),
-          .status = 200,
-          .headers = { { "Connection", "close" } },
+        { .headers = { { "Connection", "close" } },
           .pieces = { "a" },
           .sent = STATUS("200 OK") "Connection: close\r\n" IN_CHUNKS "\r\n1\r\na\r\n0\r\n\r\n" },
         { .request = OLD_GET("/"),
           .how = WHOLE,
-          .status = 200,
           .headers = { { "Connection", "close" } },
           .sent = STATUS("200 OK") "Connection: close\r\n" LENGTH("0") "\r\n" },
-        { .request = GET("/"),
-          .how = WHOLE,
-          .status = 200,
+        { .how = WHOLE,
           .headers = { { "Content-Type", "a/b" }, { "Content-Lengths", "9" }, { "Transfer-Encodings", "x" } },
           .sent = STATUS("200 OK") "Content-Type: a/b\r\nContent-Lengths: 9\r\nTransfer-Encodings: x\r\n" LENGTH(
               "0") "\r\n" SECOND },
-        { .request = GET("/"),
-          .how = WHOLE,
-          .status = 200,
-          .reason = "So so",
-          .sent = STATUS("200 So so") LENGTH("0") "\r\n" SECOND },
-        { .request = GET("/"),
-          .how = WHOLE,
-          .status = 299,
-          .reason = "",
-          .sent = STATUS("299 ") LENGTH("0") "\r\n" SECOND },
+        { .how = WHOLE, .reason = "So so", .sent = STATUS("200 So so") LENGTH("0") "\r\n" SECOND },
+        { .how = WHOLE, .status = 299, .reason = "", .sent = STATUS("299 ") LENGTH("0") "\r\n" SECOND },
     };
 
     CHECK(exchanges);
@@ -350,8 +294,7 @@ static void what_cannot_be_sent_is_refused_and_becomes_a_500(void **state)
     };
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct exchange exchange = { .request = GET("/"),
-                                     .how = WHOLE,
+        struct exchange exchange = { .how = WHOLE,
                                      .status = bad[i].status,
                                      .reason = bad[i].reason,
                                      .headers = { { bad[i].name, bad[i].value } },
@@ -373,56 +316,40 @@ static void what_cannot_be_sent_is_refused_and_becomes_a_500(void **state)
 static void a_length_that_is_not_true_is_refused_or_the_connection_closed(void **state)
 {
     static const struct exchange exchanges[] = {
-        { .request = GET("/"),
-          .how = WHOLE,
-          .status = 200,
+        { .how = WHOLE,
           .headers = { { "Content-Length", "2" } },
           .pieces = { "abc" },
           .results = { -EINVAL },
           .sent = OOPS OOPS_BODY SECOND },
-        { .request = GET("/"),
-          .how = WHOLE,
-          .status = 200,
+        { .how = WHOLE,
           .headers = { { "Content-Length", "4" } },
           .pieces = { "abc" },
           .results = { -EINVAL },
           .sent = OOPS OOPS_BODY SECOND },
-        { .request = GET("/"),
-          .how = WHOLE,
-          .status = 200,
+        { .how = WHOLE,
           .headers = { { "Content-Length", "3" }, { "Content-Length", "3" } },
           .pieces = { "abc" },
           .results = { -EINVAL },
           .sent = OOPS OOPS_BODY SECOND },
         /* The head may have gone already: too much, web_test:test_content_length_too_low */
-        { .request = GET("/"),
-          .status = 200,
-          .headers = { { "Content-Length", "5" } },
+        { .headers = { { "Content-Length", "5" } },
           .pieces = { "abcdef" },
           .results = { -EMSGSIZE, -EBADF },
           .sent = "" },
-        { .request = GET("/"),
-          .status = 200,
-          .headers = { { "Content-Length", "5" } },
+        { .headers = { { "Content-Length", "5" } },
           .pieces = { "ab", "cdef" },
           .results = { 0, -EMSGSIZE, -EBADF },
           .sent = STATUS("200 OK") LENGTH("5") "\r\nab" },
-        { .request = GET("/"),
-          .status = 200,
-          .headers = { { "Content-Length", "2" } },
+        { .headers = { { "Content-Length", "2" } },
           .pieces = { "ab", "c", "d" },
           .results = { 0, -EMSGSIZE, -EBADF, -EBADF },
           .sent = STATUS("200 OK") LENGTH("2") "\r\nab" },
         /* too little, web_test:test_content_length_too_high */
-        { .request = GET("/"),
-          .status = 200,
-          .headers = { { "Content-Length", "5" } },
+        { .headers = { { "Content-Length", "5" } },
           .pieces = { "ab", "cd" },
           .results = { 0, 0, -EMSGSIZE },
           .sent = STATUS("200 OK") LENGTH("5") "\r\nabcd" },
-        { .request = GET("/"),
-          .status = 200,
-          .headers = { { "Content-Length", "9223372036854775807" } },
+        { .headers = { { "Content-Length", "9223372036854775807" } },
           .results = { 0, -EMSGSIZE },
           .sent = STATUS("200 OK") LENGTH("9223372036854775807") "\r\n" },
     };

@@ -87,7 +87,7 @@ static void write_twice(struct httpscene *scene, struct httprequest *request)
     free(bytes);
 }
 
-static void no_limit_is_none(void **state)
+static void max_unsent_may_be_as_large_as_numbers_are(void **state)
 {
     static const struct {
         uint64_t option;
@@ -113,7 +113,7 @@ static void no_limit_is_none(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_large_answer_is_whole_and_the_next_follows),
     cmocka_unit_test(a_large_last_answer_is_whole),
-    cmocka_unit_test(no_limit_is_none),
+    cmocka_unit_test(max_unsent_may_be_as_large_as_numbers_are),
 };
 
 TESTING_MAIN(tests)

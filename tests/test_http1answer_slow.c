@@ -117,7 +117,7 @@ static void callbacks_tell_how_far_a_reader_is(void **state)
 /* Files. */
 
 static int file;
-static off_t file_offset;
+static int64_t file_offset;
 static uint64_t file_length;
 static bool file_has_length;
 
@@ -179,7 +179,7 @@ static void check_file(struct httpscene *scene, bool has_length, const char *wan
 static void parts_of_files_go_out_in_every_framing(void **state)
 {
     static const struct {
-        off_t offset;
+        int64_t offset;
         uint64_t length;
         const char *wanted;
     } cases[] = { { 0, 20, "<01234567890123456789>" }, { 5, 10, "<5678901234>" }, { 19, 1, "<9>" }, { 7, 0, "<>" } };
@@ -383,7 +383,7 @@ static void a_reader_may_be_as_slow_as_the_answer_grows(void **state)
     httpscene_close(&scene);
 }
 
-static void a_program_that_stops_in_the_middle_of_an_answer_may(void **state)
+static void a_program_may_stop_in_the_middle_of_an_answer(void **state)
 {
     struct httpscene scene;
     struct httpscene_client *client = begin_long_answer(&scene, NULL);
@@ -502,7 +502,7 @@ static void close_and_answer(struct httpscene *scene, struct httprequest *reques
     }
 }
 
-static void an_answer_on_a_closed_connection_is_none(void **state)
+static void what_is_answered_on_a_closed_connection_is_logged_as_no_answer(void **state)
 {
     struct httpscene scene;
 
@@ -574,11 +574,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_no_part_of_a_file_changes_nothing),
     cmocka_unit_test(a_reader_that_stops_in_the_middle_of_an_answer_has_left),
     cmocka_unit_test(a_reader_may_be_as_slow_as_the_answer_grows),
-    cmocka_unit_test(a_program_that_stops_in_the_middle_of_an_answer_may),
+    cmocka_unit_test(a_program_may_stop_in_the_middle_of_an_answer),
     cmocka_unit_test(a_reader_may_leave_max_unsent_bytes_unread),
     cmocka_unit_test(a_write_without_memory_ends_the_connection),
     cmocka_unit_test(an_answer_to_a_client_that_has_left_only_ends_the_request),
-    cmocka_unit_test(an_answer_on_a_closed_connection_is_none),
+    cmocka_unit_test(what_is_answered_on_a_closed_connection_is_logged_as_no_answer),
     cmocka_unit_test(an_answer_may_be_ended_in_the_close_callback),
     cmocka_unit_test(a_client_that_only_stops_sending_is_told_as_having_left),
 };

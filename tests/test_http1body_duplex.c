@@ -50,6 +50,14 @@ static void read_all_there_is(struct httpscene *scene, struct httpscene_client *
     }
 }
 
+/* One by one. */
+static void pass_49_seconds(struct httpscene *scene)
+{
+    for (int i = 0; i < 49; i++)
+        httpscene_pass(scene, 1);
+    assert_int_equal(httpserver_connections(scene->server), 1);
+}
+
 static void a_slow_reader_has_its_time_for_the_body_too(void **state)
 {
     for (int i = 0; i < 2; i++) {
@@ -58,14 +66,10 @@ static void a_slow_reader_has_its_time_for_the_body_too(void **state)
         pauses = i > 0;
         struct httpscene_client *client = begin_duplex(&scene);
         read_all_there_is(&scene, client);
-        for (int seconds = 0; seconds < 49; seconds++)
-            httpscene_pass(&scene, 1);
-        assert_int_equal(httpserver_connections(scene.server), 1);
+        pass_49_seconds(&scene);
         char part[61];
         httpscene_put_bytes(&scene, client, filled(part, 60), 60);
-        for (int seconds = 0; seconds < 49; seconds++)
-            httpscene_pass(&scene, 1);
-        assert_int_equal(httpserver_connections(scene.server), 1);
+        pass_49_seconds(&scene);
         httpscene_put_bytes(&scene, client, part, 40);
         struct httpscene_answer answer = httpscene_next(&scene, client, false);
         assert_int_equal(answer.status, 200);

@@ -242,7 +242,7 @@ static void a_request_that_the_server_refuses_is_told_that_it_ends(void **state)
     }
 }
 
-static void it_may_be_answered_then_by_the_program(void **state)
+static void a_request_that_the_server_refuses_may_be_answered_by_the_program(void **state)
 {
     struct httpscene scene;
     struct httpscene_client *client = begin_early(&scene);
@@ -371,7 +371,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_refused_body_is_dropped_for_64_kib_and_read_no_more),
     cmocka_unit_test(a_refused_body_is_dropped_for_5_s_and_not_longer),
     cmocka_unit_test(a_request_that_the_server_refuses_is_told_that_it_ends),
-    cmocka_unit_test(it_may_be_answered_then_by_the_program),
+    cmocka_unit_test(a_request_that_the_server_refuses_may_be_answered_by_the_program),
     cmocka_unit_test(who_expects_100_gets_it_only_if_the_body_is_wanted),
     cmocka_unit_test(who_does_not_wait_for_100_gets_it_too_and_once),
     cmocka_unit_test(a_go_ahead_without_memory_ends_the_connection),

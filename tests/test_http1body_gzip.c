@@ -5,45 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "httpserver/httpdeflate.h"
 #include "tests/support/faults.h"
 #include "tests/support/httpscene.h"
 #include "tests/support/httpstreamed.h"
 #include "tests/support/httptexts.h"
+#include "tests/support/packed.h"
 #include "tests/support/testing.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 enum { MOST = 3 * 1024 * 1024 };
 
-static char packed[200000], text[210000];
-static size_t packed_length, text_length;
-
-static void pack(const char *bytes, size_t length)
-{
-    struct httpdeflate *deflate = httpdeflate_new(HTTPDEFLATE_GZIP, 6, 15);
-    struct httpdeflate_piece piece;
-    size_t at = 0;
-
-    packed_length = 0;
-    do {
-        at += httpdeflate_encode(deflate, bytes + at, length - at, HTTPDEFLATE_FINISH, &piece);
-        assert_true(packed_length + piece.length <= sizeof packed);
-        memcpy(packed + packed_length, piece.data, piece.length);
-        packed_length += piece.length;
-    } while (piece.more);
-    httpdeflate_free(deflate);
-}
-
-/* So many zeroes. */
-static void pack_bomb(size_t length)
-{
-    char *zeroes = calloc(1, length);
-
-    assert_non_null(zeroes);
-    pack(zeroes, length);
-    free(zeroes);
-}
+static char text[sizeof packed + 10000];
+static size_t text_length;
 
 /* A request with what is packed, in chunks of so many bytes, or 0: by its length. headers: lines. */
 static void write_request(const char *headers, size_t chunk)
@@ -118,7 +92,7 @@ static void a_body_that_is_empty_needs_no_gzip(void **state)
 }
 
 /* httpserver_test:test_compressed_body, httpserver_test:test_chunked_compressed, but that a piece is what came */
-static void it_may_come_in_any_parts(void **state)
+static void a_body_in_gzip_may_come_in_any_parts(void **state)
 {
     struct httpscene scene;
 
@@ -192,7 +166,7 @@ static void show_headers(struct httpscene *scene, struct httprequest *request)
 }
 
 /* Wherever there is room for the name behind the head. */
-static void the_header_has_another_name_then(void **state)
+static void the_coding_of_an_inflated_body_stands_under_another_name(void **state)
 {
     struct httpscene scene;
     struct httpscene_client *client = begin(&scene, &inflating);
@@ -355,7 +329,7 @@ static void pause_and_resume(struct httprequest *request)
     httprequest_resume(request);
 }
 
-static void it_may_go_on_at_once(void **state)
+static void a_pause_may_be_over_in_the_piece_that_began_it(void **state)
 {
     for (size_t chunk = 0; chunk < 1000; chunk += 300) {
         struct httpscene scene;
@@ -378,7 +352,7 @@ static void answer_early(struct httprequest *request)
     (void)!httprequest_reply(request, 403, "text/plain", "no", 2);
 }
 
-static void an_early_answer_is_the_end_of_it(void **state)
+static void an_early_answer_is_the_end_of_the_body(void **state)
 {
     for (size_t chunk = 0; chunk < 1000; chunk += 300) {
         struct httpscene scene;
@@ -463,17 +437,17 @@ static void without_memory_the_request_is_refused_or_served(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_body_in_gzip_is_inflated),
     cmocka_unit_test(a_body_that_is_empty_needs_no_gzip),
-    cmocka_unit_test(it_may_come_in_any_parts),
+    cmocka_unit_test(a_body_in_gzip_may_come_in_any_parts),
     cmocka_unit_test(other_codings_are_handed_over_as_they_are),
-    cmocka_unit_test(the_header_has_another_name_then),
+    cmocka_unit_test(the_coding_of_an_inflated_body_stands_under_another_name),
     cmocka_unit_test(what_is_no_gzip_is_refused),
     cmocka_unit_test(a_body_may_have_several_members),
     cmocka_unit_test(a_body_that_ends_too_soon_or_too_late_is_refused),
     cmocka_unit_test(the_limit_is_of_what_is_inflated),
     cmocka_unit_test(a_bomb_is_cut_off_at_the_limit),
     cmocka_unit_test(the_program_may_pause_amid_what_comes_out_of_a_piece),
-    cmocka_unit_test(it_may_go_on_at_once),
-    cmocka_unit_test(an_early_answer_is_the_end_of_it),
+    cmocka_unit_test(a_pause_may_be_over_in_the_piece_that_began_it),
+    cmocka_unit_test(an_early_answer_is_the_end_of_the_body),
     cmocka_unit_test(a_client_may_leave_while_the_program_pauses),
     cmocka_unit_test(decoders_are_used_again),
     cmocka_unit_test(without_memory_the_request_is_refused_or_served),

@@ -98,8 +98,8 @@ static void a_request_may_have_a_limit_of_its_own(void **state)
         scene.on_request = collected ? NULL : streamed_answer;
         for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
             own_limit = limits[i];
-            check_limit(&scene, own_limit, false, 100000);
-            check_limit(&scene, own_limit, true, 100000);
+            check_limit(&scene, limits[i], false, 100000);
+            check_limit(&scene, limits[i], true, 100000);
         }
         httpscene_close(&scene);
     }
@@ -155,10 +155,7 @@ static void a_request_may_have_a_timeout_of_its_own(void **state)
         httpscene_expect_nothing(&scene, client);
         httpscene_put(&scene, client, "x"); /* from here on again */
         httpscene_settle(&scene);
-        httpscene_pass(&scene, seconds - 0.1);
-        httpscene_expect_nothing(&scene, client);
-        httpscene_pass(&scene, 0.1 + LATE);
-        httpscene_expect_last(&scene, client, 408);
+        expect_last_after(&scene, client, seconds, 408);
         assert_int_equal(streamed.left, (int)i + 1);
         httpscene_hang_up(client);
     }
@@ -262,10 +259,7 @@ static void after_a_pause_the_timeout_begins_again(void **state)
     streamed_pause(streamed.request);
     httpscene_pass(&scene, 19);
     streamed_resume(streamed.request);
-    httpscene_pass(&scene, 19.9);
-    httpscene_expect_nothing(&scene, client);
-    httpscene_pass(&scene, 0.1 + LATE);
-    httpscene_expect_last(&scene, client, 408);
+    expect_last_after(&scene, client, 20, 408);
     httpscene_close(&scene);
 }
 

@@ -8,8 +8,6 @@
 #include "tests/support/httptexts.h"
 #include "tests/support/testing.h"
 
-/* Deadlines. */
-
 static void a_slow_head_is_cut_ten_seconds_after_its_first_byte(void **state)
 {
     static const char head[] = "GET /slow/and/never/whole HTTP/1.1\r\n";
@@ -20,15 +18,13 @@ static void a_slow_head_is_cut_ten_seconds_after_its_first_byte(void **state)
     httpscene_settle(&scene);
     httpscene_put(&scene, client, "TP/1.1\r\nHost: a\r\n\r\n");
     httpscene_expect(&scene, client, 200, "GET /");
-    httpscene_pass(&scene, 30);
+    httpscene_pass(&scene, 29);
     for (int i = 0; i < 10; i++) {
+        httpscene_pass(&scene, 1);
         httpscene_put_bytes(&scene, client, head + i, 1);
         httpscene_expect_nothing(&scene, client);
-        httpscene_pass(&scene, i < 9 ? 1 : 0.9);
     }
-    httpscene_expect_nothing(&scene, client);
-    httpscene_pass(&scene, 0.1 + LATE);
-    httpscene_expect_last(&scene, client, 408);
+    expect_last_after(&scene, client, 1, 408);
     httpscene_close(&scene);
 }
 
@@ -40,10 +36,7 @@ static void a_slow_head_on_a_new_connection_is_cut_too(void **state)
     httpscene_settle(&scene);
     httpscene_pass(&scene, 1);
     httpscene_put(&scene, client, "G");
-    httpscene_pass(&scene, 1.9);
-    httpscene_expect_nothing(&scene, client);
-    httpscene_pass(&scene, 0.1 + LATE);
-    httpscene_expect_last(&scene, client, 408);
+    expect_last_after(&scene, client, 2, 408);
     httpscene_close(&scene);
 }
 
@@ -72,10 +65,7 @@ static void a_connection_that_says_nothing_is_closed_silently(void **state)
     struct httpscene_client *client = begin(&scene, NULL);
 
     httpscene_settle(&scene);
-    httpscene_pass(&scene, 9.9);
-    httpscene_expect_nothing(&scene, client);
-    httpscene_pass(&scene, 0.1 + LATE);
-    httpscene_expect_end(&scene, client);
+    expect_end_after(&scene, client, 10);
     httpscene_close(&scene);
 }
 
@@ -113,10 +103,7 @@ static void the_idle_time_begins_behind_the_answer(void **state)
     scene.on_request = work_for_50_seconds;
     httpscene_put(&scene, client, GET("/"));
     httpscene_expect(&scene, client, 200, "GET /");
-    httpscene_pass(&scene, 59.9);
-    httpscene_expect_nothing(&scene, client);
-    httpscene_pass(&scene, 0.1 + LATE);
-    httpscene_expect_end(&scene, client);
+    expect_end_after(&scene, client, 60);
     httpscene_close(&scene);
 }
 
@@ -154,10 +141,7 @@ static void a_program_takes_all_the_time_it_wants(void **state)
     }
     assert_int_equal(httpscene_answer_next(&scene), 0);
     httpscene_expect(&scene, client, 200, "later");
-    httpscene_pass(&scene, 59);
-    httpscene_expect_nothing(&scene, client);
-    httpscene_pass(&scene, 1 + LATE);
-    httpscene_expect_end(&scene, client);
+    expect_end_after(&scene, client, 60);
     httpscene_close(&scene);
 }
 
@@ -232,10 +216,7 @@ static void a_reader_that_does_not_begin_is_cut(void **state)
 
     httpscene_put(&scene, client, GET("/size/4000000"));
     httpscene_settle(&scene);
-    httpscene_pass(&scene, 29.9);
-    assert_int_equal(httpserver_connections(scene.server), 1);
-    httpscene_pass(&scene, 0.1 + LATE);
-    assert_int_equal(httpserver_connections(scene.server), 0);
+    expect_cut_after(&scene, 30);
     httpscene_close(&scene);
 }
 
@@ -318,10 +299,7 @@ static void a_reader_that_stops_before_the_end_has_no_idle_time(void **state)
         begin_unix(&scene, &(struct httpserver_options){ .idle_timeout = 1000, .write_timeout = 5 });
 
     ask_until_something_waits(&scene, client);
-    httpscene_pass(&scene, 4.9);
-    assert_int_equal(httpserver_connections(scene.server), 1);
-    httpscene_pass(&scene, 0.1 + LATE);
-    assert_int_equal(httpserver_connections(scene.server), 0);
+    expect_cut_after(&scene, 5);
     httpscene_close(&scene);
 }
 
@@ -337,9 +315,7 @@ static void a_reader_that_takes_nothing_of_the_last_answer_is_cut(void **state)
     faults_system_call_sticky("send", EAGAIN, 1);
     httpscene_put(&scene, client, LAST_GET("/") "x");
     httpscene_settle(&scene);
-    assert_int_equal(httpserver_connections(scene.server), 1);
-    httpscene_pass(&scene, 5 + LATE);
-    assert_int_equal(httpserver_connections(scene.server), 0);
+    expect_cut_after(&scene, 5);
     httpscene_close(&scene);
 }
 

@@ -162,7 +162,7 @@ static void survives_each_system_call_that_fails(void **state)
 }
 
 /* Nobody stays for ever because there was no memory to look after him. */
-static void a_connection_without_a_deadline_is_none(void **state)
+static void no_connection_stays_without_memory_for_its_deadline(void **state)
 {
     bool hit = true;
 
@@ -187,7 +187,7 @@ static void a_connection_without_a_deadline_is_none(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_warm_request_costs_one_receive_and_one_send),
     cmocka_unit_test(a_connection_that_waits_owns_no_buffer),
-    cmocka_unit_test(a_connection_without_a_deadline_is_none),
+    cmocka_unit_test(no_connection_stays_without_memory_for_its_deadline),
     cmocka_unit_test(survives_each_allocation_that_fails),
     cmocka_unit_test(survives_each_system_call_that_fails),
 };

@@ -146,7 +146,7 @@ static void those_of_a_name_are_found_in_turn(void **state)
     httparguments_free(&arguments);
 }
 
-static void each_has_its_place(void **state)
+static void they_are_numbered_from_0(void **state)
 {
     struct httparguments arguments = { 0 };
 
@@ -180,7 +180,7 @@ static void names_and_values_stay_where_they_are(void **state)
     enum { MANY = 1000 };
     struct httparguments arguments = { 0 };
     const char *names[MANY], *values[MANY];
-    char name[16];
+    char name[32];
 
     assert_int_equal(parse_text(&arguments, "0=0"), 0);
     for (int i = 0; i < MANY; i++) {
@@ -450,7 +450,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(bytes_that_are_no_text_are_kept),
     cmocka_unit_test(the_last_of_a_name_is_found),
     cmocka_unit_test(those_of_a_name_are_found_in_turn),
-    cmocka_unit_test(each_has_its_place),
+    cmocka_unit_test(they_are_numbered_from_0),
     cmocka_unit_test(more_are_added_to_what_is_there),
     cmocka_unit_test(names_and_values_stay_where_they_are),
     cmocka_unit_test(a_copy_may_be_made_of_what_is_there),

@@ -342,7 +342,7 @@ static void decoding_allocates_nothing(void **state)
 static void writes_sizes_in_as_few_digits_as_there_are(void **state)
 {
     static const struct {
-        size_t length;
+        uint64_t length;
         const char *line;
     } rows[] = {
         { 0, "0\r\n" },
@@ -354,8 +354,8 @@ static void writes_sizes_in_as_few_digits_as_there_are(void **state)
         { 255, "ff\r\n" },
         { 0x1a2b, "1a2b\r\n" },
         { 0x10000, "10000\r\n" },
-        { SIZE_MAX, "ffffffffffffffff\r\n" },
-        { SIZE_MAX / 16 + 1, "1000000000000000\r\n" },
+        { UINT64_MAX, "ffffffffffffffff\r\n" },
+        { UINT64_MAX / 16 + 1, "1000000000000000\r\n" },
     };
     char place[HTTPCHUNKED_LONGEST_LINE + 1];
 
@@ -373,13 +373,13 @@ static void reads_what_it_wrote(void **state)
     static const struct httpchunked_limits limits = { .body = UINT64_MAX };
     char place[HTTPCHUNKED_LONGEST_LINE];
 
-    for (size_t length = 1; length != 0; length <<= 1)
-        for (int less = 0; less < 2; less++) {
+    for (uint64_t length = 1; length != 0; length <<= 1)
+        for (unsigned less = 0; less < 2; less++) {
             struct httpchunked chunked = { 0 };
             struct httpchunked_piece piece;
-            size_t size = httpchunked_format(place, length - (size_t)less);
+            size_t size = httpchunked_format(place, length - less);
             assert_int_equal(httpchunked_decode(&chunked, &limits, place, size, &piece, NULL), size);
-            assert_int_equal(chunked.left, length - (size_t)less);
+            assert_int_equal(chunked.left, length - less);
         }
 }
 

@@ -356,7 +356,7 @@ static void addresses_that_the_filter_refuses_are_not_connected_to(void **state)
     fetchscene_close(&scene);
 }
 
-static void every_hop_is_asked_for(void **state)
+static void the_filter_is_asked_for_every_hop(void **state)
 {
     open_filtered();
     allowed = "127.0.0.1";
@@ -382,7 +382,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_unix_socket_that_is_not_there_is_told_as_such),
     cmocka_unit_test(a_redirect_stays_on_the_unix_socket),
     cmocka_unit_test(addresses_that_the_filter_refuses_are_not_connected_to),
-    cmocka_unit_test(every_hop_is_asked_for),
+    cmocka_unit_test(the_filter_is_asked_for_every_hop),
 };
 
 TESTING_MAIN(tests)

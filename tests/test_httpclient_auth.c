@@ -13,18 +13,6 @@
 static struct fetchscene scene;
 static struct fetchscene_request seen;
 
-static void exchange(struct httpclient_request request)
-{
-    struct fetchscene_fetch *fetch = fetchscene_fetch(&scene, request);
-    struct fetchscene_peer *peer = fetchscene_accept(&scene);
-
-    fetchscene_take_request(&scene, peer, &seen);
-    fetchscene_put(&scene, peer, HI);
-    fetchscene_expect(&scene, fetch, 200, "hi");
-    fetchscene_hang_up(peer);
-    fetchscene_settle(&scene);
-}
-
 /* A url with this user and password. */
 static const char *url_with(const char *userinfo)
 {
@@ -50,7 +38,9 @@ static void user_and_password_go_out_as_basic_authentication(void **state)
 
     fetchscene_open(&scene, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        exchange((struct httpclient_request){ .url = "/", .auth_username = rows[i][0], .auth_password = rows[i][1] });
+        fetchscene_exchange(
+            &scene, (struct httpclient_request){ .url = "/", .auth_username = rows[i][0], .auth_password = rows[i][1] },
+            &seen);
         assert_string_equal(fetchscene_request_header(&seen, "Authorization"), rows[i][2]);
     }
     fetchscene_close(&scene);
@@ -91,7 +81,7 @@ static void user_and_password_of_the_url_are_decoded(void **state)
 
     fetchscene_open(&scene, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        exchange((struct httpclient_request){ .url = url_with(rows[i][0]) });
+        fetchscene_exchange(&scene, (struct httpclient_request){ .url = url_with(rows[i][0]) }, &seen);
         assert_string_equal(fetchscene_request_header(&seen, "Authorization"), rows[i][1]);
         assert_string_equal(seen.target, "/path");
         assert_string_equal(fetchscene_request_header(&seen, "Host"), scene.base + strlen("http://"));
@@ -107,15 +97,15 @@ static void the_url_wins_over_the_fields_and_they_over_headers(void **state)
     fetchscene_open(&scene, NULL);
     assert_int_equal(httpheaders_add(&headers, "authorization", "Other"), 0);
     struct httpclient_request request = { .url = "/", .headers = &headers };
-    exchange(request);
+    fetchscene_exchange(&scene, request, &seen);
     assert_string_equal(fetchscene_request_header(&seen, "Authorization"), "Other");
     request.auth_username = "Aladdin";
     request.auth_password = "open sesame";
-    exchange(request);
+    fetchscene_exchange(&scene, request, &seen);
     assert_string_equal(fetchscene_request_header(&seen, "Authorization"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     assert_null(strstr(seen.head, "Other"));
     request.url = url_with("me:secret");
-    exchange(request);
+    fetchscene_exchange(&scene, request, &seen);
     assert_string_equal(fetchscene_request_header(&seen, "Authorization"), "Basic bWU6c2VjcmV0");
     httpheaders_free(&headers);
     fetchscene_close(&scene);

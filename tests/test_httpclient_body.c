@@ -64,6 +64,36 @@ static struct fetchscene_fetch *post(struct production *production, const char *
     return fetch;
 }
 
+static struct fetchscene_fetch *post_after_100(struct production *production)
+{
+    return fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/",
+                                                                 .method = "POST",
+                                                                 .body_producer = produce,
+                                                                 .body_producer_arg = production,
+                                                                 .expect_100_continue = true });
+}
+
+static void answer_hi(struct fetchscene_peer *peer, struct fetchscene_fetch *fetch)
+{
+    fetchscene_put(&scene, peer, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+}
+
+static void refuse(struct fetchscene_peer *peer, struct fetchscene_fetch *fetch)
+{
+    fetchscene_put(&scene, peer, "HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
+    fetchscene_expect(&scene, fetch, 403, "no");
+}
+
+/* What comes until the client ends its connection. */
+static void take_all(struct fetchscene_peer *peer)
+{
+    while (!peer->ended) {
+        fetchscene_take(peer, SIZE_MAX);
+        fetchscene_settle(&scene);
+    }
+}
+
 /* The whole request as the server sees it, resuming the producer meanwhile. */
 static struct fetchscene_peer *take_upload(struct production *production)
 {
@@ -91,8 +121,7 @@ static void expect_upload(struct production production, const char *length)
         assert_string_equal(fetchscene_request_header(&seen, "Transfer-Encoding"), "chunked");
         assert_in_range(seen.chunks, 1, 5);
     }
-    fetchscene_put(&scene, peer, HI);
-    fetchscene_expect(&scene, fetch, 200, "hi");
+    answer_hi(peer, fetch);
     assert_int_equal(production.result, 0);
     fetchscene_expect_pool(&scene, 1, 1, 0);
     fetchscene_hang_up(peer);
@@ -130,8 +159,7 @@ static void a_producer_may_have_nothing_to_send(void **state)
         struct fetchscene_peer *peer = take_upload(&production);
 
         assert_int_equal(seen.length, 0);
-        fetchscene_put(&scene, peer, HI);
-        fetchscene_expect(&scene, fetch, 200, "hi");
+        answer_hi(peer, fetch);
         assert_int_equal(production.calls, 1);
         fetchscene_hang_up(peer);
         fetchscene_settle(&scene);
@@ -149,8 +177,7 @@ static void writing_nothing_ends_no_body(void **state)
     assert_int_equal(httpclient_upload_write(scene.client, production.upload, "", 0), 0);
     struct fetchscene_peer *peer = take_upload(&production);
     assert_string_equal(seen.body, "00010002");
-    fetchscene_put(&scene, peer, HI);
-    fetchscene_expect(&scene, fetch, 200, "hi");
+    answer_hi(peer, fetch);
     fetchscene_close(&scene);
 }
 
@@ -186,10 +213,7 @@ static void a_producer_that_fails_leaves_no_whole_body_behind(void **state)
                 struct fetchscene_peer *peer = fetchscene_accept(&scene);
 
                 fetchscene_expect_error(&scene, fetch, -EIO, HTTPCLIENT_SEND);
-                while (!peer->ended) {
-                    fetchscene_take(peer, SIZE_MAX);
-                    fetchscene_settle(&scene);
-                }
+                take_all(peer);
                 if (peer->bytes != NULL) {
                     assert_null(strstr(peer->bytes, "\r\n0\r\n\r\n"));
                     assert_null(strstr(peer->bytes, "0005"));
@@ -215,10 +239,7 @@ static void a_body_that_is_not_as_long_as_it_said_is_an_error(void **state)
         struct fetchscene_peer *peer = fetchscene_accept(&scene);
 
         fetchscene_expect_error(&scene, fetch, -EMSGSIZE, HTTPCLIENT_SEND);
-        while (!peer->ended) {
-            fetchscene_take(peer, SIZE_MAX);
-            fetchscene_settle(&scene);
-        }
+        take_all(peer);
         const char *body = peer->length > 0 ? strstr(peer->bytes, "\r\n\r\n") : NULL;
         assert_true(body == NULL || strlen(body + 4) <= strtoull(lengths[i], NULL, 10));
         fetchscene_hang_up(peer);
@@ -259,15 +280,20 @@ static void pour(struct httpclient *client, uint64_t fetch, void *arg)
     *poured += sizeof piece;
 }
 
+static struct fetchscene_fetch *put_without_end(size_t *poured)
+{
+    return fetchscene_fetch(
+        &scene,
+        (struct httpclient_request){ .url = "/", .method = "PUT", .body_producer = pour, .body_producer_arg = poured });
+}
+
 static void a_producer_is_asked_only_as_fast_as_the_server_reads(void **state)
 {
     size_t poured = 0;
     struct fetchscene_request head;
 
     fetchscene_open(&scene, NULL);
-    struct fetchscene_fetch *fetch = fetchscene_fetch(
-        &scene, (struct httpclient_request){
-                    .url = "/", .method = "PUT", .body_producer = pour, .body_producer_arg = &poured });
+    struct fetchscene_fetch *fetch = put_without_end(&poured);
     struct fetchscene_peer *peer = fetchscene_accept(&scene);
     testing_spin(scene.loop, 300);
     assert_true(poured < 16 * 1024 * 1024);
@@ -282,8 +308,7 @@ static void a_producer_is_asked_only_as_fast_as_the_server_reads(void **state)
         fetchscene_take(peer, SIZE_MAX);
         fetchscene_settle(&scene);
     }
-    fetchscene_put(&scene, peer, HI);
-    fetchscene_expect(&scene, fetch, 200, "hi");
+    answer_hi(peer, fetch);
     fetchscene_close(&scene);
 }
 
@@ -307,8 +332,7 @@ static void a_large_body_is_sent_whole(void **state)
     assert_int_equal(peer->length, LENGTH);
     assert_memory_equal(peer->bytes, body, LENGTH);
     peer->length = 0;
-    fetchscene_put(&scene, peer, HI);
-    fetchscene_expect(&scene, fetch, 200, "hi");
+    answer_hi(peer, fetch);
     fetchscene_expect_pool(&scene, 1, 1, 0);
     free(body);
     fetchscene_close(&scene);
@@ -321,9 +345,7 @@ static void an_early_answer_ends_a_body_on_its_way(void **state)
     size_t poured = 0;
 
     fetchscene_open(&scene, NULL);
-    struct fetchscene_fetch *fetch = fetchscene_fetch(
-        &scene, (struct httpclient_request){
-                    .url = "/", .method = "PUT", .body_producer = pour, .body_producer_arg = &poured });
+    struct fetchscene_fetch *fetch = put_without_end(&poured);
     struct fetchscene_peer *peer = fetchscene_accept(&scene);
     fetchscene_take_head(&scene, peer, &seen);
     fetchscene_put(&scene, peer, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno");
@@ -345,8 +367,7 @@ static void a_waiting_producer_is_forgotten_after_an_early_answer(void **state)
     struct fetchscene_fetch *fetch = post(&production, NULL);
     struct fetchscene_peer *peer = fetchscene_accept(&scene);
     fetchscene_take_head(&scene, peer, &seen);
-    fetchscene_put(&scene, peer, "HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
-    fetchscene_expect(&scene, fetch, 403, "no");
+    refuse(peer, fetch);
     fetchscene_expect_end(&scene, peer);
     assert_int_equal(production.calls, 1);
     fetchscene_close(&scene);
@@ -390,8 +411,7 @@ static void an_upload_that_is_over_is_not_the_next_one(void **state)
     struct fetchscene_peer *peer = fetchscene_accept(&scene);
     fetchscene_take_head(&scene, peer, &seen);
     fetchscene_settle(&scene);
-    fetchscene_put(&scene, peer, "HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
-    fetchscene_expect(&scene, fetch, 403, "no");
+    refuse(peer, fetch);
     fetch = post(&other, NULL);
     fetchscene_settle(&scene);
     assert_int_equal(httpclient_upload_write(scene.client, production.upload, "stale", 5), -EBADF);
@@ -402,8 +422,7 @@ static void an_upload_that_is_over_is_not_the_next_one(void **state)
     assert_int_equal(other.calls, 1);
     peer = take_upload(&other);
     assert_string_equal(seen.body, "00010002");
-    fetchscene_put(&scene, peer, HI);
-    fetchscene_expect(&scene, fetch, 200, "hi");
+    answer_hi(peer, fetch);
     fetchscene_close(&scene);
 }
 
@@ -422,12 +441,7 @@ static void an_upload_begins_with_the_first_call_of_its_producer(void **state)
 
     fetchscene_open(&scene, &(struct httpclient_options){ .max_clients = 1 });
     struct fetchscene_fetch *first = fetchscene_get(&scene, "/");
-    struct fetchscene_fetch *fetch =
-        fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/",
-                                                              .method = "POST",
-                                                              .body_producer = produce,
-                                                              .body_producer_arg = &production,
-                                                              .expect_100_continue = true });
+    struct fetchscene_fetch *fetch = post_after_100(&production);
     expect_no_upload(fetch->id);
     fetchscene_serve(&scene, NULL, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi");
     expect_no_upload(fetch->id);
@@ -439,8 +453,7 @@ static void an_upload_begins_with_the_first_call_of_its_producer(void **state)
     assert_int_equal(production.calls, 0);
     fetchscene_put(&scene, peer, "HTTP/1.1 100 Continue\r\n\r\n");
     fetchscene_expect_text(&scene, peer, "4\r\n0001\r\n4\r\n0002\r\n0\r\n\r\n");
-    fetchscene_put(&scene, peer, HI);
-    fetchscene_expect(&scene, fetch, 200, "hi");
+    answer_hi(peer, fetch);
     fetchscene_close(&scene);
 }
 
@@ -454,8 +467,7 @@ static void an_upload_has_to_wait_for_a_connection(void **state)
     expect_no_upload(fetch->id);
     struct fetchscene_peer *peer = take_upload(&production);
     assert_string_equal(seen.body, "0001");
-    fetchscene_put(&scene, peer, HI);
-    fetchscene_expect(&scene, fetch, 200, "hi");
+    answer_hi(peer, fetch);
     fetchscene_close(&scene);
 }
 
@@ -474,8 +486,7 @@ static void a_fetch_without_producer_has_no_upload(void **state)
     fetchscene_put(&scene, peer, "HTTP/1.1 100 Continue\r\n\r\n");
     assert_int_equal(httpclient_upload_write(scene.client, fetch->id, "more", 4), -EBADF);
     fetchscene_expect_text(&scene, peer, "body");
-    fetchscene_put(&scene, peer, HI);
-    fetchscene_expect(&scene, fetch, 200, "hi");
+    answer_hi(peer, fetch);
     assert_int_equal(httpclient_upload_write(scene.client, 0, "more", 4), -EBADF);
     fetchscene_close(&scene);
 }
@@ -507,8 +518,7 @@ static void a_body_waits_for_100(void **state)
     fetchscene_expect_nothing(&scene, peer);
     fetchscene_put(&scene, peer, "HTTP/1.1 100 Continue\r\n\r\n");
     fetchscene_expect_text(&scene, peer, "body");
-    fetchscene_put(&scene, peer, HI);
-    fetchscene_expect(&scene, fetch, 200, "hi");
+    answer_hi(peer, fetch);
     fetchscene_expect_pool(&scene, 1, 1, 0);
     fetchscene_close(&scene);
 }
@@ -520,8 +530,7 @@ static void a_body_is_never_sent_after_a_final_answer(void **state)
 
     fetchscene_open(&scene, NULL);
     struct fetchscene_fetch *fetch = post_with_expect(&peer);
-    fetchscene_put(&scene, peer, "HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
-    fetchscene_expect(&scene, fetch, 403, "no");
+    refuse(peer, fetch);
     fetchscene_expect_end(&scene, peer); /* the server may wait for the body, so it is not used again */
     fetchscene_expect_pool(&scene, 0, 0, 0);
     fetchscene_close(&scene);
@@ -564,20 +573,14 @@ static void a_producer_waits_for_100_too(void **state)
     struct production production = { .pieces = 2, .a_call = 1 };
 
     fetchscene_open(&scene, NULL);
-    struct fetchscene_fetch *fetch =
-        fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/",
-                                                              .method = "POST",
-                                                              .body_producer = produce,
-                                                              .body_producer_arg = &production,
-                                                              .expect_100_continue = true });
+    struct fetchscene_fetch *fetch = post_after_100(&production);
     struct fetchscene_peer *peer = fetchscene_accept(&scene);
     fetchscene_take_head(&scene, peer, &seen);
     fetchscene_expect_nothing(&scene, peer);
     assert_int_equal(production.calls, 0);
     fetchscene_put(&scene, peer, "HTTP/1.1 100 Continue\r\n\r\n");
     fetchscene_expect_text(&scene, peer, "4\r\n0001\r\n4\r\n0002\r\n0\r\n\r\n");
-    fetchscene_put(&scene, peer, HI);
-    fetchscene_expect(&scene, fetch, 200, "hi");
+    answer_hi(peer, fetch);
     fetchscene_close(&scene);
 }
 
@@ -601,8 +604,7 @@ static void without_a_body_there_is_nothing_to_expect(void **state)
     struct fetchscene_peer *peer = fetchscene_accept(&scene);
     fetchscene_take_head(&scene, peer, &seen);
     assert_null(fetchscene_request_header(&seen, "Expect"));
-    fetchscene_put(&scene, peer, HI);
-    fetchscene_expect(&scene, fetch, 200, "hi");
+    answer_hi(peer, fetch);
     fetchscene_close(&scene);
 }
 

@@ -212,18 +212,6 @@ static void one_fetch_may_cancel_another(void **state)
 
 /* Defaults. */
 
-static void exchange(struct httpclient_request request)
-{
-    struct fetchscene_fetch *fetch = fetchscene_fetch(&scene, request);
-    struct fetchscene_peer *peer = fetchscene_accept(&scene);
-
-    fetchscene_take_request(&scene, peer, &seen);
-    fetchscene_put(&scene, peer, HI);
-    fetchscene_expect(&scene, fetch, 200, "hi");
-    fetchscene_hang_up(peer);
-    fetchscene_settle(&scene);
-}
-
 /* httpclient_test:test_configure_defaults, httpclient_test:test_request_set, httpclient_test:test_default_set,
  * httpclient_test:test_both_set, httpclient_test:test_neither_set, httpclient_test:test_defaults_none */
 static void what_a_request_leaves_out_is_the_clients_default(void **state)
@@ -238,7 +226,7 @@ static void what_a_request_leaves_out_is_the_clients_default(void **state)
         memcpy(agent, "default", sizeof agent);
         fetchscene_open(&scene, &(struct httpclient_options){ .defaults = rows[i][0] != NULL ? &defaults : NULL });
         memset(agent, '#', sizeof agent - 1);
-        exchange((struct httpclient_request){ .url = "/", .user_agent = rows[i][1] });
+        fetchscene_exchange(&scene, (struct httpclient_request){ .url = "/", .user_agent = rows[i][1] }, &seen);
         assert_string_equal(fetchscene_request_header(&seen, "User-Agent"), rows[i][2]);
         fetchscene_close(&scene);
     }
@@ -265,7 +253,7 @@ static void there_are_defaults_for_every_kind_of_field(void **state)
     httpheaders_free(&headers);
     memset(&defaults, 0, sizeof defaults);
     memset(url, '#', sizeof url);
-    exchange((struct httpclient_request){ .body = "own", .body_length = 3 });
+    fetchscene_exchange(&scene, (struct httpclient_request){ .body = "own", .body_length = 3 }, &seen);
     assert_string_equal(seen.method, "POST");
     assert_string_equal(seen.target, "/default");
     assert_string_equal(seen.body, "own");

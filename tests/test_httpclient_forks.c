@@ -4,25 +4,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "ioloop/ioexecutor.h"
 #include "ioloop/resolver.h"
 #include "tests/support/fakenames.h"
 #include "tests/support/fetchscene.h"
+#include "tests/support/forkedchild.h"
 #include "tests/support/veil.h"
 
 #define HI "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
-
-/* In a child, where a failed assertion would go on with the tests. */
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "line %d: %s\n", __LINE__, #condition);                                                    \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
-    } while (0)
 
 const struct fakename fakenames[] = {
     { "slow.test", { "127.0.0.1" } },
@@ -32,25 +22,13 @@ const struct fakename fakenames[] = {
 static struct fetchscene scene;
 static struct fetchscene_request seen;
 
-static pid_t fork_child(void)
+static pid_t fork_and_reopen(void)
 {
-    fflush(stdout);
-    pid_t pid = fork();
+    pid_t child = fork_child();
 
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        testing_limit_time();
+    if (child == 0)
         CHECK(ioloop_reopen(scene.loop) == 0);
-    }
-    return pid;
-}
-
-static void wait_for(pid_t child)
-{
-    int status;
-
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    return child;
 }
 
 /* Fetches once, from a server that is the child's. */
@@ -74,7 +52,7 @@ static void a_connection_that_is_kept_is_the_parents(void **state)
     struct fetchscene_peer *peer = fetchscene_serve(&scene, NULL, HI);
     fetchscene_expect(&scene, fetch, 200, "hi");
     for (int worker = 0; worker < 2; worker++) {
-        pid_t child = fork_child();
+        pid_t child = fork_and_reopen();
         if (child == 0) {
             CHECK(httpclient_connections(scene.client) == 0 && httpclient_kept(scene.client) == 0);
             fetch_in_child();
@@ -111,7 +89,7 @@ static void fetches_that_are_under_way_are_the_parents(void **state)
     fetchscene_settle(&scene);
     fetches[2] = fetchscene_get(&scene, "/");
     fetches[3] = fetchscene_get(&scene, "/");
-    pid_t child = fork_child();
+    pid_t child = fork_and_reopen();
     if (child == 0) {
         for (int i = 0; i < 4; i++)
             CHECK(fetches[i]->calls == 0); /* not inside ioloop_reopen */
@@ -144,7 +122,7 @@ static void a_fetch_whose_name_is_not_known_yet_does_not_wait_in_the_child(void 
     snprintf(url, sizeof url, "http://slow.test:%d/", scene.ports[FETCHSCENE_FIRST]);
     struct fetchscene_fetch *fetch = fetchscene_get(&scene, url);
     fetchscene_settle(&scene);
-    pid_t child = fork_child();
+    pid_t child = fork_and_reopen();
     if (child == 0) {
         fetchscene_settle(&scene);
         CHECK(is_left_to_parent(fetch));
@@ -174,7 +152,7 @@ static void fetch_and_fork(struct fetchscene_fetch *fetch, struct httpclient_res
 {
     scene.in_call = false;
     second = fetchscene_get(&scene, "/second");
-    forked = fork_child();
+    forked = fork_and_reopen();
 }
 
 static void a_request_that_is_not_sent_is_sent_by_the_parent_alone(void **state)
@@ -226,7 +204,7 @@ static void a_session_of_tls_is_the_parents(void **state)
     fetchscene_take_request(&scene, peer, &seen);
     fetchscene_put(&scene, peer, HI);
     fetchscene_expect(&scene, fetch, 200, "hi");
-    pid_t child = fork_child();
+    pid_t child = fork_and_reopen();
     if (child == 0) {
         CHECK(httpclient_connections(scene.client) == 0);
         CHECK(veil.closes == 1 && veil.shutdowns == 0);
@@ -251,7 +229,7 @@ static void clients_close_in_a_child_as_ever(void **state)
     struct fetchscene_peer *peer = fetchscene_accept(&scene);
     fetchscene_take_request(&scene, peer, &seen);
     for (int closes = 0; closes < 3; closes++) {
-        pid_t child = fork_child();
+        pid_t child = fork_and_reopen();
         if (child == 0) {
             if (closes == 1)
                 httpclient_close(scene.client);
@@ -269,7 +247,7 @@ static void clients_close_in_a_child_as_ever(void **state)
     httpclient_close(scene.client);
     fetchscene_settle(&scene);
     assert_int_equal(scene.closed, 1);
-    pid_t child = fork_child();
+    pid_t child = fork_and_reopen();
     if (child == 0)
         _exit(0);
     wait_for(child);

@@ -198,7 +198,7 @@ static void what_is_not_a_body_in_chunks_is_refused(void **state)
     PLAY(scripts, "GET");
 }
 
-static void numbers_of_chunks_that_are_beyond_all_are_refused(void **state)
+static void sizes_of_chunks_that_are_beyond_all_are_refused(void **state)
 {
     static const char *const sizes[] = { "10000000000000002", "FFFFFFFFFFFFFFFF", "8000000000000000", "1000001" };
     char answer[128];
@@ -487,7 +487,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(lengths_that_contradict_each_other_are_refused),
     cmocka_unit_test(what_is_not_a_head_of_http_1_is_refused),
     cmocka_unit_test(what_is_not_a_body_in_chunks_is_refused),
-    cmocka_unit_test(numbers_of_chunks_that_are_beyond_all_are_refused),
+    cmocka_unit_test(sizes_of_chunks_that_are_beyond_all_are_refused),
     cmocka_unit_test(an_answer_that_is_cut_off_anywhere_is_an_error),
     cmocka_unit_test(a_reset_is_no_end_of_a_body),
     cmocka_unit_test(bytes_behind_a_response_are_no_response),

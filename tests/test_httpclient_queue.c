@@ -124,7 +124,7 @@ static void the_time_begins_with_each_use(void **state)
     fetchscene_close(&scene);
 }
 
-static void none_is_kept_if_that_is_wanted(void **state)
+static void no_connection_is_kept_where_keep_time_is_below_0(void **state)
 {
     fetchscene_open(&scene, &(struct httpclient_options){ .keep_time = -1 });
     for (int i = 0; i < 2; i++) {
@@ -591,7 +591,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(who_waits_goes_before_who_is_asked_for_in_a_callback),
     cmocka_unit_test(a_connection_is_kept_for_a_time),
     cmocka_unit_test(the_time_begins_with_each_use),
-    cmocka_unit_test(none_is_kept_if_that_is_wanted),
+    cmocka_unit_test(no_connection_is_kept_where_keep_time_is_below_0),
     cmocka_unit_test(a_connection_has_so_many_uses_as_it_may),
     cmocka_unit_test(the_connection_that_was_used_last_is_used_first),
     cmocka_unit_test(another_origin_has_another_connection),

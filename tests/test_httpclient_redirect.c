@@ -99,7 +99,7 @@ static void a_loop_of_redirects_ends(void **state)
 }
 
 /* simple_httpclient_test:test_redirect_connection_limit */
-static void redirects_need_no_second_place(void **state)
+static void a_redirect_needs_no_second_place_among_max_clients(void **state)
 {
     fetchscene_open(&scene, &(struct httpclient_options){ .max_clients = 1 });
     fetchscene_start_server(&scene, count_down);
@@ -252,7 +252,7 @@ static void what_was_produced_is_not_sent_again(void **state)
 }
 
 /* The first hop has not asked for the body, so it can be had; the second has. */
-static void a_body_that_was_not_asked_for_can_still_be_had(void **state)
+static void a_producer_that_was_not_asked_yet_serves_the_next_hop(void **state)
 {
     fetchscene_open(&scene, NULL);
     produced = 0;
@@ -370,7 +370,7 @@ static void a_location_that_leads_nowhere_is_an_error(void **state)
     fetchscene_close(&scene);
 }
 
-static void the_same_location_twice_is_one(void **state)
+static void the_same_location_in_two_fields_is_one(void **state)
 {
     fetchscene_open(&scene, NULL);
     struct fetchscene_fetch *fetch = fetchscene_get(&scene, "/");
@@ -615,17 +615,17 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_redirect_is_followed_unless_it_should_not),
     cmocka_unit_test(redirects_are_followed_up_to_a_number),
     cmocka_unit_test(a_loop_of_redirects_ends),
-    cmocka_unit_test(redirects_need_no_second_place),
+    cmocka_unit_test(a_redirect_needs_no_second_place_among_max_clients),
     cmocka_unit_test(a_redirect_without_location_is_the_result),
     cmocka_unit_test(statuses_that_are_not_for_redirects_are_results),
     cmocka_unit_test(the_method_after_a_redirect_depends_on_its_status),
     cmocka_unit_test(a_put_without_a_body_has_none_after_a_redirect),
     cmocka_unit_test(what_was_produced_is_not_sent_again),
-    cmocka_unit_test(a_body_that_was_not_asked_for_can_still_be_had),
+    cmocka_unit_test(a_producer_that_was_not_asked_yet_serves_the_next_hop),
     cmocka_unit_test(a_lent_body_is_kept_until_the_last_hop_has_it),
     cmocka_unit_test(a_location_is_resolved_against_the_url),
     cmocka_unit_test(a_location_that_leads_nowhere_is_an_error),
-    cmocka_unit_test(the_same_location_twice_is_one),
+    cmocka_unit_test(the_same_location_in_two_fields_is_one),
     cmocka_unit_test(two_locations_are_no_error_of_what_is_not_followed),
     cmocka_unit_test(a_location_that_is_too_long_is_an_error),
     cmocka_unit_test(the_body_of_a_redirect_is_read_if_it_is_short),

@@ -21,6 +21,12 @@ static void assert_date(int64_t seconds, const char *wanted)
     assert_string_equal(text, wanted);
 }
 
+/* What libc knows with a time_t of 32 bits is 1901 to 2038. */
+static bool is_known_to_libc(int64_t seconds)
+{
+    return (time_t)seconds == seconds;
+}
+
 /* As strftime has it; years with four digits. */
 static void assert_same_as_strftime(int64_t seconds)
 {
@@ -28,6 +34,8 @@ static void assert_same_as_strftime(int64_t seconds)
     char text[96], date[32], hour[32];
     struct tm tm;
 
+    if (!is_known_to_libc(seconds))
+        return;
     assert_non_null(gmtime_r(&when, &tm));
     assert_true(strftime(date, sizeof date, "%a, %d %b", &tm) > 0);
     assert_true(strftime(hour, sizeof hour, "%H:%M:%S GMT", &tm) > 0);
@@ -314,6 +322,8 @@ static void reads_the_old_forms_as_strftime_writes_them(void **state)
     for (int64_t seconds = NOW - 49 * 365 * A_DAY; seconds < NOW + 49 * 365 * A_DAY; seconds += A_DAY + 61) {
         time_t when = (time_t)seconds;
         struct tm tm;
+        if (!is_known_to_libc(seconds))
+            continue;
         assert_non_null(gmtime_r(&when, &tm));
         assert_true(strftime(day, sizeof day, "%A, %d-%b", &tm) > 0);
         snprintf(text, sizeof text, "%s-%02d %02d:%02d:%02d GMT", day, tm.tm_year % 100, tm.tm_hour, tm.tm_min,

@@ -156,7 +156,7 @@ static void a_tag_that_would_be_too_much_is_not_added(void **state)
     httpheaders_free(&headers);
 }
 
-static void without_memory_there_is_neither(void **state)
+static void without_memory_there_is_neither_copy_nor_tag(void **state)
 {
     struct httpheaders from = make("A: 1\r\n"), to = { 0 };
 
@@ -300,7 +300,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_limits_hold_in_a_copy_too),
     cmocka_unit_test(a_tag_is_added_where_it_is_written),
     cmocka_unit_test(a_tag_that_would_be_too_much_is_not_added),
-    cmocka_unit_test(without_memory_there_is_neither),
+    cmocka_unit_test(without_memory_there_is_neither_copy_nor_tag),
     cmocka_unit_test(what_was_parsed_is_as_if_it_was_added),
     cmocka_unit_test(what_was_parsed_has_the_same_limits),
     cmocka_unit_test(what_was_parsed_may_find_no_memory),

@@ -179,7 +179,7 @@ static void takes_data_in_any_pieces(void **state)
     }
 }
 
-static void takes_nothing_from_nowhere(void **state)
+static void a_null_pointer_stands_for_no_bytes(void **state)
 {
     unsigned char digest[HTTPHMAC_DIGEST];
 
@@ -234,7 +234,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(signs_as_rfc_4231_does),
     cmocka_unit_test(signs_with_keys_of_every_length),
     cmocka_unit_test(takes_data_in_any_pieces),
-    cmocka_unit_test(takes_nothing_from_nowhere),
+    cmocka_unit_test(a_null_pointer_stands_for_no_bytes),
     cmocka_unit_test(counts_bits_beyond_32),
     cmocka_unit_test(compares_every_byte),
     cmocka_unit_test(finds_differences_that_would_cancel_out),

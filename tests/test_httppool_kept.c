@@ -10,35 +10,55 @@
 #include "tests/support/faults.h"
 #include "tests/support/poolscene.h"
 
-struct peer {
-    struct scene *scene;
-    int listener, fd, port;
-};
+static const char hello[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
-static void peer_open(struct peer *peer, struct scene *scene)
+static struct scene scene;
+
+/* The hand-driven server. */
+static struct {
+    int listener, port;
+    int fd; /* -1: none */
+} peer;
+
+static void open_with_peer(void)
 {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
 
-    *peer = (struct peer){ .scene = scene, .fd = -1 };
-    int count = netutil_bind_sockets(&peer->listener, 1, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" });
+    open_scene(&scene, NULL);
+    int count = netutil_bind_sockets(&peer.listener, 1, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" });
     assert_int_equal(count, 1);
-    assert_int_equal(getsockname(peer->listener, (struct sockaddr *)&address, &length), 0);
-    peer->port = netutil_port((struct sockaddr *)&address);
+    assert_int_equal(getsockname(peer.listener, (struct sockaddr *)&address, &length), 0);
+    peer.port = netutil_port((struct sockaddr *)&address);
+    peer.fd = -1;
 }
 
-static void peer_accept(struct peer *peer)
+static void peer_hang_up(void)
 {
-    if (peer->fd >= 0)
-        close(peer->fd);
-    for (int i = 0; (peer->fd = accept4(peer->listener, NULL, NULL, SOCK_NONBLOCK)) < 0; i++) {
+    if (peer.fd >= 0)
+        close(peer.fd);
+    peer.fd = -1;
+}
+
+static void close_with_peer(void)
+{
+    peer_hang_up();
+    close(peer.listener);
+    close_scene(&scene);
+}
+
+/* Takes the next connection, and closes the one before. */
+static void peer_accept(void)
+{
+    peer_hang_up();
+    for (int i = 0; (peer.fd = accept4(peer.listener, NULL, NULL, SOCK_NONBLOCK)) < 0; i++) {
         assert_true(i < 1000);
-        ioloop_run_once(peer->scene->loop, 0.01);
+        ioloop_run_once(scene.loop, 0.01);
     }
 }
 
 /* Takes a request whole, as far as its head goes. */
-static void peer_take(struct peer *peer, const char *first)
+static void peer_take(const char *first)
 {
     static char bytes[1 << 20];
     size_t length = 0;
@@ -46,56 +66,72 @@ static void peer_take(struct peer *peer, const char *first)
     bytes[0] = '\0';
     for (int i = 0; strstr(bytes, "\r\n\r\n") == NULL; i++) {
         assert_true(i < 1000);
-        ssize_t count = read(peer->fd, bytes + length, sizeof bytes - 1 - length);
+        ssize_t count = read(peer.fd, bytes + length, sizeof bytes - 1 - length);
         assert_true(count != 0);
         length += count > 0 ? (size_t)count : 0;
         bytes[length] = '\0';
         if (count < 0)
-            ioloop_run_once(peer->scene->loop, 0.01);
+            ioloop_run_once(scene.loop, 0.01);
     }
     assert_memory_equal(bytes, first, strlen(first));
 }
 
-static void peer_put(struct peer *peer, const char *text)
+static void peer_put(const char *text)
 {
-    assert_int_equal(write(peer->fd, text, strlen(text)), strlen(text));
+    assert_int_equal(write(peer.fd, text, strlen(text)), strlen(text));
 }
 
-static void peer_close(struct peer *peer)
+static void fetch_from_peer(const char *path)
 {
-    if (peer->fd >= 0)
-        close(peer->fd);
-    close(peer->listener);
+    assert_true(fetch_from(&scene, peer.port, path) != 0);
 }
 
-static const char hello[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-
-static void begin_kept(struct scene *scene, struct peer *peer)
+/* The next request comes over a connection of its own. */
+static void peer_take_anew(const char *first)
 {
-    open_scene(scene, NULL);
-    peer_open(peer, scene);
-    fetch_from(scene, peer->port, "/a");
-    peer_accept(peer);
-    peer_take(peer, "GET /a HTTP/1.1\r\n");
-    peer_put(peer, hello);
-    run_until_done(scene, 1);
-    assert_int_equal(httpclient_kept(scene->client), 1);
+    peer_accept();
+    peer_take(first);
+}
+
+static void peer_serve_anew(const char *first)
+{
+    peer_take_anew(first);
+    peer_put(hello);
+}
+
+/* All fetches so far have come to something, and so many to an answer. */
+static void expect_done(int done, int ok)
+{
+    run_until_done(&scene, done);
+    assert_int_equal(scene.ok, ok);
+}
+
+static void begin_kept(void)
+{
+    open_with_peer();
+    fetch_from_peer("/a");
+    peer_serve_anew("GET /a HTTP/1.1\r\n");
+    run_until_done(&scene, 1);
+    assert_int_equal(httpclient_kept(scene.client), 1);
+}
+
+static void expect_kept_is_closed(void)
+{
+    for (int i = 0; i < 100 && httpclient_kept(scene.client) > 0; i++)
+        ioloop_run_once(scene.loop, 0.01);
+    assert_int_equal(httpclient_connections(scene.client), 0);
 }
 
 static void a_fetch_over_a_warm_connection_costs_one_send_and_one_receive(void **state)
 {
-    struct scene scene;
-    struct peer peer;
-
-    open_scene(&scene, NULL);
-    peer_open(&peer, &scene);
+    open_with_peer();
     scene.to_port = peer.port;
     scene.to_go = 5;
-    fetch_from(&scene, peer.port, "/");
-    peer_accept(&peer);
+    fetch_from_peer("/");
+    peer_accept();
     for (int i = 0; i < 5; i++) {
-        peer_take(&peer, "GET / HTTP/1.1\r\n");
-        peer_put(&peer, hello);
+        peer_take("GET / HTTP/1.1\r\n");
+        peer_put(hello);
         long allocations = faults_allocations();
         faults_count_reset();
         while (scene.done == i)
@@ -107,104 +143,70 @@ static void a_fetch_over_a_warm_connection_costs_one_send_and_one_receive(void *
             assert_int_equal(faults_allocations(), allocations);
     }
     assert_int_equal(scene.ok, 5);
-    peer_close(&peer);
-    close_scene(&scene);
+    close_with_peer();
 }
 
 static void a_kept_connection_is_closed_when_the_server_says_something(void **state)
 {
-    struct scene scene;
-    struct peer peer;
-
-    begin_kept(&scene, &peer);
-    peer_put(&peer, hello);
-    for (int i = 0; i < 100 && httpclient_kept(scene.client) > 0; i++)
-        ioloop_run_once(scene.loop, 0.01);
-    assert_int_equal(httpclient_connections(scene.client), 0);
-    peer_close(&peer);
-    close_scene(&scene);
+    begin_kept();
+    peer_put(hello);
+    expect_kept_is_closed();
+    close_with_peer();
 }
 
 static void a_kept_connection_is_closed_when_the_server_closes_it(void **state)
 {
-    struct scene scene;
-    struct peer peer;
-
-    begin_kept(&scene, &peer);
-    close(peer.fd);
-    peer.fd = -1;
-    for (int i = 0; i < 100 && httpclient_kept(scene.client) > 0; i++)
-        ioloop_run_once(scene.loop, 0.01);
-    assert_int_equal(httpclient_connections(scene.client), 0);
-    peer_close(&peer);
-    close_scene(&scene);
+    begin_kept();
+    peer_hang_up();
+    expect_kept_is_closed();
+    close_with_peer();
 }
 
 /* The loop has not been told yet when the next request comes. */
 static void a_second_answer_is_never_that_to_the_next_request(void **state)
 {
-    struct scene scene;
-    struct peer peer;
-
-    begin_kept(&scene, &peer);
-    peer_put(&peer, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+    begin_kept();
+    peer_put("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
     scene.clock += 0.001;
-    fetch_from(&scene, peer.port, "/b");
-    peer_accept(&peer); /* another connection */
-    peer_take(&peer, "GET /b HTTP/1.1\r\n");
-    peer_put(&peer, hello);
-    run_until_done(&scene, 2);
-    assert_int_equal(scene.ok, 2);
+    fetch_from_peer("/b");
+    peer_serve_anew("GET /b HTTP/1.1\r\n");
+    expect_done(2, 2);
     assert_int_equal(scene.reused, 0);
-    peer_close(&peer);
-    close_scene(&scene);
+    close_with_peer();
 }
 
 /* The next request is sent from the response to the first, with the second answer there already. */
 static void bytes_behind_an_answer_end_its_connection(void **state)
 {
-    struct scene scene;
-    struct peer peer;
     char twice[2 * sizeof hello];
 
-    open_scene(&scene, NULL);
-    peer_open(&peer, &scene);
+    open_with_peer();
     scene.to_go = 1;
     scene.to_port = peer.port;
-    fetch_from(&scene, peer.port, "/a");
-    peer_accept(&peer);
-    peer_take(&peer, "GET /a HTTP/1.1\r\n");
+    fetch_from_peer("/a");
+    peer_take_anew("GET /a HTTP/1.1\r\n");
     snprintf(twice, sizeof twice, "%s%s", hello, hello);
-    peer_put(&peer, twice);
-    run_until_done(&scene, 1);
-    assert_int_equal(scene.ok, 1);
-    peer_accept(&peer);
-    peer_take(&peer, "GET / HTTP/1.1\r\n");
-    peer_put(&peer, hello);
-    run_until_done(&scene, 2);
-    assert_int_equal(scene.ok, 2);
+    peer_put(twice);
+    expect_done(1, 1);
+    peer_serve_anew("GET / HTTP/1.1\r\n");
+    expect_done(2, 2);
     assert_int_equal(scene.reused, 0);
-    peer_close(&peer);
-    close_scene(&scene);
+    close_with_peer();
 }
 
 /* Of a body that is received where it belongs, what comes behind it is not seen with it. */
 static void bytes_behind_a_long_body_end_its_connection_too(void **state)
 {
     static char answer_and_more[300000];
-    struct scene scene;
-    struct peer peer;
     size_t head = (size_t)sprintf(answer_and_more, "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n");
 
     memset(answer_and_more + head, 'x', 200000);
     size_t length = head + 200000 + (size_t)sprintf(answer_and_more + head + 200000, "%s", hello);
-    open_scene(&scene, NULL);
-    peer_open(&peer, &scene);
+    open_with_peer();
     scene.to_go = 1;
     scene.to_port = peer.port;
-    fetch_from(&scene, peer.port, "/a");
-    peer_accept(&peer);
-    peer_take(&peer, "GET /a HTTP/1.1\r\n");
+    fetch_from_peer("/a");
+    peer_take_anew("GET /a HTTP/1.1\r\n");
     for (size_t at = 0; at < length;) {
         ssize_t count = write(peer.fd, answer_and_more + at, length - at);
         at += count > 0 ? (size_t)count : 0;
@@ -212,14 +214,10 @@ static void bytes_behind_a_long_body_end_its_connection_too(void **state)
             ioloop_run_once(scene.loop, 0.001);
     }
     run_until_done(&scene, 1);
-    peer_accept(&peer);
-    peer_take(&peer, "GET / HTTP/1.1\r\n");
-    peer_put(&peer, hello);
-    run_until_done(&scene, 2);
-    assert_int_equal(scene.ok, 2);
+    peer_serve_anew("GET / HTTP/1.1\r\n");
+    expect_done(2, 2);
     assert_int_equal(scene.reused, 0);
-    peer_close(&peer);
-    close_scene(&scene);
+    close_with_peer();
 }
 
 static void count_release(void *data, void *arg)
@@ -230,13 +228,10 @@ static void count_release(void *data, void *arg)
 static void an_answer_before_the_request_is_through_ends_both(void **state)
 {
     static char body[8 << 20];
-    struct scene scene;
-    struct peer peer;
     char url[64];
     int released = 0;
 
-    open_scene(&scene, NULL);
-    peer_open(&peer, &scene);
+    open_with_peer();
     url_of(&scene, url, peer.port, "/up");
     assert_true(httpclient_fetch(scene.client,
                                  &(struct httpclient_request){ .url = url,
@@ -246,141 +241,102 @@ static void an_answer_before_the_request_is_through_ends_both(void **state)
                                                                .body_release = count_release,
                                                                .body_release_arg = &released },
                                  on_response, &scene) != 0);
-    peer_accept(&peer);
-    peer_take(&peer, "PUT /up HTTP/1.1\r\n");
+    peer_take_anew("PUT /up HTTP/1.1\r\n");
     assert_int_equal(released, 0);
-    peer_put(&peer, hello);
-    run_until_done(&scene, 1);
-    assert_int_equal(scene.ok, 1);
+    peer_put(hello);
+    expect_done(1, 1);
     assert_int_equal(httpclient_connections(scene.client), 0);
     testing_spin(scene.loop, 3);
     assert_int_equal(released, 1);
-    peer_close(&peer);
-    close_scene(&scene);
+    close_with_peer();
 }
 
 static void a_server_that_speaks_first_is_not_believed(void **state)
 {
-    struct scene scene;
-    struct peer peer;
-
-    open_scene(&scene, NULL);
-    peer_open(&peer, &scene);
+    open_with_peer();
     faults_system_call("poll", EINTR, 1);
-    fetch_from(&scene, peer.port, "/a");
-    peer_accept(&peer); /* the client does not know yet that it is connected */
-    peer_put(&peer, hello);
-    run_until_done(&scene, 1);
-    assert_int_equal(scene.ok, 0);
+    fetch_from_peer("/a");
+    peer_accept(); /* the client does not know yet that it is connected */
+    peer_put(hello);
+    expect_done(1, 0);
     assert_int_equal(httpclient_connections(scene.client), 0);
-    peer_close(&peer);
-    close_scene(&scene);
+    close_with_peer();
 }
 
 static void an_idempotent_request_is_repeated_once_when_its_kept_connection_had_gone(void **state)
 {
-    struct scene scene;
-    struct peer peer;
-
-    begin_kept(&scene, &peer);
-    fetch_from(&scene, peer.port, "/b");
-    peer_take(&peer, "GET /b HTTP/1.1\r\n");
-    peer_accept(&peer); /* which closes the first */
-    peer_take(&peer, "GET /b HTTP/1.1\r\n");
-    peer_put(&peer, hello);
-    run_until_done(&scene, 2);
-    assert_int_equal(scene.ok, 2);
-    fetch_from(&scene, peer.port, "/c");
-    peer_take(&peer, "GET /c HTTP/1.1\r\n");
-    peer_accept(&peer);
-    peer_take(&peer, "GET /c HTTP/1.1\r\n");
-    close(peer.fd); /* the second time it is an error */
-    peer.fd = -1;
-    run_until_done(&scene, 3);
-    assert_int_equal(scene.ok, 2);
-    peer_close(&peer);
-    close_scene(&scene);
+    begin_kept();
+    fetch_from_peer("/b");
+    peer_take("GET /b HTTP/1.1\r\n");
+    peer_serve_anew("GET /b HTTP/1.1\r\n"); /* which closes the first */
+    expect_done(2, 2);
+    fetch_from_peer("/c");
+    peer_take("GET /c HTTP/1.1\r\n");
+    peer_take_anew("GET /c HTTP/1.1\r\n");
+    peer_hang_up(); /* the second time it is an error */
+    expect_done(3, 2);
+    close_with_peer();
 }
 
-static void post_to(struct scene *scene, int port, const char *path)
+static void post_to_peer(const char *path)
 {
     char url[64];
 
-    url_of(scene, url, port, path);
-    httpclient_fetch(scene->client,
+    url_of(&scene, url, peer.port, path);
+    httpclient_fetch(scene.client,
                      &(struct httpclient_request){ .url = url, .method = "POST", .body = "x", .body_length = 1 },
-                     on_response, scene);
+                     on_response, &scene);
 }
 
 static void a_request_that_is_not_idempotent_is_not_repeated(void **state)
 {
-    struct scene scene;
-    struct peer peer;
-
-    begin_kept(&scene, &peer);
-    post_to(&scene, peer.port, "/b");
-    peer_take(&peer, "POST /b HTTP/1.1\r\n");
-    close(peer.fd);
-    peer.fd = -1;
-    run_until_done(&scene, 2);
-    assert_int_equal(scene.ok, 1);
-    peer_close(&peer);
-    close_scene(&scene);
+    begin_kept();
+    post_to_peer("/b");
+    peer_take("POST /b HTTP/1.1\r\n");
+    peer_hang_up();
+    expect_done(2, 1);
+    close_with_peer();
 }
 
 /* Not a byte of it was sent: that can do no harm. */
 static void a_request_of_which_no_byte_was_sent_is_repeated_whatever_it_is(void **state)
 {
-    struct scene scene;
-    struct peer peer;
-
-    begin_kept(&scene, &peer);
+    begin_kept();
     faults_system_call("sendmsg", EPIPE, 1); /* head and body */
-    post_to(&scene, peer.port, "/b");
-    peer_accept(&peer);
+    post_to_peer("/b");
+    peer_accept();
     assert_true(faults_hit());
-    peer_take(&peer, "POST /b HTTP/1.1\r\n");
-    peer_put(&peer, hello);
-    run_until_done(&scene, 2);
-    assert_int_equal(scene.ok, 2);
+    peer_take("POST /b HTTP/1.1\r\n");
+    peer_put(hello);
+    expect_done(2, 2);
     assert_int_equal(httpclient_connections(scene.client), 1);
-    peer_close(&peer);
-    close_scene(&scene);
+    close_with_peer();
 }
 
 /* What the server has said meanwhile is not an answer to it. */
 static void an_answer_to_nobody_is_not_that_to_a_request_that_could_not_be_sent(void **state)
 {
     struct linger none = { .l_onoff = 1 };
-    struct scene scene;
-    struct peer peer;
 
-    begin_kept(&scene, &peer);
-    peer_put(&peer, "HTTP/1.1 200 Late\r\nContent-Length: 0\r\n\r\n");
+    begin_kept();
+    peer_put("HTTP/1.1 200 Late\r\nContent-Length: 0\r\n\r\n");
     assert_int_equal(setsockopt(peer.fd, SOL_SOCKET, SO_LINGER, &none, sizeof none), 0);
-    close(peer.fd);
-    peer.fd = -1;
+    peer_hang_up();
     faults_system_call("recv", EAGAIN, 1); /* the last look before the request: it comes right behind that */
-    post_to(&scene, peer.port, "/b");
+    post_to_peer("/b");
     assert_true(faults_hit());
-    peer_accept(&peer);
-    peer_take(&peer, "POST /b HTTP/1.1\r\n");
-    peer_put(&peer, hello);
-    run_until_done(&scene, 2);
-    assert_int_equal(scene.ok, 2);
-    peer_close(&peer);
-    close_scene(&scene);
+    peer_serve_anew("POST /b HTTP/1.1\r\n");
+    expect_done(2, 2);
+    close_with_peer();
 }
 
 /* The head went, and the body did not. */
 static void a_request_of_which_a_part_was_sent_is_not_repeated(void **state)
 {
     static char body[100000];
-    struct scene scene;
-    struct peer peer;
     char url[64];
 
-    begin_kept(&scene, &peer);
+    begin_kept();
     url_of(&scene, url, peer.port, "/b");
     faults_system_call("send", ECONNRESET, 2);
     httpclient_fetch(
@@ -390,44 +346,29 @@ static void a_request_of_which_a_part_was_sent_is_not_repeated(void **state)
     run_until_done(&scene, 2);
     assert_true(faults_hit());
     assert_int_equal(scene.ok, 1);
-    peer_close(&peer);
-    close_scene(&scene);
+    close_with_peer();
 }
 
 static void nothing_is_repeated_once_a_byte_of_the_answer_has_come(void **state)
 {
-    struct scene scene;
-    struct peer peer;
-
-    begin_kept(&scene, &peer);
-    fetch_from(&scene, peer.port, "/b");
-    peer_take(&peer, "GET /b HTTP/1.1\r\n");
-    peer_put(&peer, "H");
+    begin_kept();
+    fetch_from_peer("/b");
+    peer_take("GET /b HTTP/1.1\r\n");
+    peer_put("H");
     testing_spin(scene.loop, 4);
-    close(peer.fd);
-    peer.fd = -1;
-    run_until_done(&scene, 2);
-    assert_int_equal(scene.ok, 1);
-    peer_close(&peer);
-    close_scene(&scene);
+    peer_hang_up();
+    expect_done(2, 1);
+    close_with_peer();
 }
 
 static void a_new_connection_that_is_closed_at_once_is_an_error_and_no_reason_to_repeat(void **state)
 {
-    struct scene scene;
-    struct peer peer;
-
-    open_scene(&scene, NULL);
-    peer_open(&peer, &scene);
-    fetch_from(&scene, peer.port, "/a");
-    peer_accept(&peer);
-    peer_take(&peer, "GET /a HTTP/1.1\r\n");
-    close(peer.fd);
-    peer.fd = -1;
-    run_until_done(&scene, 1);
-    assert_int_equal(scene.ok, 0);
-    peer_close(&peer);
-    close_scene(&scene);
+    open_with_peer();
+    fetch_from_peer("/a");
+    peer_take_anew("GET /a HTTP/1.1\r\n");
+    peer_hang_up();
+    expect_done(1, 0);
+    close_with_peer();
 }
 
 static const struct CMUnitTest tests[] = {

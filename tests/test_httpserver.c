@@ -173,13 +173,15 @@ static void wanted_date(char *text, size_t size)
 
 static void the_date_is_right_and_changes_each_second(void **state)
 {
-    static const time_t days[] = { 784111777, 951827696, 1709164799, 4102444799 };
+    static const int64_t days[] = { 784111777, 951827696, 1709164799, 4102444799 };
     struct httpscene scene;
     struct httpscene_client *client = begin(&scene, NULL);
     char wanted[64];
 
     for (size_t i = 0; i < 12; i++) {
-        wall = days[i / 3] + (time_t)(i % 3);
+        wall = (time_t)(days[i / 3] + (int64_t)(i % 3));
+        if (wall < 0)
+            continue; /* 32 bits end in 2038 */
         wanted_date(wanted, sizeof wanted);
         for (int twice = 0; twice < 2; twice++) {
             httpscene_put(&scene, client, GET("/"));

@@ -111,7 +111,7 @@ static void holds_for_one_name_only(void **state)
 }
 
 /* web_test:test_expired */
-static void expires(void **state)
+static void a_value_expires_after_31_days(void **state)
 {
     const char *text = sign(one_key, 0, "key1", "value", PAST);
 
@@ -401,7 +401,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(signs_as_tornado_does),
     cmocka_unit_test(gives_back_what_was_signed),
     cmocka_unit_test(holds_for_one_name_only),
-    cmocka_unit_test(expires),
+    cmocka_unit_test(a_value_expires_after_31_days),
     cmocka_unit_test(expires_after_so_many_days),
     cmocka_unit_test(refuses_another_payload),
     cmocka_unit_test(refuses_another_signature),

@@ -10,37 +10,45 @@
 
 #define FIVE "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
-static struct fetchscene_fetch *fetch_through(struct fetchscene *scene, const char *url, const char *user)
+static struct fetchscene scene;
+static struct fetchscene_request seen;
+
+static struct fetchscene_fetch *fetch_through(const char *url, const char *user)
 {
-    return fetchscene_fetch(scene, (struct httpclient_request){ .url = url,
-                                                                .proxy_host = "127.0.0.1",
-                                                                .proxy_port = scene->ports[FETCHSCENE_FIRST],
-                                                                .proxy_username = user,
-                                                                .proxy_password = user != NULL ? "secret" : NULL,
-                                                                .auth_username = user != NULL ? "server's" : NULL,
-                                                                .proxy_tunnel = true });
+    return fetchscene_fetch(&scene, (struct httpclient_request){ .url = url,
+                                                                 .proxy_host = "127.0.0.1",
+                                                                 .proxy_port = scene.ports[FETCHSCENE_FIRST],
+                                                                 .proxy_username = user,
+                                                                 .proxy_password = user != NULL ? "secret" : NULL,
+                                                                 .auth_username = user != NULL ? "server's" : NULL,
+                                                                 .proxy_tunnel = true });
+}
+
+/* The next client of the proxy, and what it asks for. */
+static struct fetchscene_peer *accept_connect(void)
+{
+    struct fetchscene_peer *proxy = fetchscene_accept(&scene);
+
+    fetchscene_take_head(&scene, proxy, &seen);
+    assert_string_equal(seen.method, "CONNECT");
+    return proxy;
 }
 
 static void what_the_proxy_is_told_is_not_what_the_server_is_told(void **state)
 {
-    struct fetchscene scene;
-    struct fetchscene_request request;
-
     fetchscene_open(&scene, NULL);
-    struct fetchscene_fetch *fetch = fetch_through(&scene, "http://example.test/path", "me");
-    struct fetchscene_peer *proxy = fetchscene_accept(&scene);
-    fetchscene_take_head(&scene, proxy, &request);
-    assert_string_equal(request.method, "CONNECT");
-    assert_string_equal(request.target, "example.test:80");
-    assert_string_equal(fetchscene_request_header(&request, "Host"), "example.test:80");
-    assert_string_equal(fetchscene_request_header(&request, "Proxy-Authorization"), "Basic bWU6c2VjcmV0");
-    assert_null(fetchscene_request_header(&request, "Authorization"));
+    struct fetchscene_fetch *fetch = fetch_through("http://example.test/path", "me");
+    struct fetchscene_peer *proxy = accept_connect();
+    assert_string_equal(seen.target, "example.test:80");
+    assert_string_equal(fetchscene_request_header(&seen, "Host"), "example.test:80");
+    assert_string_equal(fetchscene_request_header(&seen, "Proxy-Authorization"), "Basic bWU6c2VjcmV0");
+    assert_null(fetchscene_request_header(&seen, "Authorization"));
     fetchscene_put(&scene, proxy, "HTTP/1.1 200 Connection established\r\n\r\n");
-    fetchscene_take_request(&scene, proxy, &request);
-    assert_string_equal(request.method, "GET");
-    assert_string_equal(request.target, "/path");
-    assert_null(fetchscene_request_header(&request, "Proxy-Authorization"));
-    assert_non_null(fetchscene_request_header(&request, "Authorization"));
+    fetchscene_take_request(&scene, proxy, &seen);
+    assert_string_equal(seen.method, "GET");
+    assert_string_equal(seen.target, "/path");
+    assert_null(fetchscene_request_header(&seen, "Proxy-Authorization"));
+    assert_non_null(fetchscene_request_header(&seen, "Authorization"));
     fetchscene_put(&scene, proxy, FIVE);
     fetchscene_expect(&scene, fetch, 200, "hello");
     fetchscene_close(&scene);
@@ -48,24 +56,19 @@ static void what_the_proxy_is_told_is_not_what_the_server_is_told(void **state)
 
 static void a_tunnel_is_used_again_for_the_same_server_and_for_no_other(void **state)
 {
-    struct fetchscene scene;
-    struct fetchscene_request request;
-
     fetchscene_open(&scene, NULL);
-    struct fetchscene_fetch *fetch = fetch_through(&scene, "http://example.test/1", NULL);
-    struct fetchscene_peer *proxy = fetchscene_accept(&scene);
-    fetchscene_take_head(&scene, proxy, &request);
+    struct fetchscene_fetch *fetch = fetch_through("http://example.test/1", NULL);
+    struct fetchscene_peer *proxy = accept_connect();
     fetchscene_put(&scene, proxy, "HTTP/1.1 200 OK\r\n\r\n");
     fetchscene_serve(&scene, proxy, FIVE);
     fetchscene_expect(&scene, fetch, 200, "hello");
-    fetch = fetch_through(&scene, "http://example.test/2", NULL);
+    fetch = fetch_through("http://example.test/2", NULL);
     fetchscene_serve(&scene, proxy, FIVE);
     fetchscene_expect(&scene, fetch, 200, "hello");
     assert_true(fetch->is_reused);
-    fetch_through(&scene, "http://other.test/", NULL);
-    struct fetchscene_peer *second = fetchscene_accept(&scene);
-    fetchscene_take_head(&scene, second, &request);
-    assert_string_equal(request.target, "other.test:80");
+    fetch_through("http://other.test/", NULL);
+    accept_connect();
+    assert_string_equal(seen.target, "other.test:80");
     fetchscene_close(&scene);
 }
 
@@ -88,12 +91,9 @@ static void what_is_no_tunnel_is_an_error_of_connecting(void **state)
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct fetchscene scene;
-        struct fetchscene_request request;
         fetchscene_open(&scene, NULL);
-        struct fetchscene_fetch *fetch = fetch_through(&scene, "http://example.test/", NULL);
-        struct fetchscene_peer *proxy = fetchscene_accept(&scene);
-        fetchscene_take_head(&scene, proxy, &request);
+        struct fetchscene_fetch *fetch = fetch_through("http://example.test/", NULL);
+        struct fetchscene_peer *proxy = accept_connect();
         fetchscene_put(&scene, proxy, rows[i].answer);
         fetchscene_settle(&scene);
         fetchscene_hang_up(proxy);
@@ -108,13 +108,9 @@ static void what_is_no_tunnel_is_an_error_of_connecting(void **state)
 
 static void a_proxy_that_says_nothing_runs_into_connect_timeout(void **state)
 {
-    struct fetchscene scene;
-    struct fetchscene_request request;
-
     fetchscene_open(&scene, NULL);
-    struct fetchscene_fetch *fetch = fetch_through(&scene, "http://example.test/", NULL);
-    struct fetchscene_peer *proxy = fetchscene_accept(&scene);
-    fetchscene_take_head(&scene, proxy, &request);
+    struct fetchscene_fetch *fetch = fetch_through("http://example.test/", NULL);
+    accept_connect();
     fetchscene_pass(&scene, 9.5);
     fetchscene_expect_waiting(&scene, fetch);
     fetchscene_pass(&scene, 0.7);
@@ -126,14 +122,10 @@ static void a_proxy_that_says_nothing_runs_into_connect_timeout(void **state)
 static void a_server_behind_a_tunnel_that_speaks_first_is_not_believed(void **state)
 {
     static const char opens[] = "HTTP/1.1 200 OK\r\n\r\n";
-    struct fetchscene scene;
-    struct fetchscene_request request;
-
     fetchscene_open(&scene, NULL);
     for (int at_once = 0; at_once < 2; at_once++) {
-        struct fetchscene_fetch *fetch = fetch_through(&scene, "http://example.test/1", NULL);
-        struct fetchscene_peer *proxy = fetchscene_accept(&scene);
-        fetchscene_take_head(&scene, proxy, &request);
+        struct fetchscene_fetch *fetch = fetch_through("http://example.test/1", NULL);
+        struct fetchscene_peer *proxy = accept_connect();
         fetchscene_put_bytes(&scene, proxy, opens, sizeof opens - 1);
         fetchscene_put(&scene, proxy, FIVE);
         faults_short_io(at_once ? 0 : sizeof opens - 1);

@@ -6,18 +6,7 @@
 
 #include "tests/support/guardpage.h"
 #include "tests/support/testing.h"
-
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
-struct text {
-    const char *bytes;
-    size_t length;
-};
-
-#define TEXT(literal)                                                                                                  \
-    {                                                                                                                  \
-        literal, sizeof literal - 1                                                                                    \
-    }
+#include "tests/support/text.h"
 
 /* Into a place of its own, which is as long as the text, and then into the text itself. */
 static void assert_decoded(struct text text, unsigned flags, const struct text *wanted)

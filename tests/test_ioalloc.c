@@ -55,7 +55,7 @@ static void the_functions_of_the_program_are_called(void **state)
     assert_int_equal(mallocs, 3);
 }
 
-static void memory_holds_what_it_should(void **state)
+static void memory_is_zeroed_copied_and_keeps_its_bytes_when_it_grows(void **state)
 {
     char *zeroed = ioalloc_zeroed(1000), *string = ioalloc_string("some text");
 
@@ -82,7 +82,7 @@ static void an_array_too_large_for_a_number_is_refused(void **state)
     ioalloc_free(array);
 }
 
-static void no_memory_is_told(void **state)
+static void each_function_answers_null_when_there_is_no_memory(void **state)
 {
     replace();
     void *memory = ioalloc(1);
@@ -98,9 +98,9 @@ static void no_memory_is_told(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_functions_of_the_program_are_called),
-    cmocka_unit_test(memory_holds_what_it_should),
+    cmocka_unit_test(memory_is_zeroed_copied_and_keeps_its_bytes_when_it_grows),
     cmocka_unit_test(an_array_too_large_for_a_number_is_refused),
-    cmocka_unit_test(no_memory_is_told),
+    cmocka_unit_test(each_function_answers_null_when_there_is_no_memory),
 };
 
 TESTING_MAIN(tests)

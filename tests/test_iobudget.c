@@ -105,7 +105,7 @@ static void memory_that_is_not_there_is_not_counted(void **state)
     reset_budget(before);
 }
 
-static void the_budget_can_be_any(void **state)
+static void a_budget_may_be_any_number_and_0_is_the_default(void **state)
 {
     size_t before = set_budget(SIZE_MAX);
     void *block;
@@ -181,7 +181,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_block_that_cannot_grow_stays_as_it_is),
     cmocka_unit_test(small_blocks_are_given_in_any_case),
     cmocka_unit_test(memory_that_is_not_there_is_not_counted),
-    cmocka_unit_test(the_budget_can_be_any),
+    cmocka_unit_test(a_budget_may_be_any_number_and_0_is_the_default),
     cmocka_unit_test(a_stream_closes_that_has_to_hold_more),
     cmocka_unit_test(bodies_that_are_too_many_are_answered_with_503),
 };

@@ -6,23 +6,14 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "ioloop/ioloop.h"
 #include "tests/support/executorscene.h"
 #include "tests/support/faults.h"
+#include "tests/support/forkedchild.h"
 #include "tests/support/testing.h"
 
 /* Forks. */
-
-static int exit_status(pid_t pid)
-{
-    int status;
-
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
 
 static void run_in_child(struct ioloop *loop, const bool *wanted)
 {
@@ -30,26 +21,20 @@ static void run_in_child(struct ioloop *loop, const bool *wanted)
         ioloop_run_once(loop, 0.01);
 }
 
-/* What the child answers: 0, or which check failed. */
-static int use_in_child(struct ioloop *loop, struct ioexecutor *executor, const struct probe *parents, uint64_t id)
+static void use_in_child(struct ioloop *loop, struct ioexecutor *executor, const struct probe *parents, uint64_t id)
 {
     struct probe probe = { .error = 1 };
     int told = parents[0].told + parents[1].told;
 
-    if (ioloop_reopen(loop) != 0)
-        return 1;
-    if (ioexecutor_cancel(executor, id) != -ENOENT)
-        return 2;
-    if (ioexecutor_submit(executor, loop, work, done, &probe) == 0)
-        return 3;
+    CHECK(ioloop_reopen(loop) == 0);
+    CHECK(ioexecutor_cancel(executor, id) == -ENOENT);
+    CHECK(ioexecutor_submit(executor, loop, work, done, &probe) != 0);
     run_in_child(loop, &probe.done);
-    if (probe.told != 1 || probe.error != 0)
-        return 4;
-    if (parents[0].told + parents[1].told != told || parents[1].worked != 0)
-        return 5;
+    CHECK(probe.told == 1 && probe.error == 0);
+    CHECK(parents[0].told + parents[1].told == told && parents[1].worked == 0);
     ioexecutor_close(executor, true);
     ioloop_close(loop, false);
-    return 0;
+    _exit(0);
 }
 
 static void a_child_starts_anew_and_the_parent_goes_on(void **state)
@@ -62,13 +47,10 @@ static void a_child_starts_anew_and_the_parent_goes_on(void **state)
     submit(executor, loop, work_in_gate, &probes[0]);
     uint64_t id = submit(executor, loop, work, &probes[1]);
     await_entered(1);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        testing_limit_time();
-        _exit(use_in_child(loop, executor, probes, id));
-    }
-    assert_int_equal(exit_status(pid), 0);
+    pid_t child = fork_child();
+    if (child == 0)
+        use_in_child(loop, executor, probes, id);
+    wait_for(child);
     open_gate();
     testing_run_until(loop, &probes[1].done);
     assert_int_equal(probes[0].told, 1);
@@ -76,23 +58,21 @@ static void a_child_starts_anew_and_the_parent_goes_on(void **state)
     ioloop_close(loop, false);
 }
 
-static int submit_in_child(struct ioloop *loop, struct ioexecutor *executor, const struct probe *of_parent,
-                           long allocated)
+static void submit_in_child(struct ioloop *loop, struct ioexecutor *executor, const struct probe *of_parent,
+                            long allocated)
 {
     struct probe own = { .error = 1 };
 
     errno = 0;
-    if (ioexecutor_submit(executor, loop, work, done, &own) != 0 || errno != ESTALE)
-        return 1;
-    if (ioloop_reopen(loop) < 0)
-        return 2;
+    CHECK(ioexecutor_submit(executor, loop, work, done, &own) == 0 && errno == ESTALE);
+    CHECK(ioloop_reopen(loop) == 0);
     submit(executor, loop, work, &own);
     run_in_child(loop, &own.done);
-    if (own.told != 1 || own.error != 0 || of_parent->told != 0)
-        return 3;
+    CHECK(own.told == 1 && own.error == 0 && of_parent->told == 0);
     ioexecutor_close(executor, true);
     ioloop_close(loop, false);
-    return faults_allocated() != allocated;
+    CHECK(faults_allocated() == allocated);
+    _exit(0);
 }
 
 /* It has run, and waits to be told when the process forks. */
@@ -107,13 +87,10 @@ static void a_job_that_is_done_is_told_in_the_parent_only(void **state)
     submit(executor, loop, work, &probe);
     while (ioloop_next_timeout(loop) < 0)
         sched_yield();
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        testing_limit_time();
-        _exit(submit_in_child(loop, executor, &probe, allocated));
-    }
-    assert_int_equal(exit_status(pid), 0);
+    pid_t child = fork_child();
+    if (child == 0)
+        submit_in_child(loop, executor, &probe, allocated);
+    wait_for(child);
     testing_run_until(loop, &probe.done);
     assert_int_equal(probe.told, 1);
     ioexecutor_close(executor, true);
@@ -128,14 +105,13 @@ static void a_child_may_close_what_is_the_parents(void **state)
 
     submit(executor, loop, work_in_gate, &probe);
     await_entered(1);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        testing_limit_time();
+    pid_t child = fork_child();
+    if (child == 0) {
         ioexecutor_close(executor, true);
-        _exit(ioexecutor_cancel(executor, 1) == -ENOENT ? 0 : 1);
+        CHECK(ioexecutor_cancel(executor, 1) == -ENOENT);
+        _exit(0);
     }
-    assert_int_equal(exit_status(pid), 0);
+    wait_for(child);
     open_gate();
     testing_run_until(loop, &probe.done);
     ioexecutor_close(executor, true);
@@ -170,8 +146,7 @@ static void work_may_fork(void **state)
 
     submit(executor, loop, fork_and_return, &probe);
     testing_run_until(loop, &probe.done);
-    assert_true(forked > 0);
-    assert_int_equal(exit_status(forked), 0);
+    wait_for(forked);
     ioexecutor_close(executor, true);
     ioloop_close(loop, false);
 }
@@ -209,13 +184,10 @@ static void forks_in_the_middle_find_no_lock_taken(void **state)
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, submit_while_forking, executor), 0);
     for (int i = 0; i < 20; i++) {
-        pid_t pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-            testing_limit_time();
-            _exit(use_in_child(loop, executor, parents, 1));
-        }
-        assert_int_equal(exit_status(pid), 0);
+        pid_t child = fork_child();
+        if (child == 0)
+            use_in_child(loop, executor, parents, 1);
+        wait_for(child);
     }
     forking_done = true;
     for (int i = 0; i < 2; i++) {

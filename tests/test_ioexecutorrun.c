@@ -8,12 +8,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "ioloop/iofuture.h"
 #include "ioloop/ioloop.h"
 #include "tests/support/faults.h"
+#include "tests/support/forkedchild.h"
 #include "tests/support/testing.h"
 
 static struct ioloop *loop;
@@ -235,7 +234,7 @@ static int meet(void **result, void *arg)
 }
 
 /* ioloop_test:test_run_in_executor_gen */
-static void two_run_at_the_same_time(void **state)
+static void two_functions_run_at_the_same_time(void **state)
 {
     int numbers[2] = { 1, 2 };
 
@@ -447,7 +446,7 @@ static void every_allocation_may_fail(void **state)
     }
 }
 
-static void no_thread_is_an_error(void **state)
+static void it_is_an_error_when_no_thread_can_be_made(void **state)
 {
     open_loop();
     faults_system_call_sticky("pthread_create", EAGAIN, 1);
@@ -550,17 +549,14 @@ static void a_child_closes_what_the_parent_has_started(void **state)
     close_gate();
     struct ioexecutor *executor = ioexecutor_new(1, 0);
     struct iofuture *future = run(executor, twice_behind_gate, &number);
-    int status;
     await_count(&gate_entered, 1);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        testing_limit_time();
+    pid_t child = fork_child();
+    if (child == 0) {
         ioloop_close(loop, false);
-        _exit(iofuture_error(future) == -ECANCELED ? 0 : 1);
+        CHECK(iofuture_error(future) == -ECANCELED);
+        _exit(0);
     }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
+    wait_for(child);
     open_gate();
     await(future);
     assert_int_equal(*(int *)iofuture_result(future), 2);
@@ -648,7 +644,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_function_may_fail),
     cmocka_unit_test(a_result_may_be_nothing),
     cmocka_unit_test(a_function_gets_a_copy_of_its_argument),
-    cmocka_unit_test(two_run_at_the_same_time),
+    cmocka_unit_test(two_functions_run_at_the_same_time),
     cmocka_unit_test(a_loop_uses_the_executor_that_it_was_given),
     cmocka_unit_test(two_loops_have_an_executor_each),
     cmocka_unit_test(cancelling_takes_back_what_has_not_started),
@@ -657,7 +653,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_refused_one_leaves_nothing),
     cmocka_unit_test(a_closed_loop_has_no_executor),
     cmocka_unit_test(every_allocation_may_fail),
-    cmocka_unit_test(no_thread_is_an_error),
+    cmocka_unit_test(it_is_an_error_when_no_thread_can_be_made),
     cmocka_unit_test(a_loop_may_close_while_functions_run),
     cmocka_unit_test(a_result_for_a_closed_loop_is_freed_at_once),
     cmocka_unit_test(a_loop_that_closes_frees_results_that_it_drops),

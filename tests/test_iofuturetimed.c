@@ -192,7 +192,7 @@ static void many_timeouts_on_one_future_leave_nothing(void **state)
     close_loop();
 }
 
-static void without_memory_neither_is_there(void **state)
+static void without_memory_there_is_neither_sleep_nor_with_timeout(void **state)
 {
     open_loop();
     struct iofuture *future = new_future();
@@ -489,7 +489,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(cancelling_the_wait_leaves_the_original),
     cmocka_unit_test(a_cancelled_original_is_told_as_one),
     cmocka_unit_test(many_timeouts_on_one_future_leave_nothing),
-    cmocka_unit_test(without_memory_neither_is_there),
+    cmocka_unit_test(without_memory_there_is_neither_sleep_nor_with_timeout),
     cmocka_unit_test(run_sync_answers_what_failed_at_once),
     cmocka_unit_test(run_sync_answers_a_result_that_comes_later),
     cmocka_unit_test(run_sync_answers_an_error_that_comes_later),

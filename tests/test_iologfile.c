@@ -186,7 +186,7 @@ static void a_file_ends_with_its_span_of_time(void **state)
     use_zone(NULL);
 }
 
-static void a_span_may_be_several(void **state)
+static void a_file_may_end_after_several_spans_of_time(void **state)
 {
     use_zone("XXX-5:30");
     time_t monday = at(2026, 11, 23, 0, 0, 0), day = 86400;
@@ -435,7 +435,7 @@ static void write_many(int writer)
                                           &(struct iolog_file_options){ .max_size = 4000, .backups = 100 }) < 0)
         _exit(1);
     for (int i = 0; i < LINES; i++) {
-        char line[32];
+        char line[64];
         snprintf(line, sizeof line, "writer %d line %04d\n", writer, i);
         put(line, time(NULL));
     }
@@ -481,7 +481,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_line_larger_than_a_file_may_be_does_not_end_an_empty_one),
     cmocka_unit_test(the_default_is_a_hundred_million_bytes_and_ten_files),
     cmocka_unit_test(a_file_ends_with_its_span_of_time),
-    cmocka_unit_test(a_span_may_be_several),
+    cmocka_unit_test(a_file_may_end_after_several_spans_of_time),
     cmocka_unit_test(midnight_comes_once_a_day),
     cmocka_unit_test(a_file_of_a_former_run_counts_from_its_last_line),
     cmocka_unit_test(a_file_that_is_moved_away_is_made_anew_within_a_second),

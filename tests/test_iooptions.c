@@ -186,7 +186,7 @@ static void values_stay_within_their_bounds(void **state)
     close_options();
 }
 
-static void no_number_is_infinite(void **state)
+static void numbers_that_are_not_finite_are_refused(void **state)
 {
     double number = 5;
 
@@ -263,7 +263,7 @@ static void callbacks_may_define_options(void **state)
     define({ .name = "more", .boolean = &flag, .callback = define_another, .arg = (void *)"another" });
     const struct iooption *found = iooptions_find(&set, "more");
     for (int i = 0; i < 100; i++) {
-        static char names[100][8];
+        static char names[100][16];
         snprintf(names[i], sizeof names[i], "n%d", i);
         define({ .name = names[i], .integer = &port });
     }
@@ -387,7 +387,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(values_are_set_and_read_by_name),
     cmocka_unit_test(a_value_of_another_type_is_refused),
     cmocka_unit_test(values_stay_within_their_bounds),
-    cmocka_unit_test(no_number_is_infinite),
+    cmocka_unit_test(numbers_that_are_not_finite_are_refused),
     cmocka_unit_test(a_choice_is_one_of_them),
     cmocka_unit_test(its_callback_is_called_whenever_it_is_set),
     cmocka_unit_test(callbacks_may_define_options),

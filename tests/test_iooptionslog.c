@@ -136,7 +136,7 @@ static void assert_untouched(void)
 }
 
 /* log_test:test_disable_command_line, log_test:test_disable_command_line_case_insensitive */
-static void none_leaves_the_log_as_it_is(void **state)
+static void logging_none_leaves_the_log_as_it_is(void **state)
 {
     static const char *const arguments[] = { "--logging=none", "--logging=None", "--logging=NONE" };
 
@@ -258,7 +258,7 @@ static void a_file_may_end_with_the_time(void **state)
     }
 }
 
-static void an_interval_is_of_several(void **state)
+static void a_file_may_end_after_several_spans_of_time(void **state)
 {
     open_logging(NULL);
     folder_write(&folder, "log", "an old line\n");
@@ -339,7 +339,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(defining_the_options_does_nothing),
     cmocka_unit_test(a_command_line_turns_logging_on),
     cmocka_unit_test(the_level_is_that_of_the_option),
-    cmocka_unit_test(none_leaves_the_log_as_it_is),
+    cmocka_unit_test(logging_none_leaves_the_log_as_it_is),
     cmocka_unit_test(a_program_can_disable_it),
     cmocka_unit_test(a_command_line_overrides_the_program),
     cmocka_unit_test(lines_go_to_the_file_instead_of_stderr),
@@ -347,7 +347,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_file_is_closed_when_there_shall_be_none),
     cmocka_unit_test(sizes_and_numbers_are_those_of_the_options),
     cmocka_unit_test(a_file_may_end_with_the_time),
-    cmocka_unit_test(an_interval_is_of_several),
+    cmocka_unit_test(a_file_may_end_after_several_spans_of_time),
     cmocka_unit_test(values_that_cannot_be_are_refused),
     cmocka_unit_test(a_file_that_cannot_be_opened_is_an_error),
     cmocka_unit_test(logging_is_added_once),

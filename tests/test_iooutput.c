@@ -92,7 +92,7 @@ static void model_file(struct model *model, size_t length)
     struct iooutput_segment *segment = new_file(length, no_callback);
 
     segment->arg = &model->marks[model->added];
-    segment->offset = (off_t)model->in;
+    segment->offset = (int64_t)model->in;
     iooutput_append(model->output, segment);
     model->in += length;
     mark(model);

@@ -11,24 +11,20 @@
 #include "tests/support/streampair.h"
 #include "tests/support/testing.h"
 
-#define accepted(call) assert_int_equal(call, 0)
-
 /* read_bytes. */
 
 /* iostream_test:test_future_interface */
 static void reads_a_line_and_then_what_it_announces(void **state)
 {
     struct streampair pair;
-    struct outcome head = { 0 }, body = { 0 };
+    struct outcome head = { 0 };
 
     streampair_open(&pair, STREAMPAIR_TCP, NULL);
     accepted(iostream_read_until(pair.stream, "\r\n\r\n", 0, outcome_read, &head));
     streampair_put(&pair, "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nHello");
     streampair_run(&pair, &head);
     assert_outcome(head, 0, "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n");
-    accepted(iostream_read_bytes(pair.stream, 5, outcome_read, &body));
-    streampair_run(&pair, &body);
-    assert_outcome(body, 0, "Hello");
+    streampair_read(&pair, "Hello");
     streampair_close(&pair);
 }
 
@@ -54,7 +50,7 @@ static void waits_for_the_last_byte(void **state)
 static void reads_no_bytes_at_once(void **state)
 {
     struct streampair pair;
-    struct outcome none = { 0 }, partial = { 0 }, more = { 0 };
+    struct outcome none = { 0 }, partial = { 0 };
 
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
     accepted(iostream_read_bytes(pair.stream, 0, outcome_read, &none));
@@ -65,27 +61,19 @@ static void reads_no_bytes_at_once(void **state)
     streampair_put(&pair, "abc");
     streampair_run(&pair, &partial);
     assert_outcome(partial, 0, "");
-    accepted(iostream_read_bytes(pair.stream, 3, outcome_read, &more));
-    streampair_run(&pair, &more);
-    assert_outcome(more, 0, "abc");
+    streampair_read(&pair, "abc");
     streampair_close(&pair);
 }
 
 static void reads_no_bytes_before_those_that_are_there(void **state)
 {
     struct streampair pair;
-    struct outcome first = { 0 }, none = { 0 }, rest = { 0 };
 
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
-    accepted(iostream_read_bytes(pair.stream, 2, outcome_read, &first));
     streampair_put(&pair, "abcd");
-    streampair_run(&pair, &first);
-    accepted(iostream_read_bytes(pair.stream, 0, outcome_read, &none));
-    streampair_run(&pair, &none);
-    assert_outcome(none, 0, "");
-    accepted(iostream_read_bytes(pair.stream, 2, outcome_read, &rest));
-    streampair_run(&pair, &rest);
-    assert_outcome(rest, 0, "cd");
+    streampair_read(&pair, "ab");
+    streampair_read(&pair, "");
+    streampair_read(&pair, "cd");
     streampair_close(&pair);
 }
 
@@ -136,13 +124,12 @@ static void reads_in_part_at_least_a_byte_and_no_more_than_asked(void **state)
 static void fills_the_callers_memory_and_keeps_the_surplus(void **state)
 {
     struct streampair pair;
-    struct outcome line = { 0 }, into = { 0 }, rest = { 0 };
+    struct outcome into = { 0 };
     char memory[11] = "..........";
 
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
-    accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &line));
     streampair_put(&pair, "line\nhello");
-    streampair_run(&pair, &line);
+    streampair_read(&pair, "line\n");
     accepted(iostream_read_into(pair.stream, memory, 10, outcome_read, &into));
     streampair_spin(&pair, 20);
     assert_int_equal(into.calls, 0);
@@ -151,29 +138,24 @@ static void fills_the_callers_memory_and_keeps_the_surplus(void **state)
     streampair_run(&pair, &into);
     assert_outcome(into, 0, "helloworld");
     assert_string_equal(memory, "helloworld");
-    accepted(iostream_read_bytes(pair.stream, 2, outcome_read, &rest));
-    streampair_run(&pair, &rest);
-    assert_outcome(rest, 0, "!!");
+    streampair_read(&pair, "!!");
     streampair_close(&pair);
 }
 
 static void fills_the_callers_memory_from_what_is_left_alone(void **state)
 {
     struct streampair pair;
-    struct outcome line = { 0 }, into = { 0 }, rest = { 0 };
+    struct outcome into = { 0 };
     char memory[4] = "...";
 
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
-    accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &line));
     streampair_put(&pair, "\nabcde");
-    streampair_run(&pair, &line);
+    streampair_read(&pair, "\n");
     accepted(iostream_read_into(pair.stream, memory, 3, outcome_read, &into));
     streampair_run(&pair, &into);
     assert_outcome(into, 0, "abc");
     assert_string_equal(memory, "abc");
-    accepted(iostream_read_bytes(pair.stream, 2, outcome_read, &rest));
-    streampair_run(&pair, &rest);
-    assert_outcome(rest, 0, "de");
+    streampair_read(&pair, "de");
     streampair_close(&pair);
 }
 
@@ -238,14 +220,13 @@ static void tells_of_the_bytes_in_the_callers_memory_when_it_ends_early(void **s
 static void fills_large_memory_without_a_buffer(void **state)
 {
     struct streampair pair;
-    struct outcome first = { 0 }, into = { 0 };
+    struct outcome into = { 0 };
     size_t size = 300000, sent = 0;
     char *memory = malloc(size), bytes[10000];
 
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
-    accepted(iostream_read_bytes(pair.stream, 1, outcome_read, &first));
     streampair_put(&pair, "a");
-    streampair_run(&pair, &first);
+    streampair_read(&pair, "a");
     accepted(iostream_read_into(pair.stream, memory, size, outcome_read, &into));
     streampair_spin(&pair, 1);
     long before = faults_allocations();
@@ -308,13 +289,12 @@ static void reads_the_rest_until_the_peer_closes(void **state)
 static void reads_what_was_unread_when_the_peer_closed(void **state)
 {
     struct streampair pair;
-    struct outcome first = { 0 }, rest = { 0 };
+    struct outcome rest = { 0 };
 
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
-    accepted(iostream_read_bytes(pair.stream, 2, outcome_read, &first));
     streampair_put(&pair, "1234");
     streampair_hang_up(&pair);
-    streampair_run(&pair, &first);
+    streampair_read(&pair, "12");
     streampair_spin(&pair, 20);
     assert_int_equal(pair.closed.calls, 0);
     accepted(iostream_read_until_close(pair.stream, 0, outcome_read, &rest));
@@ -371,7 +351,7 @@ static void gives_the_error_and_the_bytes_until_close(void **state)
 static void streams_exactly_so_many_bytes(void **state)
 {
     struct streampair pair;
-    struct outcome six = { 0 }, rest = { 0 };
+    struct outcome six = { 0 };
 
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
     accepted(iostream_read_bytes_streaming(pair.stream, 6, outcome_piece, &six));
@@ -383,9 +363,7 @@ static void streams_exactly_so_many_bytes(void **state)
     streampair_run(&pair, &six);
     assert_outcome(six, 0, "123456");
     assert_in_range(six.pieces, 2, 6);
-    accepted(iostream_read_bytes(pair.stream, 2, outcome_read, &rest));
-    streampair_run(&pair, &rest);
-    assert_outcome(rest, 0, "78");
+    streampair_read(&pair, "78");
     streampair_close(&pair);
 }
 
@@ -458,13 +436,12 @@ static void streams_until_the_peer_closes(void **state)
 static void streams_what_was_unread_when_the_peer_closed(void **state)
 {
     struct streampair pair;
-    struct outcome first = { 0 }, rest = { 0 };
+    struct outcome rest = { 0 };
 
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
-    accepted(iostream_read_bytes(pair.stream, 2, outcome_read, &first));
     streampair_put(&pair, "1234");
     streampair_hang_up(&pair);
-    streampair_run(&pair, &first);
+    streampair_read(&pair, "12");
     streampair_spin(&pair, 20);
     accepted(iostream_read_until_close_streaming(pair.stream, outcome_piece, &rest));
     streampair_run(&pair, &pair.closed);

@@ -18,8 +18,6 @@
 #include "tests/support/streampair.h"
 #include "tests/support/testing.h"
 
-#define accepted(call) assert_int_equal(call, 0)
-
 /* A stream that is not connected yet, and where it may connect to. */
 struct place {
     struct streampair pair;

@@ -11,8 +11,6 @@
 #include "tests/support/streampair.h"
 #include "tests/support/testing.h"
 
-#define accepted(call) assert_int_equal(call, 0)
-
 static int sends(void)
 {
     return faults_count("send") + faults_count("sendmsg");
@@ -139,7 +137,7 @@ static int file = -1;
 static void send_a_file(struct iostream *stream)
 {
     file = streampair_file(written + 3000);
-    accepted(iostream_sendfile(stream, file, (off_t)written, 3000, outcome_end, &marks[0]));
+    accepted(iostream_sendfile(stream, file, (int64_t)written, 3000, outcome_end, &marks[0]));
     written += 3000;
     write_a_little(stream);
 }

@@ -12,8 +12,6 @@
 #include "tests/support/streampair.h"
 #include "tests/support/testing.h"
 
-#define accepted(call) assert_int_equal(call, 0)
-
 static const struct iostream_options half_close = { .half_close = true };
 
 static void end_of_peer(struct streampair *pair)

@@ -11,8 +11,6 @@
 #include "tests/support/streampair.h"
 #include "tests/support/testing.h"
 
-#define accepted(call) assert_int_equal(call, 0)
-
 /* iostream_test:test_pipe_iostream */
 static void reads_from_a_pipe_what_a_stream_writes_to_it(void **state)
 {

@@ -13,8 +13,6 @@
 #include "tests/support/streampair.h"
 #include "tests/support/testing.h"
 
-#define accepted(call) assert_int_equal(call, 0)
-
 /* A transport that does nothing of its own. */
 static ssize_t plain_read(void *context, int fd, void *buffer, size_t size)
 {
@@ -114,7 +112,7 @@ static void sends_files_among_memory(void **state)
             streampair_pattern(bytes, place, sizeof bytes);
             accepted(iostream_write(pair.stream, bytes, sizeof bytes, NULL, NULL));
             place += sizeof bytes;
-            accepted(iostream_sendfile(pair.stream, file, (off_t)place, 150000, outcome_end, &sent[i]));
+            accepted(iostream_sendfile(pair.stream, file, (int64_t)place, 150000, outcome_end, &sent[i]));
             place += 150000;
         }
         streampair_expect_pattern(&pair, 0, place);
@@ -258,17 +256,19 @@ static void still_limits_memory_behind_a_file(void **state)
 static void refuses_ranges_that_overflow(void **state)
 {
     struct streampair pair;
+    const int64_t most = sizeof(off_t) < sizeof(int64_t) ? INT32_MAX : INT64_MAX;
     int file = streampair_file(10);
 
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
     assert_int_equal(iostream_sendfile(pair.stream, -1, 0, 1, NULL, NULL), -EINVAL);
     assert_int_equal(iostream_sendfile(pair.stream, file, -1, 1, NULL, NULL), -EINVAL);
     assert_int_equal(iostream_sendfile(pair.stream, file, 0, UINT64_MAX, NULL, NULL), -EINVAL);
-    assert_int_equal(iostream_sendfile(pair.stream, file, 1, INT64_MAX, NULL, NULL), -EINVAL);
+    assert_int_equal(iostream_sendfile(pair.stream, file, 1, (uint64_t)most, NULL, NULL), -EINVAL);
     iostream_cork(pair.stream);
-    accepted(iostream_sendfile(pair.stream, file, 0, INT64_MAX, NULL, NULL));
-    assert_int_equal(iostream_sendfile(pair.stream, file, 0, 1, NULL, NULL), -EINVAL);
-    assert_int_equal(iostream_pending(pair.stream), INT64_MAX);
+    accepted(iostream_sendfile(pair.stream, file, 0, (uint64_t)most, NULL, NULL));
+    if (most == INT64_MAX)
+        assert_int_equal(iostream_sendfile(pair.stream, file, 0, 1, NULL, NULL), -EINVAL);
+    assert_int_equal(iostream_pending(pair.stream), most);
     assert_int_equal(pair.closed.calls, 0);
     streampair_close(&pair);
     close(file);

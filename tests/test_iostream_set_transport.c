@@ -13,8 +13,6 @@
 #include "tests/support/testing.h"
 #include "tests/support/veil.h"
 
-#define accepted(call) assert_int_equal(call, 0)
-
 static void open_with_transport(struct streampair *pair, const struct iostream_transport *transport, struct veil *veil)
 {
     streampair_open(pair, STREAMPAIR_UNIX, NULL);

@@ -14,8 +14,6 @@
 #include "tests/support/streampair.h"
 #include "tests/support/testing.h"
 
-#define accepted(call) assert_int_equal(call, 0)
-
 static void sends_at_once_and_tells_later(void **state)
 {
     struct streampair pair;
@@ -117,7 +115,7 @@ static void write_somehow(struct streampair *pair, int i, uint64_t *place, struc
     else if (i % 4 == 2)
         accepted(iostream_write_owned(pair->stream, bytes, size, release_memory, released, outcome_end, written));
     else
-        accepted(iostream_sendfile(pair->stream, file, (off_t)*place, size, outcome_end, written));
+        accepted(iostream_sendfile(pair->stream, file, (int64_t)*place, size, outcome_end, written));
     *place += size;
     if (i % 4 != 2)
         free(bytes);
@@ -171,7 +169,7 @@ static void copies_what_it_could_not_send(void **state)
 {
     struct streampair pair;
     struct outcome written = { 0 };
-    uint64_t size = 3 << 20;
+    size_t size = 3 << 20;
     char *bytes = malloc(size);
 
     streampair_pattern(bytes, 0, size);

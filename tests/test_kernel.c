@@ -522,7 +522,7 @@ static void a_file_is_sent_to_its_end(void **state)
     ssize_t sent;
 
     testing_socketpair(fds);
-    while ((sent = kernel_sendfile(fds[0], file, (off_t)offset, SIZE)) != 0) {
+    while ((sent = kernel_sendfile(fds[0], file, (int64_t)offset, SIZE)) != 0) {
         if (sent == -EAGAIN)
             sent = 0;
         assert_true(sent >= 0);
@@ -549,7 +549,7 @@ static void sending_a_file_stops_at_a_full_socket_and_survives_an_interrupt(void
 
     testing_socketpair(fds);
     faults_system_call("sendfile", EINTR, 1);
-    while ((sent = kernel_sendfile(fds[0], file, (off_t)offset, 1000000 - offset)) > 0)
+    while ((sent = kernel_sendfile(fds[0], file, (int64_t)offset, 1000000 - offset)) > 0)
         offset += (size_t)sent;
     faults_hit();
     assert_int_equal(sent, -EAGAIN);

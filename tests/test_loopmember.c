@@ -4,12 +4,11 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ioloop/looptask.h"
+#include "tests/support/forkedchild.h"
 #include "tests/support/tracedloop.h"
 
 /* Members. */
@@ -63,7 +62,7 @@ static void members_end_with_their_loop_newest_first(void **state)
     assert_string_equal(trace, "DCAdca");
 }
 
-static void those_that_are_last_end_when_no_task_is_left(void **state)
+static void members_that_are_last_end_when_no_task_is_left(void **state)
 {
     struct noting_member members[2];
     struct noting_member last = { .member.close = close_member, .task.run = note_task, .name = "Y" };
@@ -122,25 +121,20 @@ static void note_member(struct loopmember *member)
     note(((struct noting_member *)member)->name);
 }
 
-static int run_child(int (*child)(void))
+static void reopen_again(void)
 {
-    int status;
-
-    fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(child());
-    return waitpid(pid, &status, 0) == pid ? status : -1;
+    CHECK(ioloop_reopen(loop) == 0);
+    CHECK(strcmp(trace, "BABA") == 0);
 }
 
-static int reopen_again(void)
+static void reopen(void)
 {
-    return ioloop_reopen(loop) < 0 || strcmp(trace, "BABA") != 0;
-}
+    int status = 1;
 
-static int reopen(void)
-{
-    return ioloop_reopen(loop) < 0 || strcmp(trace, "BA") != 0 || run_child(reopen_again) != 0;
+    CHECK(ioloop_reopen(loop) == 0);
+    CHECK(strcmp(trace, "BA") == 0);
+    waitpid(begin_child(reopen_again), &status, 0);
+    CHECK(status == 0);
 }
 
 static void members_may_be_told_that_their_loop_goes_on_in_a_child(void **state)
@@ -154,7 +148,7 @@ static void members_may_be_told_that_their_loop_goes_on_in_a_child(void **state)
         loopmember_add_reopened(loop, &members[i].member);
     }
     loopmember_remove(&members[2].member);
-    assert_int_equal(run_child(reopen), 0);
+    run_child(reopen);
     for (int i = 0; i < 2; i++)
         loopmember_remove(&members[i].member);
     close_loop();
@@ -355,7 +349,7 @@ static void spare_blocks_are_kept_and_freed_with_the_loop(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(members_end_with_their_loop_newest_first),
-    cmocka_unit_test(those_that_are_last_end_when_no_task_is_left),
+    cmocka_unit_test(members_that_are_last_end_when_no_task_is_left),
     cmocka_unit_test(a_member_may_close_others_while_the_loop_ends),
     cmocka_unit_test(members_end_after_the_callback_that_closes_their_loop),
     cmocka_unit_test(members_may_be_told_that_their_loop_goes_on_in_a_child),

@@ -341,7 +341,7 @@ static void check_disposition(int signal_number, void (*handler)(int), int flags
 #endif
 }
 
-static void the_end_restores_what_was_there_before(void **state)
+static void removing_a_signal_restores_what_was_there_before(void **state)
 {
     struct sigaction mine = { .sa_handler = handle_it, .sa_flags = SA_NODEFER }, previous;
 
@@ -605,7 +605,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_hundred_thousand_signals_while_the_loop_is_busy_lose_nothing),
     cmocka_unit_test(what_is_no_signal_is_refused),
     cmocka_unit_test(a_signal_has_one_loop),
-    cmocka_unit_test(the_end_restores_what_was_there_before),
+    cmocka_unit_test(removing_a_signal_restores_what_was_there_before),
     cmocka_unit_test(a_signal_may_be_removed_in_a_callback),
     cmocka_unit_test(a_signal_may_be_replaced_in_its_callback),
     cmocka_unit_test(a_signal_may_close_its_loop),

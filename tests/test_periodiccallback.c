@@ -215,7 +215,7 @@ static void a_call_that_failed_does_not_end_it(void **state)
     close_loop();
 }
 
-static void no_period_is_refused(void **state)
+static void a_period_that_is_none_is_refused(void **state)
 {
     static const double none[] = { 0, -1, -INFINITY, INFINITY, NAN };
 
@@ -228,7 +228,7 @@ static void no_period_is_refused(void **state)
     close_loop();
 }
 
-static void no_jitter_outside_0_to_1(void **state)
+static void jitter_outside_0_to_1_is_refused(void **state)
 {
     static const double none[] = { -0.1, 1.1, INFINITY, -INFINITY, NAN };
 
@@ -289,8 +289,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(it_may_be_closed_in_its_callback),
     cmocka_unit_test(it_ends_with_its_loop),
     cmocka_unit_test(a_call_that_failed_does_not_end_it),
-    cmocka_unit_test(no_period_is_refused),
-    cmocka_unit_test(no_jitter_outside_0_to_1),
+    cmocka_unit_test(a_period_that_is_none_is_refused),
+    cmocka_unit_test(jitter_outside_0_to_1_is_refused),
     cmocka_unit_test(jitter_changes_each_period_a_little),
     cmocka_unit_test(without_memory_it_says_so),
 };

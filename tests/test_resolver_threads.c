@@ -6,12 +6,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "ioloop/ioexecutor.h"
 #include "ioloop/ioloop.h"
 #include "tests/support/faults.h"
+#include "tests/support/forkedchild.h"
 #include "tests/support/resolverscene.h"
 #include "tests/support/testing.h"
 
@@ -114,28 +113,24 @@ static void loops_of_several_threads_resolve_at_the_same_time(void **state)
     assert_int_equal(faults_allocated(), before);
 }
 
-static int resolve_in_child(struct ioloop *loop, struct answer *parents, long before)
+static void resolve_in_child(struct ioloop *loop, struct answer *parents, long before)
 {
     struct answer answer = { .error = 1 };
 
-    if (ioloop_reopen(loop) != 0)
-        return 1;
-    if (resolver_resolve(NULL, loop, "many.test", 80, AF_UNSPEC, 0, on_resolved, &answer) == 0)
-        return 2;
+    CHECK(ioloop_reopen(loop) == 0);
+    CHECK(resolver_resolve(NULL, loop, "many.test", 80, AF_UNSPEC, 0, on_resolved, &answer) != 0);
     for (int i = 0; i < 500 && !answer.done; i++)
         ioloop_run_once(loop, 0.01);
-    if (answer.error != 0 || answer.count != 2)
-        return 3;
-    if (parents->told != 0)
-        return 4;
+    CHECK(answer.error == 0 && answer.count == 2);
+    CHECK(parents->told == 0);
     now += 11; /* its thread is not here */
     ioloop_run_once(loop, 0);
     ioloop_run_once(loop, 0);
-    if (parents->told != 1 || parents->error != -ETIMEDOUT)
-        return 5;
+    CHECK(parents->told == 1 && parents->error == -ETIMEDOUT);
     ioloop_close(loop, false);
     ioexecutor_close(ioexecutor_default(), true);
-    return faults_allocated() == before ? 0 : 6;
+    CHECK(faults_allocated() == before);
+    _exit(0);
 }
 
 static void a_child_resolves_anew_and_the_parents_query_ends_by_its_deadline(void **state)
@@ -144,18 +139,13 @@ static void a_child_resolves_anew_and_the_parents_query_ends_by_its_deadline(voi
     long before = faults_allocated();
     struct ioloop *loop = new_loop_with_clock();
     struct answer answer = { .error = 1 };
-    int status;
 
     ask(NULL, loop, "blocked.test", &answer);
     await_entered(1);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        testing_limit_time();
-        _exit(resolve_in_child(loop, &answer, before));
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
+    pid_t child = fork_child();
+    if (child == 0)
+        resolve_in_child(loop, &answer, before);
+    wait_for(child);
     open_gate();
     testing_run_until(loop, &answer.done);
     assert_int_equal(answer.error, 0);
@@ -186,21 +176,17 @@ static void forks_in_the_middle_find_no_lock_taken(void **state)
 {
     struct ioloop *loop = new_loop();
     pthread_t threads[2];
-    int status;
 
     forking_done = false;
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, resolve_literals, NULL), 0);
     for (int i = 0; i < 50; i++) {
-        pid_t pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-            testing_limit_time();
+        pid_t child = fork_child();
+        if (child == 0) {
             resolver_cancel(loop, 0);
             _exit(0);
         }
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        assert_int_equal(status, 0);
+        wait_for(child);
     }
     forking_done = true;
     for (int i = 0; i < 2; i++)

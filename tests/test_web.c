@@ -485,7 +485,7 @@ static void pause_in_method(struct web_request *request)
     web_write(request, "once");
 }
 
-static void a_pause_in_the_method_is_none(void **state)
+static void a_pause_in_the_method_holds_nothing_back(void **state)
 {
     static const struct web_handler handler = { .get = pause_in_method };
     static const struct web_route only[] = { { .pattern = "/", .handler = &handler }, { 0 } };
@@ -573,7 +573,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(state_is_zeroed_for_each_request),
     cmocka_unit_test(an_application_listens_and_closes),
     cmocka_unit_test(a_pause_in_prepare_holds_the_method),
-    cmocka_unit_test(a_pause_in_the_method_is_none),
+    cmocka_unit_test(a_pause_in_the_method_holds_nothing_back),
     cmocka_unit_test(a_flush_that_is_through_may_resume),
     cmocka_unit_test(a_request_may_go_on_when_its_client_has_left),
 };

@@ -362,7 +362,7 @@ static void the_arg_of_its_http_request_is_the_programs(void **state)
 
 /* httpserver_test:test_small_body, httpserver_test:test_large_body_buffered, httpserver_test:test_large_body_streaming,
  * httpserver_test:test_large_body_buffered_chunked, httpserver_test:test_large_body_streaming_chunked */
-static void a_handler_has_its_own_limit(void **state)
+static void a_handler_has_its_own_max_body(void **state)
 {
     static const struct {
         const char *target, *rest;
@@ -425,7 +425,7 @@ static void prepare_may_raise_the_limit_for_this_request(void **state)
 }
 
 /* httpserver_test:test_timeout */
-static void a_handler_has_its_own_patience(void **state)
+static void a_handler_has_its_own_body_timeout(void **state)
 {
     struct webscene scene;
 
@@ -449,9 +449,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_paused_request_may_be_finished),
     cmocka_unit_test(a_client_may_leave_while_it_is_paused),
     cmocka_unit_test(the_arg_of_its_http_request_is_the_programs),
-    cmocka_unit_test(a_handler_has_its_own_limit),
+    cmocka_unit_test(a_handler_has_its_own_max_body),
     cmocka_unit_test(prepare_may_raise_the_limit_for_this_request),
-    cmocka_unit_test(a_handler_has_its_own_patience),
+    cmocka_unit_test(a_handler_has_its_own_body_timeout),
 };
 
 TESTING_MAIN(tests)

@@ -181,7 +181,7 @@ static void a_long_text_is_compressed_for_who_accepts_it(void **state)
 }
 
 /* web_test:test_gzip_not_requested */
-static void others_have_it_as_it_is(void **state)
+static void who_does_not_accept_gzip_gets_the_answer_as_it_is(void **state)
 {
     static const struct {
         const char *accepted;
@@ -221,7 +221,7 @@ static void others_have_it_as_it_is(void **state)
 }
 
 /* web_test:test_vary_already_present, web_test:test_vary_already_present_multiple */
-static void what_else_it_varies_by_stays(void **state)
+static void what_else_an_answer_varies_by_stays(void **state)
 {
     static const struct {
         const char *vary, *wanted;
@@ -431,7 +431,7 @@ static void several_at_a_time_have_an_encoder_each(void **state)
 }
 
 /* What a client has of the server's memory by asking for a stream. */
-static void so_many_streams_are_compressed_at_a_time(void **state)
+static void no_more_than_max_encoders_streams_are_compressed_at_a_time(void **state)
 {
     enum { MOST = 3, ASKED = 5 };
     static const struct web_handler waiting = { .get = write_and_wait, .asynchronous = true };
@@ -607,7 +607,7 @@ static void write_with_digests(struct web_request *request)
         web_flush(request, NULL, NULL);
 }
 
-static void what_is_said_of_other_bytes_goes(void **state)
+static void headers_about_the_bytes_before_they_were_compressed_go(void **state)
 {
     static const struct web_handler digested = { .get = write_with_digests };
     static const char *const names[] = { "Content-MD5", "Repr-Digest", "Accept-Ranges" };
@@ -675,20 +675,20 @@ static void without_memory_an_answer_is_as_it_is(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_long_text_is_compressed_for_who_accepts_it),
-    cmocka_unit_test(others_have_it_as_it_is),
-    cmocka_unit_test(what_else_it_varies_by_stays),
+    cmocka_unit_test(who_does_not_accept_gzip_gets_the_answer_as_it_is),
+    cmocka_unit_test(what_else_an_answer_varies_by_stays),
     cmocka_unit_test(webcompress_knows_what_gets_shorter),
     cmocka_unit_test(what_would_gain_nothing_is_left_as_it_is),
     cmocka_unit_test(an_answer_without_a_body_has_no_coding),
     cmocka_unit_test(parts_are_compressed_as_they_are_flushed),
     cmocka_unit_test(a_flush_brings_out_what_was_written),
     cmocka_unit_test(several_at_a_time_have_an_encoder_each),
-    cmocka_unit_test(so_many_streams_are_compressed_at_a_time),
+    cmocka_unit_test(no_more_than_max_encoders_streams_are_compressed_at_a_time),
     cmocka_unit_test(the_tag_of_what_is_compressed_is_weak),
     cmocka_unit_test(the_head_is_the_same_for_head),
     cmocka_unit_test(files_are_compressed_when_they_are_whole_and_small),
     cmocka_unit_test(what_is_compressed_has_no_parts),
-    cmocka_unit_test(what_is_said_of_other_bytes_goes),
+    cmocka_unit_test(headers_about_the_bytes_before_they_were_compressed_go),
     cmocka_unit_test(nothing_is_compressed_unless_it_is_asked_for),
     cmocka_unit_test(without_memory_an_answer_is_as_it_is),
 };

@@ -171,7 +171,7 @@ static void set_for_days(struct web_request *request)
 }
 
 /* web_test:test_set_cookie_expires_days, web_test:test_clear_all_cookies */
-static void cookies_have_an_end(void **state)
+static void cookies_expire_after_days_or_when_they_are_cleared(void **state)
 {
     struct webscene scene;
 
@@ -417,7 +417,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(too_many_cookies_are_told_to_the_log),
     cmocka_unit_test(cookies_are_set),
     cmocka_unit_test(what_cannot_be_in_a_cookie_is_not_set),
-    cmocka_unit_test(cookies_have_an_end),
+    cmocka_unit_test(cookies_expire_after_days_or_when_they_are_cleared),
     cmocka_unit_test(too_much_of_cookies_is_500),
     cmocka_unit_test(a_signed_cookie_comes_back),
     cmocka_unit_test(without_a_secret_nothing_is_signed),

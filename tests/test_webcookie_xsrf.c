@@ -151,7 +151,7 @@ static void a_token_is_of_one_browser(void **state)
 
 /* web_test:test_xsrf_fail_no_token, web_test:test_xsrf_fail_body_no_cookie, web_test:test_xsrf_success_post_body, of
  * XSRFCookieNameTest, and web_test:test_xsrf_httponly */
-static void the_cookie_may_be_another(void **state)
+static void the_cookie_may_have_another_name_and_options(void **state)
 {
     static const struct httpcookie_options options = { .http_only = true, .expires_days = 2, .same_site = "Strict" };
     struct webscene scene;
@@ -195,7 +195,7 @@ static void a_form_has_the_token_hidden(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(without_the_token_it_is_403), cmocka_unit_test(the_token_may_come_in_body_query_or_header),
-    cmocka_unit_test(a_token_is_of_one_browser),   cmocka_unit_test(the_cookie_may_be_another),
+    cmocka_unit_test(a_token_is_of_one_browser),   cmocka_unit_test(the_cookie_may_have_another_name_and_options),
     cmocka_unit_test(the_cookie_of_a_user_lasts),  cmocka_unit_test(a_form_has_the_token_hidden),
 };
 

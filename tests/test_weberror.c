@@ -128,7 +128,7 @@ static void the_page_has_status_and_reason(void **state)
     webscene_close(&scene);
 }
 
-static void what_there_was_is_forgotten_but_cookies(void **state)
+static void an_error_forgets_all_headers_but_cookies(void **state)
 {
     struct webscene scene;
 
@@ -215,7 +215,7 @@ static void errors_over_a_unix_socket_have_an_address_too(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_page_has_status_and_reason),
-    cmocka_unit_test(what_there_was_is_forgotten_but_cookies),
+    cmocka_unit_test(an_error_forgets_all_headers_but_cookies),
     cmocka_unit_test(a_handler_may_write_its_own_page),
     cmocka_unit_test(a_page_that_fails_leaves_the_status),
     cmocka_unit_test(what_has_been_sent_is_broken_off),

@@ -124,7 +124,7 @@ static void all_values_come_in_order(void **state)
 }
 
 /* web_test:test_catch_error */
-static void what_has_to_be_there_is(void **state)
+static void an_argument_that_is_needed_is_there_or_the_answer_is_400(void **state)
 {
     struct webscene scene;
 
@@ -261,7 +261,7 @@ static void ignore_data(struct web_request *request, const void *data, size_t le
 {
 }
 
-static void nobody_has_to_ask_for_it(void **state)
+static void a_form_is_read_though_nobody_asks_unless_it_is_lazy(void **state)
 {
     static const struct web_handler eager = { .post = ask_for_nothing, .prepare = note_prepare };
     static const struct web_handler unasked = { .post = ask_for_nothing, .prepare = note_prepare, .lazy_form = true };
@@ -334,12 +334,12 @@ static void arguments_of_query_and_body_together_have_a_limit(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_last_value_counts_and_the_bodys_come_last),
     cmocka_unit_test(all_values_come_in_order),
-    cmocka_unit_test(what_has_to_be_there_is),
+    cmocka_unit_test(an_argument_that_is_needed_is_there_or_the_answer_is_400),
     cmocka_unit_test(what_is_not_utf8_is_400_where_it_is_asked_for),
     cmocka_unit_test(a_body_is_a_form_if_it_says_so),
     cmocka_unit_test(a_multipart_form_has_fields_and_files),
     cmocka_unit_test(a_form_that_is_none_is_400_before_anything_else),
-    cmocka_unit_test(nobody_has_to_ask_for_it),
+    cmocka_unit_test(a_form_is_read_though_nobody_asks_unless_it_is_lazy),
     cmocka_unit_test(arguments_of_query_and_body_together_have_a_limit),
 };
 

@@ -144,7 +144,7 @@ static void set_odd_headers(struct web_request *request)
     assert_int_equal(web_write(request, NULL), -EINVAL);
 }
 
-static void a_header_cannot_be_two(void **state)
+static void a_header_that_could_be_two_is_not_set(void **state)
 {
     struct webscene scene;
 
@@ -559,7 +559,7 @@ static void note_detached_end(struct web_request *request)
     webscene_note("on_finish");
 }
 
-static void a_stream_can_leave(void **state)
+static void a_handler_can_detach_the_stream(void **state)
 {
     static const struct web_handler handler = { .others = any_method, .on_finish = note_detached_end };
     static const struct web_route own[] = { { .pattern = "/", .handler = &handler }, { 0 } };
@@ -581,7 +581,7 @@ static void detach_too_late(struct web_request *request)
     web_write(request, "goes on");
 }
 
-static void a_stream_cannot_leave_behind_the_head(void **state)
+static void the_stream_cannot_be_detached_behind_the_head(void **state)
 {
     expect_once(detach_too_late, "GET /", 200, "goes on");
 }
@@ -633,7 +633,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_answer_has_the_usual_headers),
     cmocka_unit_test(set_replaces_and_add_adds),
     cmocka_unit_test(headers_can_be_taken_back),
-    cmocka_unit_test(a_header_cannot_be_two),
+    cmocka_unit_test(a_header_that_could_be_two_is_not_set),
     cmocka_unit_test(too_many_headers_are_500),
     cmocka_unit_test(a_reason_is_the_usual_one_or_what_was_given),
     cmocka_unit_test(clear_forgets_everything),
@@ -647,8 +647,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(nothing_changes_what_is_finished),
     cmocka_unit_test(the_log_comes_before_on_finish),
     cmocka_unit_test(the_log_tells_of_an_answer_that_nobody_got),
-    cmocka_unit_test(a_stream_can_leave),
-    cmocka_unit_test(a_stream_cannot_leave_behind_the_head),
+    cmocka_unit_test(a_handler_can_detach_the_stream),
+    cmocka_unit_test(the_stream_cannot_be_detached_behind_the_head),
     cmocka_unit_test(text_becomes_no_markup_and_no_syntax),
     cmocka_unit_test(the_reason_can_be_asked_for),
 };

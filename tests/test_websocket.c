@@ -283,7 +283,7 @@ static void the_program_is_told_when_a_slow_peer_has_caught_up(void **state)
     struct socketscene scene;
 
     for (int set = 0; set < 2; set++) {
-        uint64_t high_water = set ? 2 << 20 : 256 << 10;
+        size_t high_water = set ? 2 << 20 : 256 << 10;
 
         socketscene_open(&scene, &(struct websocket_handler){ .on_drain = socketscene_note_drain,
                                                               .high_water = set ? high_water : 0 });
@@ -309,7 +309,7 @@ static void echo_twice(struct websocket *socket, const void *data, size_t length
         assert_int_equal(websocket_write(socket, data, length, is_binary), 0);
 }
 
-static void who_wants_to_be_told_of_that_still_answers_in_one_call(void **state)
+static void a_handler_with_on_drain_still_answers_in_one_call(void **state)
 {
     struct socketscene scene;
 
@@ -356,7 +356,7 @@ static void a_low_high_water_is_looked_after_from_the_first_byte_on(void **state
 }
 
 /* Whatever it was that went over high_water. */
-static void a_ping_may_be_what_is_too_much_too(void **state)
+static void a_ping_over_high_water_is_told_of_when_it_has_drained(void **state)
 {
     struct socketscene scene;
 
@@ -562,9 +562,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_peer_is_held_back_while_its_messages_wait),
     cmocka_unit_test(a_paused_socket_can_close),
     cmocka_unit_test(the_program_is_told_when_a_slow_peer_has_caught_up),
-    cmocka_unit_test(who_wants_to_be_told_of_that_still_answers_in_one_call),
+    cmocka_unit_test(a_handler_with_on_drain_still_answers_in_one_call),
     cmocka_unit_test(a_low_high_water_is_looked_after_from_the_first_byte_on),
-    cmocka_unit_test(a_ping_may_be_what_is_too_much_too),
+    cmocka_unit_test(a_ping_over_high_water_is_told_of_when_it_has_drained),
     cmocka_unit_test(without_memory_to_look_after_the_drain_the_connection_ends),
     cmocka_unit_test(what_is_too_much_ends_the_connection_or_is_dropped),
     cmocka_unit_test(the_limit_of_what_is_unsent_counts_bytes_of_frames),

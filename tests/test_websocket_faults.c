@@ -107,43 +107,45 @@ static void expect_alive(struct socketscene *scene)
     httpscene_settle(&scene->web.http);
 }
 
-static void a_server_survives_each_allocation_that_fails(void **state)
+static void begin_busy(struct socketscene *scene)
+{
+    socketscene_open(scene, &busy);
+    scene->is_mute = true;
+}
+
+static void end_busy(struct socketscene *scene)
+{
+    expect_alive(scene);
+    webscene_forget_notes();
+    socketscene_close(scene);
+}
+
+/* sticky: and all behind it. Answers how many there are. */
+static int fail_each_allocation(bool sticky)
 {
     int nth = 1;
 
     for (bool hit = true; hit; nth++) {
         struct socketscene scene;
 
-        socketscene_open(&scene, &busy);
-        scene.is_mute = true;
-        faults_allocation(nth, false);
+        begin_busy(&scene);
+        faults_allocation(nth, sticky);
         visit_server(&scene);
         hit = faults_hit();
-        expect_alive(&scene);
-        webscene_forget_notes();
-        socketscene_close(&scene);
+        end_busy(&scene);
         assert_true(nth < 1000);
     }
-    assert_true(nth > 20);
+    return nth;
+}
+
+static void a_server_survives_each_allocation_that_fails(void **state)
+{
+    assert_true(fail_each_allocation(false) > 20);
 }
 
 static void a_server_survives_when_there_is_no_memory_any_more(void **state)
 {
-    int nth = 1;
-
-    for (bool hit = true; hit; nth++) {
-        struct socketscene scene;
-
-        socketscene_open(&scene, &busy);
-        scene.is_mute = true;
-        faults_allocation(nth, true);
-        visit_server(&scene);
-        hit = faults_hit();
-        expect_alive(&scene);
-        webscene_forget_notes();
-        socketscene_close(&scene);
-        assert_true(nth < 1000);
-    }
+    fail_each_allocation(true);
 }
 
 static void a_server_survives_each_system_call_that_fails(void **state)
@@ -161,14 +163,11 @@ static void a_server_survives_each_system_call_that_fails(void **state)
         for (bool hit = true; hit; nth++) {
             struct socketscene scene;
 
-            socketscene_open(&scene, &busy);
-            scene.is_mute = true;
+            begin_busy(&scene);
             faults_system_call(rows[i].name, rows[i].error, nth);
             visit_server(&scene);
             hit = faults_hit();
-            expect_alive(&scene);
-            webscene_forget_notes();
-            socketscene_close(&scene);
+            end_busy(&scene);
             assert_true(nth < 1000);
         }
     }
@@ -203,8 +202,7 @@ static void no_frame_comes_without_a_handshake(void **state)
         const char *first = "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n";
         const char *second = "GET /ws HTTP/1.1\r\n" SOCKETSCENE_HANDSHAKE "\r\n";
 
-        socketscene_open(&scene, &busy);
-        scene.is_mute = true;
+        begin_busy(&scene);
         struct httpscene_client *client = httpscene_connect(&scene.web.http);
         faults_system_call_sticky("send", EAGAIN, 1);
         httpscene_put_some(client, first, strlen(first));
@@ -220,9 +218,7 @@ static void no_frame_comes_without_a_handshake(void **state)
         const char *behind = client->length > 0 ? strstr(client->bytes, "</html>") : NULL;
         if (behind != NULL && behind[7] != '\0')
             assert_memory_equal(behind + 7, "HTTP/1.1 ", 9);
-        expect_alive(&scene);
-        webscene_forget_notes();
-        socketscene_close(&scene);
+        end_busy(&scene);
         assert_true(nth < 1000);
     }
     assert_true(nth > 5);

@@ -53,15 +53,22 @@ static void who_says_something_is_not_asked(void **state)
     socketscene_close(&scene);
 }
 
+/* A client that was asked whether it is there, and has three seconds to say so. */
+static struct httpscene_client *begin_asked(struct socketscene *scene)
+{
+    socketscene_open(scene, &(struct websocket_handler){ .ping_interval = 8, .ping_timeout = 3 });
+    struct httpscene_client *client = socketscene_connect(scene, "");
+    socketscene_pass(scene, 9);
+    socketscene_expect(scene, client, SOCKETSCENE_PING, "");
+    return client;
+}
+
 /* websocket_test:test_client_ping_timeout, of a client that does not answer */
 static void who_does_not_answer_is_left(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = begin_asked(&scene);
 
-    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 8, .ping_timeout = 3 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
-    socketscene_pass(&scene, 9);
-    socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
     httpscene_pass(&scene.web.http, 1.8);
     assert_int_equal(scene.closed, 0);
     httpscene_pass(&scene.web.http, 1.5);
@@ -75,11 +82,8 @@ static void who_does_not_answer_is_left(void **state)
 static void who_is_paused_is_not_left_for_a_ping_before(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = begin_asked(&scene);
 
-    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 8, .ping_timeout = 3 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
-    socketscene_pass(&scene, 9);
-    socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
     websocket_pause(scene.socket);
     socketscene_put(&scene, client, SOCKETSCENE_PONG, "");
     socketscene_pass(&scene, 30);
@@ -99,11 +103,8 @@ static void who_is_paused_is_not_left_for_a_ping_before(void **state)
 static void any_byte_is_an_answer(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = begin_asked(&scene);
 
-    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 8, .ping_timeout = 3 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
-    socketscene_pass(&scene, 9);
-    socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
     httpscene_put_bytes(&scene.web.http, client, "\x81", 1);
     httpscene_settle(&scene.web.http);
     socketscene_pass(&scene, 5);
@@ -230,6 +231,16 @@ static void begin_long_message(struct socketscene *scene, struct httpscene_clien
     httpscene_settle(&scene->web.http);
 }
 
+/* A client in the middle of one. */
+static struct httpscene_client *begin_message(struct socketscene *scene, double message_timeout, double ping_interval)
+{
+    socketscene_open(scene,
+                     &(struct websocket_handler){ .message_timeout = message_timeout, .ping_interval = ping_interval });
+    struct httpscene_client *client = socketscene_connect(scene, "");
+    begin_long_message(scene, client);
+    return client;
+}
+
 static void a_message_that_does_not_come_to_its_end_is_given_up(void **state)
 {
     static const struct {
@@ -239,11 +250,8 @@ static void a_message_that_does_not_come_to_its_end_is_given_up(void **state)
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct socketscene scene;
+        struct httpscene_client *client = begin_message(&scene, rows[i].message_timeout, rows[i].ping_interval);
 
-        socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = rows[i].message_timeout,
-                                                              .ping_interval = rows[i].ping_interval });
-        struct httpscene_client *client = socketscene_connect(&scene, "");
-        begin_long_message(&scene, client);
         pass_with_signs(&scene, client, rows[i].least - 1, 0);
         expect_quiet(&scene, client, 0);
         pass_with_signs(&scene, client, rows[i].most - rows[i].least + 1, 0);
@@ -305,11 +313,8 @@ static void who_has_begun_a_message_is_asked_as_everybody_is(void **state)
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct socketscene scene;
+        struct httpscene_client *client = begin_message(&scene, rows[i].message_timeout, rows[i].ping_interval);
 
-        socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = rows[i].message_timeout,
-                                                              .ping_interval = rows[i].ping_interval });
-        struct httpscene_client *client = socketscene_connect(&scene, "");
-        begin_long_message(&scene, client);
         httpscene_put_bytes(&scene.web.http, client, some, sizeof some);
         pass_with_signs(&scene, client, 8, 0);
         if (rows[i].is_asked)
@@ -359,10 +364,8 @@ static void a_message_under_way_does_not_bring_pings_forward(void **state)
 static void a_message_that_never_ends_does_not_keep_who_is_closed(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = begin_message(&scene, 1, -1);
 
-    socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = 1, .ping_interval = -1 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
-    begin_long_message(&scene, client);
     assert_int_equal(websocket_close(scene.socket, 1000, NULL), 0);
     socketscene_pass(&scene, 6);
     webscene_expect_notes("open close:1006::ETIMEDOUT ");
@@ -393,10 +396,8 @@ static void each_message_has_its_own_time(void **state)
 static void a_pause_is_not_the_time_of_a_message(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = begin_message(&scene, 4, -1);
 
-    socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = 4, .ping_interval = -1 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
-    begin_long_message(&scene, client);
     socketscene_pass(&scene, 3);
     websocket_pause(scene.socket);
     socketscene_pass(&scene, 20);

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/support/faults.h"
+#include "tests/support/forkedchild.h"
 #include "tests/support/testing.h"
 
 #ifdef __linux__
@@ -126,15 +126,13 @@ static void a_child_has_other_keys(void **state)
     memset(&pool, 0, sizeof pool);
     assert_int_equal(websocketmask_take(&pool, ours, sizeof ours), 0);
     assert_int_equal(pipe(fds), 0);
-    pid_t child = fork();
-    assert_true(child >= 0);
+    pid_t child = fork_child();
     if (child == 0) {
-        bool is_fine = websocketmask_take(&pool, theirs, sizeof theirs) == 0;
-        _exit(!is_fine || write(fds[1], theirs, sizeof theirs) != sizeof theirs);
+        CHECK(websocketmask_take(&pool, theirs, sizeof theirs) == 0);
+        CHECK(write(fds[1], theirs, sizeof theirs) == sizeof theirs);
+        _exit(0);
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    wait_for(child);
     assert_int_equal(read(fds[0], theirs, sizeof theirs), sizeof theirs);
     assert_int_equal(websocketmask_take(&pool, ours, sizeof ours), 0);
     assert_memory_not_equal(ours, theirs, sizeof ours);

@@ -130,7 +130,7 @@ static void answers_that_are_not_the_usual_one_leave_nothing_behind(void **state
     }
 }
 
-static void each_says_what_it_is_for(void **state)
+static void each_handler_of_a_file_has_its_own_headers(void **state)
 {
     open_kept();
     for (int i = 0; i < 2; i++) {
@@ -212,7 +212,7 @@ static void what_is_kept_is_not_the_answer_to_everything(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_second_answer_has_the_headers_of_the_first),
     cmocka_unit_test(answers_that_are_not_the_usual_one_leave_nothing_behind),
-    cmocka_unit_test(each_says_what_it_is_for),
+    cmocka_unit_test(each_handler_of_a_file_has_its_own_headers),
     cmocka_unit_test(a_file_that_has_changed_has_its_own_headers),
     cmocka_unit_test(an_answer_holds_what_it_is_made_of),
     cmocka_unit_test(what_the_handler_has_said_before_counts),

@@ -19,6 +19,12 @@ static void expect_text(const struct staticscene *scene, const char *name, const
         fail_msg("%s: %s, not %s", name, got != NULL ? got : "none", value != NULL ? value : "none");
 }
 
+static void open_ten(struct staticscene *scene)
+{
+    staticscene_open(scene, NULL);
+    folder_write(&scene->folder, "root/ten.txt", "0123456789");
+}
+
 static const struct {
     const char *range;
     int status;
@@ -78,8 +84,7 @@ static void each_range_has_its_part_or_its_status(void **state)
     struct staticscene scene;
     char headers[128];
 
-    staticscene_open(&scene, NULL);
-    folder_write(&scene.folder, "root/ten.txt", "0123456789");
+    open_ten(&scene);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         snprintf(headers, sizeof headers, "Range: %s\r\n", cases[i].range);
         staticscene_expect(&scene, "GET /static/ten.txt", headers, cases[i].status, cases[i].body);
@@ -126,8 +131,7 @@ static void what_the_client_has_is_not_sent_in_part_either(void **state)
     struct staticscene scene;
     char headers[128];
 
-    staticscene_open(&scene, NULL);
-    folder_write(&scene.folder, "root/ten.txt", "0123456789");
+    open_ten(&scene);
     staticscene_expect(&scene, "GET /static/ten.txt", NULL, 200, NULL);
     snprintf(headers, sizeof headers, "If-None-Match: %s\r\nRange: bytes=0-4\r\n", staticscene_header(&scene, "Etag"));
     staticscene_expect(&scene, "GET /static/ten.txt", headers, 304, "");
@@ -159,8 +163,7 @@ static void a_part_of_another_file_is_not_sent(void **state)
     struct staticscene scene;
     char tag[64], headers[256];
 
-    staticscene_open(&scene, NULL);
-    folder_write(&scene.folder, "root/ten.txt", "0123456789");
+    open_ten(&scene);
     folder_set_time(&scene.folder, "root/ten.txt", A_SUNDAY, 0);
     staticscene_expect(&scene, "GET /static/ten.txt", NULL, 200, NULL);
     strcpy(tag, staticscene_header(&scene, "Etag"));
@@ -180,8 +183,7 @@ static void a_date_that_is_not_over_is_no_condition_for_a_part(void **state)
     static const char headers[] = "If-Range: Mon, 01 Jan 2125 00:00:00 GMT\r\nRange: bytes=1-2\r\n";
     struct staticscene scene;
 
-    staticscene_open(&scene, NULL);
-    folder_write(&scene.folder, "root/ten.txt", "0123456789");
+    open_ten(&scene);
     folder_set_time(&scene.folder, "root/ten.txt", 4891363200, 0);
     staticscene_expect(&scene, "GET /static/ten.txt", NULL, 200, NULL);
     staticscene_expect(&scene, "GET /static/ten.txt", headers, 200, "0123456789");
@@ -203,10 +205,11 @@ static void a_file_of_the_future_was_modified_no_later_than_now(void **state)
     static const int64_t ahead[] = { 30, 86400, 1000000000 };
     struct staticscene scene;
 
-    staticscene_open(&scene, NULL);
-    folder_write(&scene.folder, "root/ten.txt", "0123456789");
+    open_ten(&scene);
     for (size_t i = 0; i < sizeof ahead / sizeof *ahead; i++) {
         int64_t before = time(NULL);
+        if (sizeof(time_t) < sizeof(int64_t) && before + ahead[i] > INT32_MAX)
+            continue;
         folder_set_time(&scene.folder, "root/ten.txt", before + ahead[i], 0);
         httpscene_pass(&scene.http, 1);
         staticscene_expect(&scene, "GET /static/ten.txt", NULL, 200, "0123456789");

@@ -52,6 +52,16 @@ static const char *take_body(struct staticscene *scene, size_t length, size_t *t
     return NULL;
 }
 
+/* The whole of a file, and no more. */
+static void expect_body(struct staticscene *scene, size_t length)
+{
+    size_t taken;
+    const char *body = take_body(scene, length, &taken);
+
+    assert_int_equal(taken, length);
+    expect_pattern(body, taken);
+}
+
 static void forget_bytes(struct staticscene *scene)
 {
     scene->client->length = 0;
@@ -66,6 +76,15 @@ static void narrow(struct staticscene *scene)
     httpscene_hang_up(scene->client);
     scene->client = httpscene_connect_unix(&scene->http);
     assert_int_equal(setsockopt(scene->client->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size), 0);
+}
+
+/* A file that is on its way to such a client. */
+static void begin_big(struct staticscene *scene)
+{
+    open_with(scene, "big", BIG);
+    narrow(scene);
+    staticscene_put(scene, "GET /static/big", NULL);
+    httpscene_settle(&scene->http);
 }
 
 /* Calls. */
@@ -91,16 +110,13 @@ static void a_small_file_is_read_in_one_call_and_sent_in_one(void **state)
 {
     static const size_t sizes[] = { 1, 1024, 4096, 5000, WEBFILECACHE_MAX_FILE };
     struct staticscene scene;
-    size_t taken;
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         open_with(&scene, "a", sizes[i]);
         httpscene_settle(&scene.http);
         staticscene_put(&scene, "GET /static/a", NULL);
         faults_count_reset();
-        const char *body = take_body(&scene, sizes[i], &taken);
-        assert_int_equal(taken, sizes[i]);
-        expect_pattern(body, taken);
+        expect_body(&scene, sizes[i]);
         assert_int_equal(faults_count("open"), 1);
         assert_int_equal(faults_count("openat2"), 1);
         assert_int_equal(faults_count("fstat"), 1);
@@ -117,16 +133,13 @@ static void a_big_file_is_sent_by_the_kernel(void **state)
 {
     static const size_t sizes[] = { WEBFILECACHE_MAX_FILE + 1, 1 << 20, BIG };
     struct staticscene scene;
-    size_t taken;
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         open_with(&scene, "big", sizes[i]);
         for (int again = 0; again < 2; again++) {
             staticscene_put(&scene, "GET /static/big", NULL);
             faults_count_reset();
-            const char *body = take_body(&scene, sizes[i], &taken);
-            assert_int_equal(taken, sizes[i]);
-            expect_pattern(body, taken);
+            expect_body(&scene, sizes[i]);
             assert_int_equal(faults_count("pread"), 0);
             assert_true(faults_count("sendfile") > 0);
             assert_int_equal(faults_count("send"), 1); /* the head */
@@ -201,10 +214,7 @@ static void a_file_that_shrinks_on_its_way_closes_the_connection(void **state)
     struct staticscene scene;
     size_t taken;
 
-    open_with(&scene, "big", BIG);
-    narrow(&scene);
-    staticscene_put(&scene, "GET /static/big", NULL);
-    httpscene_settle(&scene.http);
+    begin_big(&scene);
     folder_truncate(&scene.folder, "root/big", 2 << 20);
     const char *body = take_body(&scene, SIZE_MAX, &taken);
     assert_true(scene.client->ended);
@@ -219,21 +229,15 @@ static void a_file_that_shrinks_on_its_way_closes_the_connection(void **state)
 static void a_file_that_grows_on_its_way_is_sent_as_long_as_it_was(void **state)
 {
     struct staticscene scene;
-    size_t taken;
 
-    open_with(&scene, "big", BIG);
-    narrow(&scene);
-    staticscene_put(&scene, "GET /static/big", NULL);
-    httpscene_settle(&scene.http);
+    begin_big(&scene);
     folder_write_pattern(&scene.folder, "root/other", BIG + 100000);
     FILE *file = fopen(folder_place(&scene.folder, "root/big"), "a");
     assert_non_null(file);
     for (int i = 0; i < 100000; i++)
         fputc('#', file);
     fclose(file);
-    const char *body = take_body(&scene, BIG, &taken);
-    assert_int_equal(taken, BIG);
-    expect_pattern(body, taken);
+    expect_body(&scene, BIG);
     forget_bytes(&scene);
     httpscene_expect_nothing(&scene.http, scene.client);
     staticscene_expect(&scene, "HEAD /static/big", NULL, 200, "");
@@ -244,16 +248,11 @@ static void a_file_that_grows_on_its_way_is_sent_as_long_as_it_was(void **state)
 static void a_file_that_is_replaced_or_gone_on_its_way_is_sent_as_it_was(void **state)
 {
     struct staticscene scene;
-    size_t taken;
 
-    open_with(&scene, "big", BIG);
-    narrow(&scene);
-    staticscene_put(&scene, "GET /static/big", NULL);
-    httpscene_settle(&scene.http);
+    begin_big(&scene);
     folder_remove(&scene.folder, "root/big");
     folder_write(&scene.folder, "root/big", "other");
-    expect_pattern(take_body(&scene, BIG, &taken), BIG);
-    assert_int_equal(taken, BIG);
+    expect_body(&scene, BIG);
     staticscene_close(&scene);
 }
 
@@ -303,10 +302,7 @@ static void a_server_that_closes_in_the_middle_closes_the_file(void **state)
 {
     struct staticscene scene;
 
-    open_with(&scene, "big", BIG);
-    narrow(&scene);
-    staticscene_put(&scene, "GET /static/big", NULL);
-    httpscene_settle(&scene.http);
+    begin_big(&scene);
     httpserver_close(scene.http.server);
     httpscene_pass(&scene.http, 11);
     staticscene_close(&scene);
@@ -316,15 +312,11 @@ static void a_server_that_closes_in_the_middle_closes_the_file(void **state)
 static void an_application_may_close_before_its_file_is_sent(void **state)
 {
     struct staticscene scene;
-    size_t taken;
 
-    open_with(&scene, "big", BIG);
-    narrow(&scene);
-    staticscene_put(&scene, "GET /static/big", NULL);
-    httpscene_settle(&scene.http);
+    begin_big(&scene);
     web_application_close(scene.app);
     httpscene_settle(&scene.http);
-    expect_pattern(take_body(&scene, BIG, &taken), BIG);
+    expect_body(&scene, BIG);
     scene.app = web_application_new(NULL, &(struct web_settings){ .loop = scene.http.loop });
     staticscene_close(&scene);
 }
@@ -396,7 +388,6 @@ static void each_error_of_sending_ends_the_connection_or_is_overcome(void **stat
 static void short_calls_change_nothing(void **state)
 {
     struct staticscene scene;
-    size_t taken;
 
     open_with(&scene, "a", 5000);
     folder_write_pattern(&scene.folder, "root/big", 100000);
@@ -404,11 +395,10 @@ static void short_calls_change_nothing(void **state)
         httpscene_pass(&scene.http, 1);
         faults_short_io(limit < 50 ? 50 : limit);
         staticscene_put(&scene, "GET /static/a", NULL);
-        expect_pattern(take_body(&scene, 5000, &taken), 5000);
+        expect_body(&scene, 5000);
         forget_bytes(&scene);
         staticscene_put(&scene, "GET /static/big", NULL);
-        expect_pattern(take_body(&scene, 100000, &taken), 100000);
-        assert_int_equal(taken, 100000);
+        expect_body(&scene, 100000);
         forget_bytes(&scene);
     }
     faults_short_io(0);

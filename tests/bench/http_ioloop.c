@@ -11,10 +11,7 @@
 #include "counting.h"
 #include "httpserver/httpserver.h"
 
-#define SETTLE   0.05
 #define MAX_BODY (2 << 20)
-
-static int expected, served;
 
 static struct {
     int fd;
@@ -43,21 +40,13 @@ static void reply_file(struct httprequest *request)
     httprequest_finish(request);
 }
 
-static void report(void *arg)
-{
-    (void)arg;
-    counting_report(expected);
-}
-
-/* The first request is the load's to look at the answer, and its connection is closed again. */
 static void on_request(struct httprequest *request, void *arg)
 {
     size_t length;
     const void *body = httprequest_body(request, &length);
 
     (void)arg;
-    if (expected > 0 && ++served == expected + 1)
-        ioloop_call_later(ioloop_current(), SETTLE, report, NULL);
+    counting_note_message();
     if (httprequest_path_is(request, "/plain"))
         httprequest_reply(request, 200, "text/plain", "Hello, world", 12);
     else if (httprequest_path_is(request, "/echo"))
@@ -71,10 +60,12 @@ static void on_request(struct httprequest *request, void *arg)
 int main(int argc, char **argv)
 {
     struct httpserver_options options = { .max_requests = UINT32_MAX, .max_body = MAX_BODY };
+    int connections;
 
-    if (argc == 2 && (expected = atoi(argv[1])) > 0) {
-        options.max_connections = (size_t)expected + 1;
-        counting_start();
+    if (argc == 2 && (connections = atoi(argv[1])) > 0) {
+        options.max_connections = (size_t)connections + 1;
+        /* The first request is the load's to look at the answer, and its connection is closed again. */
+        counting_start(connections, connections + 1);
     } else if (argc > 2 || (argc == 2 && !open_file(argv[1]))) {
         fprintf(stderr, "usage: %s [CONNECTIONS | FILE]\n", argv[0]);
         return 2;
@@ -83,11 +74,5 @@ int main(int argc, char **argv)
     struct httpserver *server = loop != NULL ? httpserver_new(loop, on_request, NULL, &options) : NULL;
     int port =
         server != NULL ? httpserver_listen(server, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" }) : -1;
-    if (port < 0) {
-        fprintf(stderr, "%s: %s\n", argv[0], ioloop_strerror(port));
-        return 1;
-    }
-    printf("listening on 127.0.0.1:%d\n", port);
-    fflush(stdout);
-    return ioloop_start(loop) < 0;
+    return counting_serve(argv[0], loop, port);
 }

@@ -4,22 +4,12 @@
 #include "counting.h"
 #include "ioloop/tcpserver.h"
 
-#define SETTLE 0.05
-
-static int expected, served;
-
-static void report(void *arg)
-{
-    (void)arg;
-    counting_report(expected);
-}
-
 static size_t echo(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
     if (error < 0 || iostream_write(stream, data, length, NULL, NULL) < 0)
         iostream_close(stream);
-    else if (++served == expected)
-        ioloop_call_later(iostream_loop(stream), SETTLE, report, NULL);
+    else
+        counting_note_message();
     (void)arg;
     return length;
 }
@@ -34,22 +24,17 @@ static void handle_stream(struct tcpserver *server, struct iostream *stream, con
 
 int main(int argc, char **argv)
 {
-    expected = argc == 2 ? atoi(argv[1]) : 0;
-    if (expected <= 0) {
+    int connections = argc == 2 ? atoi(argv[1]) : 0;
+
+    if (connections <= 0) {
         fprintf(stderr, "usage: %s CONNECTIONS\n", argv[0]);
         return 2;
     }
-    counting_start();
-    struct tcpserver_options options = { .max_connections = (size_t)expected + 1 };
+    counting_start(connections, connections);
+    struct tcpserver_options options = { .max_connections = (size_t)connections + 1 };
     struct ioloop *loop = ioloop_current();
     struct tcpserver *server = loop != NULL ? tcpserver_new(loop, handle_stream, NULL, &options) : NULL;
     int port =
         server != NULL ? tcpserver_listen(server, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" }) : -1;
-    if (port < 0) {
-        fprintf(stderr, "%s: %s\n", argv[0], ioloop_strerror(port));
-        return 1;
-    }
-    printf("listening on 127.0.0.1:%d\n", port);
-    fflush(stdout);
-    return ioloop_start(loop) < 0;
+    return counting_serve(argv[0], loop, port);
 }

@@ -293,9 +293,8 @@ static void report(long before, double cpu, double seconds)
     say("p99", "us", latency(0.99));
 }
 
-void load_run(const struct load *wanted)
+static void run_messages(void)
 {
-    load = wanted;
     connections = calloc((size_t)load->connections, sizeof *connections);
     at_once = load->at_once > 0 ? load->at_once : 1;
     queue = epoll_create1(EPOLL_CLOEXEC);
@@ -333,12 +332,11 @@ static void open_batch(int *fds, int count)
     }
 }
 
-void load_run_idle(const struct load *wanted)
+static void run_idle(void)
 {
-    int *fds = malloc((size_t)wanted->connections * sizeof *fds);
-
-    load = wanted;
+    int *fds = malloc((size_t)load->connections * sizeof *fds);
     double before = server_resident();
+
     if (fds == NULL)
         measure_fail("malloc");
     if (measure_raise_files() < (rlim_t)load->connections + 50)
@@ -347,4 +345,35 @@ void load_run_idle(const struct load *wanted)
         open_batch(fds + i, load->connections - i < BATCH ? load->connections - i : BATCH);
     usleep(SETTLE);
     say("resident memory", "bytes", (server_resident() - before) / load->connections);
+}
+
+bool load_take_option(struct load *wanted, int option, const char *value)
+{
+    if (option == 'c')
+        wanted->connections = atoi(value);
+    else if (option == 'n')
+        wanted->messages = atol(value);
+    else if (option == 'd')
+        wanted->duration = atof(value);
+    else if (option == 'p')
+        wanted->server = atoi(value);
+    else if (option == 'i')
+        wanted->idle = true;
+    return option != '?' && strchr(LOAD_OPTIONS, option) != NULL;
+}
+
+bool load_is_complete(const struct load *wanted)
+{
+    if (wanted->port <= 0 || wanted->connections <= 0)
+        return false;
+    return wanted->idle ? wanted->server != 0 : wanted->messages > 0 || wanted->duration > 0;
+}
+
+void load_run(const struct load *wanted)
+{
+    load = wanted;
+    if (load->idle)
+        run_idle();
+    else
+        run_messages();
 }

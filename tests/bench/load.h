@@ -25,6 +25,7 @@ struct load {
     size_t answer;     /* bytes that come back */
     int at_once;       /* messages in the bytes; 0 is 1 */
     double pause;      /* seconds before they are sent: the server has come to rest */
+    bool idle;         /* instead: how much larger the server is with connections that have had an answer */
     bool closes;       /* the server, behind each answer */
     bool broadcasts;   /* the server, to all connections, what the first has sent; messages are counted once */
     void (*greet)(int fd); /* before all else on a connection, whose calls block */
@@ -33,11 +34,14 @@ struct load {
     int (*count_answers)(struct load_position *position, const char *bytes, size_t length);
 };
 
+/* The options that all programs have, for getopt. take_option answers whether it is one of them; is_complete, when all
+ * are taken, whether there is something to do. */
+#define LOAD_OPTIONS "c:n:d:p:i"
+bool load_take_option(struct load *load, int option, const char *value);
+bool load_is_complete(const struct load *load);
+
 /* Prints a line a figure: its name, its unit and the value, with tabs between. Ends the program on any surprise. */
 void load_run(const struct load *load);
-
-/* How much larger the server is with connections that have had an answer and say nothing more. */
-void load_run_idle(const struct load *load);
 
 /* A connection whose calls block, for some seconds at most. Waits for the server to listen. */
 int load_connect(int port);

@@ -11,7 +11,6 @@
 #include "measure.h"
 
 static struct load load = { .noun = "message", .connections = 64, .size = 64 };
-static bool idle;
 
 static bool is_echo(const char *bytes, size_t length, size_t before)
 {
@@ -22,25 +21,14 @@ static bool parse_options(int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "c:s:n:d:p:i")) != -1) {
-        if (option == 'c')
-            load.connections = atoi(optarg);
-        else if (option == 's')
+    while ((option = getopt(argc, argv, LOAD_OPTIONS "s:")) != -1) {
+        if (option == 's')
             load.size = strtoul(optarg, NULL, 10);
-        else if (option == 'n')
-            load.messages = atol(optarg);
-        else if (option == 'd')
-            load.duration = atof(optarg);
-        else if (option == 'p')
-            load.server = atoi(optarg);
-        else if (option == 'i')
-            idle = true;
-        else
+        else if (!load_take_option(&load, option, optarg))
             return false;
     }
     load.port = optind < argc ? atoi(argv[optind]) : 0;
-    return load.port > 0 && load.connections > 0 && load.size > 0 &&
-           (idle ? load.server != 0 : load.messages > 0 || load.duration > 0);
+    return load_is_complete(&load) && load.size > 0;
 }
 
 int main(int argc, char **argv)
@@ -59,9 +47,6 @@ int main(int argc, char **argv)
     load.bytes = message;
     load.answer = load.size;
     load.is_answer = is_echo;
-    if (idle)
-        load_run_idle(&load);
-    else
-        load_run(&load);
+    load_run(&load);
     return 0;
 }

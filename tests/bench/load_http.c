@@ -1,9 +1,10 @@
 /* load_http [-c CONNECTIONS] [-w REQUESTS] [-k] [-b BYTES] [-r BYTES] [-n REQUESTS | -d SECONDS] [-p PID] PORT PATH:
- * asks an HTTP server on 127.0.0.1 for PATH, over each connection when the answer to the last request has come. -w  so
- * many requests at once (pipelined)      -b  POST, with a body of so many bytes -k  a connection a request -r  bytes
- * that the body of each answer has to have (12) -p  the server's process, to see what it costs load_http -i [-c
- * CONNECTIONS] -p PID PORT PATH: how much larger the server is with connections that are silent. load_http -f: a port
- * on which nobody listens.
+ * asks an HTTP server on 127.0.0.1 for PATH, over each connection when the answer to the last request has come. -w: so
+ * many requests at once (pipelined). -k: a connection a request. -b: POST, with a body of so many bytes. -r: bytes that
+ * the body of each answer has to have (12). -s: seconds before each request. -p: the server's process, to see what it
+ * costs.
+ * load_http -i [-c CONNECTIONS] -p PID PORT PATH: how much larger the server is with connections that are silent.
+ * load_http -f: a port on which nobody listens.
  *
  * One line a figure: its name, its unit and the value, with tabs between. Runs on the second processor, if there is
  * one. With -d the first fifth is not counted.
@@ -25,7 +26,6 @@
 static const char status[] = "HTTP/1.1 200 ";
 static struct load load = { .noun = "request", .connections = 64, .at_once = 1 };
 static size_t body, expected = 12, response; /* bytes: of a request's body, of a response's, of a response */
-static bool idle;
 
 /* Of the responses that begin in these bytes, as far as it is there: the status. */
 static bool begin_as_they_should(const char *bytes, size_t length, size_t before)
@@ -110,10 +110,8 @@ static bool parse_options(int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "c:w:kb:r:s:n:d:p:if")) != -1) {
-        if (option == 'c')
-            load.connections = atoi(optarg);
-        else if (option == 'w')
+    while ((option = getopt(argc, argv, LOAD_OPTIONS "w:kb:r:s:f")) != -1) {
+        if (option == 'w')
             load.at_once = atoi(optarg);
         else if (option == 'k')
             load.closes = true;
@@ -123,24 +121,16 @@ static bool parse_options(int argc, char **argv)
             expected = strtoul(optarg, NULL, 10);
         else if (option == 's')
             load.pause = atof(optarg);
-        else if (option == 'n')
-            load.messages = atol(optarg);
-        else if (option == 'd')
-            load.duration = atof(optarg);
-        else if (option == 'p')
-            load.server = atoi(optarg);
-        else if (option == 'i')
-            idle = true;
         else if (option == 'f')
             exit(print_free_port());
-        else
+        else if (!load_take_option(&load, option, optarg))
             return false;
     }
-    if (argc - optind != 2 || load.connections < 1 || load.at_once < 1 || (load.closes && load.at_once > 1))
+    if (argc - optind != 2 || load.at_once < 1 || (load.closes && load.at_once > 1))
         return false;
     load.port = atoi(argv[optind]);
     load.bytes = argv[optind + 1];
-    return load.port > 0 && (idle ? load.server != 0 : load.messages > 0 || load.duration > 0);
+    return load_is_complete(&load);
 }
 
 int main(int argc, char **argv)
@@ -158,9 +148,6 @@ int main(int argc, char **argv)
     load.bytes = requests;
     load.answer = response * (size_t)load.at_once;
     load.is_answer = begin_as_they_should;
-    if (idle)
-        load_run_idle(&load);
-    else
-        load_run(&load);
+    load_run(&load);
     return 0;
 }

@@ -29,7 +29,6 @@
 static struct load load = { .noun = "message", .connections = 64, .at_once = 1 };
 static char *payload;
 static size_t size = 64;
-static bool idle;
 
 /* Key and answer are those of RFC 6455 1.3. */
 static void shake_hands(int fd)
@@ -179,30 +178,19 @@ static bool parse_options(int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "c:s:w:n:d:p:bi")) != -1) {
-        if (option == 'c')
-            load.connections = atoi(optarg);
-        else if (option == 's')
+    while ((option = getopt(argc, argv, LOAD_OPTIONS "s:w:b")) != -1) {
+        if (option == 's')
             size = strtoul(optarg, NULL, 10);
         else if (option == 'w')
             load.at_once = atoi(optarg);
-        else if (option == 'n')
-            load.messages = atol(optarg);
-        else if (option == 'd')
-            load.duration = atof(optarg);
-        else if (option == 'p')
-            load.server = atoi(optarg);
         else if (option == 'b')
             load.broadcasts = true;
-        else if (option == 'i')
-            idle = true;
-        else
+        else if (!load_take_option(&load, option, optarg))
             return false;
     }
     load.port = optind < argc ? atoi(argv[optind]) : 0;
-    return load.port > 0 && load.connections > 0 && size > 0 && load.at_once > 0 &&
-           (!load.broadcasts || load.at_once == 1) && (!idle || size < LENGTH_16) &&
-           (idle ? load.server != 0 : load.messages > 0 || load.duration > 0);
+    return load_is_complete(&load) && size > 0 && load.at_once > 0 && (!load.broadcasts || load.at_once == 1) &&
+           (!load.idle || size < LENGTH_16);
 }
 
 int main(int argc, char **argv)
@@ -223,9 +211,6 @@ int main(int argc, char **argv)
     load.count_answers = count_messages;
     load.answer = 2 + size; /* of an idle connection, whose message is short */
     load.is_answer = is_echo;
-    if (idle)
-        load_run_idle(&load);
-    else
-        load_run(&load);
+    load_run(&load);
     return 0;
 }

@@ -7,21 +7,11 @@
 #include "ioloop/ioloop.h"
 #include "websocket/websocket.h"
 
-#define SETTLE 0.05
-#define TOPIC  "all"
-
-static int expected, served;
-
-static void report(void *arg)
-{
-    (void)arg;
-    counting_report(expected);
-}
+#define TOPIC "all"
 
 static void echo(struct websocket *socket, const void *data, size_t length, bool is_binary)
 {
-    if (expected > 0 && ++served == expected)
-        ioloop_call_later(websocket_loop(socket), SETTLE, report, NULL);
+    counting_note_message();
     if (websocket_write(socket, data, length, is_binary) < 0)
         websocket_abort(socket);
 }
@@ -54,10 +44,11 @@ int main(int argc, char **argv)
         { 0 },
     };
     struct web_settings settings = { .log_function = log_nothing };
+    int connections;
 
-    if (argc == 2 && (expected = atoi(argv[1])) > 0) {
-        settings.server.max_connections = (size_t)expected + 1;
-        counting_start();
+    if (argc == 2 && (connections = atoi(argv[1])) > 0) {
+        settings.server.max_connections = (size_t)connections + 1;
+        counting_start(connections, connections);
     } else if (argc != 1) {
         fprintf(stderr, "usage: %s [CONNECTIONS]\n", argv[0]);
         return 2;
@@ -66,11 +57,5 @@ int main(int argc, char **argv)
     struct web_application *app = loop != NULL ? web_application_new(routes, &settings) : NULL;
     int port =
         app != NULL ? web_application_listen(app, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" }) : -1;
-    if (port < 0) {
-        fprintf(stderr, "%s: %s\n", argv[0], ioloop_strerror(port));
-        return 1;
-    }
-    printf("listening on 127.0.0.1:%d\n", port);
-    fflush(stdout);
-    return ioloop_start(loop) < 0;
+    return counting_serve(argv[0], loop, port);
 }

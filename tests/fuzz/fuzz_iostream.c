@@ -280,7 +280,7 @@ static void send_file(struct end *end, size_t length)
     struct operation *written = new_operation(NULL);
 
     note_write(end, written, length,
-               iostream_sendfile(end->stream, file, (off_t)end->written, length, on_end, written));
+               iostream_sendfile(end->stream, file, (int64_t)end->written, length, on_end, written));
 }
 
 static void write_somehow(struct end *end, unsigned kind)

@@ -590,6 +590,18 @@ struct fetchscene_peer *fetchscene_serve(struct fetchscene *scene, struct fetchs
     return peer;
 }
 
+void fetchscene_exchange(struct fetchscene *scene, struct httpclient_request request, struct fetchscene_request *seen)
+{
+    struct fetchscene_fetch *fetch = fetchscene_fetch(scene, request);
+    struct fetchscene_peer *peer = fetchscene_accept(scene);
+
+    fetchscene_take_request(scene, peer, seen);
+    fetchscene_put(scene, peer, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    fetchscene_expect(scene, fetch, 200, "hi");
+    fetchscene_hang_up(peer);
+    fetchscene_settle(scene);
+}
+
 /* The value of a line of the text, which ends with the byte `end`. */
 static const char *find_line(const char *text, const char *name, char end)
 {

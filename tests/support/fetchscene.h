@@ -153,6 +153,9 @@ void fetchscene_take_request(struct fetchscene *scene, struct fetchscene_peer *p
 /* Accepts (when peer is NULL), takes a request, and answers. */
 struct fetchscene_peer *fetchscene_serve(struct fetchscene *scene, struct fetchscene_peer *peer, const char *answer);
 
+/* A fetch from its beginning to its end, over a connection of its own: the request, which is answered with "hi". */
+void fetchscene_exchange(struct fetchscene *scene, struct httpclient_request request, struct fetchscene_request *seen);
+
 /* Runs the loop until so many bytes are there and compares. expect_end: until the client has closed, with nothing
  * before that. */
 void fetchscene_expect_text(struct fetchscene *scene, struct fetchscene_peer *peer, const char *text);

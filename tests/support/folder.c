@@ -108,8 +108,8 @@ void folder_remove(const struct folder *folder, const char *path)
 
 void folder_set_time(const struct folder *folder, const char *path, int64_t seconds, long nanoseconds)
 {
-    struct timespec times[2] = { { .tv_sec = seconds, .tv_nsec = nanoseconds },
-                                 { .tv_sec = seconds, .tv_nsec = nanoseconds } };
+    struct timespec time = { .tv_sec = (time_t)seconds, .tv_nsec = nanoseconds };
+    struct timespec times[2] = { time, time };
 
     assert_int_equal(utimensat(AT_FDCWD, folder_place(folder, path), times, 0), 0);
 }

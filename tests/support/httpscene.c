@@ -111,7 +111,6 @@ static void server_closed(struct httpserver *server, void *arg)
 
 void httpscene_open(struct httpscene *scene, const struct httpserver_options *options)
 {
-    static int number;
     struct httpserver_options own = { 0 };
 
     signal(SIGPIPE, SIG_IGN); /* of clients, which use write */
@@ -128,8 +127,15 @@ void httpscene_open(struct httpscene *scene, const struct httpserver_options *op
     assert_non_null(scene->server);
     scene->port = httpserver_listen(scene->server, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" });
     assert_true(scene->port > 0);
+    httpscene_listen_unix(scene, scene->server);
+}
+
+void httpscene_listen_unix(struct httpscene *scene, struct httpserver *server)
+{
+    static int number;
+
     snprintf(scene->path, sizeof scene->path, "@httpscene_%d_%d", (int)getpid(), number++);
-    assert_int_equal(httpserver_listen_unix(scene->server, scene->path, 0), 0);
+    assert_int_equal(httpserver_listen_unix(server, scene->path, 0), 0);
 }
 
 void httpscene_close(struct httpscene *scene)

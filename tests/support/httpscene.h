@@ -64,6 +64,9 @@ void httpscene_open(struct httpscene *scene, const struct httpserver_options *op
 /* Closes clients, server and loop; the server's on_close has come exactly once then, no memory is left. */
 void httpscene_close(struct httpscene *scene);
 
+/* Where httpscene_connect_unix leads to. open has done it. */
+void httpscene_listen_unix(struct httpscene *scene, struct httpserver *server);
+
 /* The answer that the server gives by itself; and to the oldest of those that wait, which answers what reply does. */
 void httpscene_answer(struct httprequest *request);
 int httpscene_answer_next(struct httpscene *scene);

@@ -36,6 +36,34 @@ static inline struct httpscene_client *begin_unix(struct httpscene *scene, const
     return httpscene_connect_unix(scene);
 }
 
+/* A connection lasts so long, and then it ends: with nothing, */
+static inline void expect_end_after(struct httpscene *scene, struct httpscene_client *client, double seconds)
+{
+    httpscene_pass(scene, seconds - 0.1);
+    httpscene_expect_nothing(scene, client);
+    httpscene_pass(scene, 0.1 + LATE);
+    httpscene_expect_end(scene, client);
+}
+
+/* with a last answer, */
+static inline void expect_last_after(struct httpscene *scene, struct httpscene_client *client, double seconds,
+                                     int status)
+{
+    httpscene_pass(scene, seconds - 0.1);
+    httpscene_expect_nothing(scene, client);
+    httpscene_pass(scene, 0.1 + LATE);
+    httpscene_expect_last(scene, client, status);
+}
+
+/* or, the only one there is, in the middle of what its client does not read. */
+static inline void expect_cut_after(struct httpscene *scene, double seconds)
+{
+    httpscene_pass(scene, seconds - 0.1);
+    assert_int_equal(httpserver_connections(scene->server), 1);
+    httpscene_pass(scene, 0.1 + LATE);
+    assert_int_equal(httpserver_connections(scene->server), 0);
+}
+
 static inline const char *filled(char *bytes, size_t length)
 {
     assert_non_null(bytes);

@@ -186,9 +186,9 @@ void socketscene_shake_hands(struct socketscene *scene, struct httpscene_client 
     memmove(client->bytes, client->bytes + size, client->length + 1);
 }
 
-struct httpscene_client *socketscene_connect(struct socketscene *scene, const char *headers)
+static struct httpscene_client *open_socket(struct socketscene *scene, struct httpscene_client *client,
+                                            const char *headers)
 {
-    struct httpscene_client *client = httpscene_connect(&scene->web.http);
     char head[1024];
 
     socketscene_shake_hands(scene, client, "GET /ws", headers, head);
@@ -196,6 +196,18 @@ struct httpscene_client *socketscene_connect(struct socketscene *scene, const ch
         fail_msg("%s", head);
     assert_non_null(strstr(head, "\r\n" SOCKETSCENE_ACCEPT));
     return client;
+}
+
+struct httpscene_client *socketscene_connect(struct socketscene *scene, const char *headers)
+{
+    return open_socket(scene, httpscene_connect(&scene->web.http), headers);
+}
+
+struct httpscene_client *socketscene_connect_unix(struct socketscene *scene, const char *headers)
+{
+    if (scene->web.http.path[0] == '\0')
+        httpscene_listen_unix(&scene->web.http, web_application_server(scene->web.app));
+    return open_socket(scene, httpscene_connect_unix(&scene->web.http), headers);
 }
 
 static void put_all(struct socketscene *scene, struct httpscene_client *client)

@@ -50,8 +50,10 @@ void socketscene_close(struct socketscene *scene);
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 #define SOCKETSCENE_ACCEPT "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 
-/* With a handshake that has these headers too, and succeeds; its answer is behind client->bytes[0], in head. */
+/* With a handshake that has these headers too, and succeeds; its answer is behind client->bytes[0], in head. By a Unix
+ * socket where it matters how much the kernel takes: of TCP it takes more a moment later. */
 struct httpscene_client *socketscene_connect(struct socketscene *scene, const char *headers);
+struct httpscene_client *socketscene_connect_unix(struct socketscene *scene, const char *headers);
 void socketscene_shake_hands(struct socketscene *scene, struct httpscene_client *client, const char *request,
                              const char *headers, char head[1024]);
 

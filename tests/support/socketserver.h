@@ -3,7 +3,7 @@
  *
  *     struct socketserver server;
  *     socketserver_open(&server);
- *     socketserver_connect(&server, &handler, NULL);
+ *     socketserver_connect(&server, NULL, &handler, NULL);
  *     socketserver_accept(&server, "");
  *     socketserver_put(&server, WSFRAMES_FINAL | 1, "hello");
  *     socketserver_close(&server);

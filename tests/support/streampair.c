@@ -279,6 +279,17 @@ long streampair_take(struct streampair *pair, void *bytes, size_t size)
     return count > 0 ? (long)count : -1;
 }
 
+void streampair_read(struct streampair *pair, const char *text)
+{
+    struct outcome bytes = { 0 };
+
+    accepted(iostream_read_bytes(pair->stream, strlen(text), outcome_read, &bytes));
+    streampair_run(pair, &bytes);
+    assert_ended(bytes, 0);
+    assert_string_equal(bytes.data, text);
+    assert_int_equal(bytes.length, strlen(text));
+}
+
 void streampair_expect(struct streampair *pair, const char *text)
 {
     size_t length = strlen(text), got = 0;

@@ -37,6 +37,9 @@ iostream_write_fn outcome_end;
 iostream_drain_fn outcome_drain;
 iostream_release_fn outcome_release;
 
+/* For operations that begin. */
+#define accepted(call) assert_int_equal(call, 0)
+
 #define assert_outcome(outcome, wanted_error, wanted_text)                                                             \
     do {                                                                                                               \
         assert_int_equal((outcome).calls, 1);                                                                          \
@@ -86,6 +89,9 @@ void streampair_spin(struct streampair *pair, int iterations);
 /* The peer sends, all at once. */
 void streampair_put(struct streampair *pair, const char *text);
 void streampair_put_bytes(struct streampair *pair, const void *bytes, size_t length);
+
+/* The stream reads so many bytes, and they are these. */
+void streampair_read(struct streampair *pair, const char *text);
 
 /* The peer takes what is there now, at most so much. Answers how much; -1: end of file, or an error. */
 long streampair_take(struct streampair *pair, void *bytes, size_t size);
