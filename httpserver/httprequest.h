@@ -10,8 +10,9 @@
  *     what is sent is dropped, and the end of the answer only ends the request. One whose client leaves before
  *     on_request ends by itself, after its close callback. Texts are the request's, terminated by NUL, and valid as
  *     long as it is. They hold no NUL themselves.
- * Errors: of a call that sends: -EBADF the client has left; -EINVAL what it is given cannot be sent in HTTP, and
- *     nothing was; -EALREADY the head of the answer has gone. The connection is closed by -EMSGSIZE, the body is not as
+ * Errors: of a call that sends: -EBADF the client has left, or what the kernel says when it is just going (-EPIPE,
+ *     -ECONNRESET); -EINVAL what it is given cannot be sent in HTTP, and nothing was; -EALREADY the head of the answer
+ *     has gone. The connection is closed by -EMSGSIZE, the body is not as
  *     long as its Content-Length said, -ENOBUFS, the client does not read, and max_unsent bytes wait, and -ENOMEM. The
  *     first bytes of an answer are taken however many they are, and so is its end; behind a piece of more than
  *     max_unsent the next has to wait for its callback.
@@ -40,7 +41,7 @@ typedef void httprequest_data_fn(struct httprequest *request, const void *data, 
 /* What was asked. */
 
 /* As they came: nothing is decoded. path and query are parts of the target, not terminated; the query is what follows
- * the first "?", NULL without one. */
+ * the first "?", NULL without one; the path of OPTIONS * is empty. CONNECT never comes here: it is answered with 501. */
 const char *httprequest_method(const struct httprequest *request);
 const char *httprequest_target(const struct httprequest *request);
 const char *httprequest_path(const struct httprequest *request, size_t *length);

@@ -246,7 +246,7 @@ void web_send_error_because(struct web_request *request, int status, const char 
 int web_set_etag(struct web_request *request, const char *etag);
 bool web_check_etag(const struct web_request *request); /* true: the client has it */
 
-/* Cookies. */
+/* Cookies: the first 64 of a request. */
 const char *web_get_cookie(struct web_request *request, const char *name, const char *otherwise);
 int web_set_cookie(struct web_request *request, const char *name, const char *value,
                    const struct httpcookie_options *options);
@@ -293,7 +293,8 @@ struct web_error {
 };
 extern const struct web_handler web_error_handler;
 
-/* 301, or 302 if temporary, to url, in which "{0}", "{1}" … are the path arguments; the query is appended. */
+/* 301, or 302 if temporary, to url, in which "{0}", "{1}" … are the path arguments, percent-encoded; the query
+ * is appended. */
 struct web_redirection {
     const char *url;
     bool is_temporary;

@@ -38,7 +38,8 @@ struct tcpserver_options {
     struct iostream_options stream;                /* for the stream of each connection */
     tcpserver_start_transport_fn *start_transport; /* for each connection; NULL: that of stream */
     void *start_transport_arg;
-    size_t max_connections;       /* then the listeners pause. 0: the lesser of 10,000 and RLIMIT_NOFILE - 64 */
+    size_t max_connections;       /* then the listeners pause. 0: the lesser of 10,000 and RLIMIT_NOFILE - 64, which is
+                                     too many when each makes the program open descriptors of its own */
     tcpserver_full_fn *on_full;   /* told when a connection waits because of it, and again each 0.1 s while it does, to
                                      make room by closing one */
     tcpserver_close_fn *on_close; /* the server has closed and is freed when this returns */

@@ -269,9 +269,9 @@ static bool is_getting_through(struct websocket *socket)
     socket->has_waited = output != NULL;
     if (output == NULL)
         return has_waited;
-    if (!iooutput_has_moved(output) && output->moved != 0)
+    if (!iooutput_has_moved(output) && output->moved_at != 0)
         return false;
-    output->moved = deadline_now(socket->stream->loop);
+    output->moved_at = deadline_now(socket->stream->loop);
     return true;
 }
 
@@ -281,7 +281,7 @@ static bool is_stalled(const struct websocket *socket)
     const struct iooutput *output = waiting_output(socket);
     double most = write_seconds(socket);
 
-    return output != NULL && most > 0 && seconds_since(socket, output->moved) > most;
+    return output != NULL && most > 0 && seconds_since(socket, output->moved_at) > most;
 }
 
 /* Who begins a message and then sends little or nothing of it would have its memory for as long as it answers pings. */
