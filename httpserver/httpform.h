@@ -104,8 +104,7 @@ int httpform_parse(const char *content_type, const char *body, size_t length, co
 
 /* A form to send, as the body of a request: parts in their order, one without a filename a field. content_type NULL:
  * none for a field, application/octet-stream for a file. The boundary is of 128 random bits. In names quotes and line
- * ends are escaped as browsers do, %22 %0D %0A, and nothing else: two backslashes are one
- * for some readers. */
+ * ends are escaped as browsers do, %22 %0D %0A, and nothing else: two backslashes are one for some readers. */
 struct httpform_body {
     char *bytes; /* ioalloc_free */
     size_t length;

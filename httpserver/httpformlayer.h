@@ -22,8 +22,8 @@ int httpform_boundary(char place[HTTPFORM_BOUNDARY + 1]) IOAPI_MUST_USE;
 
 /* Appends the whole body. A part without a filename is a field. content_type NULL: none for a field,
  * application/octet-stream for a file. In names and filenames quotes and line ends are written as browsers do, %22 %0D
- * %0A, and backslashes doubled, so that they cannot escape the closing quote. 0; -EINVAL: no valid boundary, an empty
- * name, other control characters; -ENOMEM. Then nothing has changed. */
+ * %0A. 0; -EINVAL: no valid boundary, an empty name, other control characters, a backslash at the end of a name, which
+ * could escape the closing quote; -ENOMEM. Then nothing has changed. */
 int httpform_encode(struct iobuffer **body, const char *boundary, const struct httpform_file *parts,
                     size_t count) IOAPI_MUST_USE;
 

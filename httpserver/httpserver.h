@@ -73,7 +73,8 @@ struct httpserver_options {
     void *start_transport_arg;
 };
 
-/* Options are copied; NULL: defaults. NULL with errno on failure. */
+/* Options are copied; NULL: defaults. NULL with errno: EBADF the loop closes, EINVAL proxy_protocol with a transport,
+ * ENOMEM. */
 struct httpserver *httpserver_new(struct ioloop *loop, httpserver_request_fn *on_request, void *arg,
                                   const struct httpserver_options *options);
 

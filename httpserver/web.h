@@ -123,7 +123,7 @@ struct web_settings {
 };
 
 /* routes: ended by one whose pattern is NULL; copied, the patterns too. NULL with errno: ENOMEM, EINVAL a pattern is
- * not valid. */
+ * not valid, EBADF the loop closes. */
 struct web_application *web_application_new(const struct web_route *routes, const struct web_settings *settings);
 
 /* Routes for hosts that match this pattern (a name, in whatever case, or a regular expression, which is shown the name

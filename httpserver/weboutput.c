@@ -236,8 +236,8 @@ int web_write_json(struct web_request *request, const char *json)
     return error < 0 ? error : web_write(request, json);
 }
 
-static int write_escaped(struct web_request *request, const char *text,
-                         size_t (*escape)(const char *text, size_t length, char *place))
+static int write_escaped_text(struct web_request *request, const char *text,
+                              size_t (*escape)(const char *text, size_t length, char *place))
 {
     struct weblayer_buffer *body = &request->body;
 
@@ -254,7 +254,7 @@ static int write_escaped(struct web_request *request, const char *text,
 
 int web_write_html_text(struct web_request *request, const char *text)
 {
-    return write_escaped(request, text, httpescape_html);
+    return write_escaped_text(request, text, httpescape_html);
 }
 
 int web_write_json_string(struct web_request *request, const char *text)
@@ -262,7 +262,7 @@ int web_write_json_string(struct web_request *request, const char *text)
     int error = text != NULL ? web_write(request, "\"") : is_missing(request);
 
     if (error == 0)
-        error = write_escaped(request, text, httpescape_json);
+        error = write_escaped_text(request, text, httpescape_json);
     return error < 0 ? error : web_write(request, "\"");
 }
 

@@ -8,7 +8,8 @@
  *
  * This is the body of an iogen_fn, which is called anew whenever it goes on; a switch leads to where it was. Therefore
  * no local variable survives a yield (what has to is in the state), no yield stands inside another switch, and there
- * is one at most in a line. return ends it, anywhere.
+ * is one at most in a line. return ends it, anywhere. C++ lets no case label be jumped to over a local variable that is
+ * initialised: there such a one stands in a block of its own without a yield, or a function of its own.
  *
  * Lifetime: as its future. It ends with its loop.
  * Callbacks: it starts in the next iteration and goes on in the one after the future is done, also when that is done

@@ -458,10 +458,13 @@ void ioloop_remove_signal(struct ioloop *loop, int signal_number)
 
 /* Timeouts. */
 
-static uint64_t check_timeout(uint64_t id)
+/* A loop that does not run may be asleep all the same: another one waits for it, as long as ioloop_next_timeout said. */
+static uint64_t tell_of_timeout(struct ioloop *loop, uint64_t id)
 {
     if (id == 0)
         errno = ENOMEM;
+    else if (!loop->running)
+        wake(loop);
     return id;
 }
 
@@ -482,7 +485,7 @@ call_later(struct ioloop *loop, double seconds, ioloop_callback_fn *callback, vo
     uint64_t id = timeouts_add_delay(&loop->timeouts, loopstate_nanoseconds(seconds), callback, arg);
     if (id != 0 && (!loop->running || loop->clock != NULL))
         loopstate_read_time(loop);
-    return check_timeout(id);
+    return tell_of_timeout(loop, id);
 }
 
 /* Reading the clock would be half of the cost. So it is read once for all that a callback puts off, or for as many as
@@ -537,7 +540,7 @@ uint64_t ioloop_call_at(struct ioloop *loop, double when, ioloop_callback_fn *ca
         return errno = -error, 0;
     if (loop->timeouts.delay_count > 0)
         loopstate_read_time(loop);
-    return check_timeout(timeouts_add(&loop->timeouts, loopstate_nanoseconds(when), callback, arg));
+    return tell_of_timeout(loop, timeouts_add(&loop->timeouts, loopstate_nanoseconds(when), callback, arg));
 }
 
 void ioloop_remove_timeout(struct ioloop *loop, uint64_t timeout)

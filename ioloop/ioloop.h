@@ -60,8 +60,9 @@ void ioloop_clear_current(void);
 
 /* Closes the library's objects on this loop (their operations end with -ECANCELED, their close callbacks run now),
  * drops handlers, timeouts and callbacks, and frees the loop. all_fds closes the descriptors of the remaining
- * handlers too. Inside a callback of the loop it stops the loop, and the rest happens when ioloop_start returns.
- * A loop that is some thread's current one is closed by that thread. */
+ * handlers too. Inside a callback of the loop it stops the loop, and the rest happens when ioloop_start or
+ * ioloop_run_once returns: who goes on with the loop behind these holds it, and asks ioloop_fd. A loop that is some
+ * thread's current one is closed by that thread. */
 void ioloop_close(struct ioloop *loop, bool all_fds);
 
 /* A thread that may outlive the loop holds it: the memory stays, and add_callback answers -EBADF once it is closed. */
@@ -70,7 +71,8 @@ void ioloop_release(struct ioloop *loop);
 
 /* In a child of fork(): a new kernel queue with the same handlers, timeouts and callbacks. Also inside the callback of
  * the loop that forked: it then goes on in the child too when the callback returns; without it the rest of the turn is
- * the parent's alone, and ioloop_start answers -ESTALE in the child. -EINVAL in a process that is no such child. */
+ * the parent's alone, and ioloop_start answers -ESTALE in the child. -EINVAL in a process that is no such child. A
+ * child that has no use for the loop may close it, or just exit: the parent's is left alone. */
 int ioloop_reopen(struct ioloop *loop) IOAPI_MUST_USE;
 
 /* Running. */
@@ -78,8 +80,8 @@ int ioloop_reopen(struct ioloop *loop) IOAPI_MUST_USE;
 /* Runs until ioloop_stop. -EBUSY when this loop, or another one on this thread, is running already. */
 int ioloop_start(struct ioloop *loop);
 
-/* Ends ioloop_start after the current turn; without one, makes the next return at once. From any thread, and from
- * signal handlers. */
+/* Ends ioloop_start after the current turn; without one, makes the next start or run_once return at once. From any
+ * thread, and from signal handlers. */
 void ioloop_stop(struct ioloop *loop);
 
 /* One iteration, for a program with a loop of its own: what is due runs, then it waits for events until the timeout at
@@ -88,8 +90,9 @@ int ioloop_run_once(struct ioloop *loop, double timeout);
 
 /* For that program (docs/examples/embed.c): the descriptor to watch for reading, and the seconds until ioloop_run_once
  * has something to do without it (0: now; negative: never). To be asked directly before each wait: it also sees to it
- * that callbacks which are added from then on make the descriptor readable, this thread's too; not so timeouts. After
- * the wait ioloop_run_once(loop, 0) is due in any case. */
+ * that callbacks and timeouts which are added from then on make the descriptor readable, this thread's too. After the
+ * wait ioloop_run_once(loop, 0) is due in any case. ioloop_fd: -EBADF on a loop that is closed; it changes with
+ * ioloop_reopen. */
 int ioloop_fd(const struct ioloop *loop);
 double ioloop_next_timeout(struct ioloop *loop);
 

@@ -87,8 +87,7 @@ void iostreamlayer_flush_cork(struct iostream *stream)
 /* In a child of fork() these bytes are the parent's to send, which has them too. */
 static bool is_corked_by_parent(const struct iostream *stream)
 {
-    return loopmember_is_stale(stream->loop) ||
-           (iostreamsend_is_corked(stream) && stream->extras->forks != loopmember_forks());
+    return iostreamsend_is_corked(stream) && stream->extras->forks != loopmember_forks();
 }
 
 /* Once more before the end, so that an answer written and closed behind is an answer sent. */

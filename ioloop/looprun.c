@@ -329,7 +329,7 @@ int ioloop_run_once(struct ioloop *loop, double timeout)
 
 int ioloop_fd(const struct ioloop *loop)
 {
-    return poller_fd(loop->poller);
+    return loop->closing ? -EBADF : poller_fd(loop->poller);
 }
 
 /* The program is about to wait for ioloop_fd: from here on that has to be woken, as in longest_wait. */

@@ -50,6 +50,9 @@ static struct periodiccallback *new_periodic(struct ioloop *loop, double seconds
 {
     if (!(seconds > 0) || __builtin_isinf(seconds))
         return errno = EINVAL, NULL;
+    int error = loopmember_check(loop);
+    if (error < 0)
+        return errno = -error, NULL;
     struct periodiccallback *periodic = ioalloc_zeroed(sizeof *periodic);
     if (periodic == NULL)
         return errno = ENOMEM, NULL;

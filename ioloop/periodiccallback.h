@@ -20,7 +20,7 @@ IOAPI_BEGIN
 
 struct periodiccallback;
 
-/* NULL with EINVAL when seconds is not above 0 (or not finite). */
+/* NULL with errno: EINVAL seconds is not above 0 (or not finite), EBADF the loop closes, ENOMEM. */
 struct periodiccallback *periodiccallback_new(struct ioloop *loop, double seconds, ioloop_callback_fn *callback,
                                               void *arg);
 void periodiccallback_close(struct periodiccallback *periodic);

@@ -230,8 +230,11 @@ static size_t default_max_connections(void)
 struct tcpserver *tcpserver_new(struct ioloop *loop, tcpserver_handle_stream_fn *handle_stream, void *arg,
                                 const struct tcpserver_options *options)
 {
-    struct tcpserver *server = ioalloc_zeroed(sizeof *server);
+    int error = loopmember_check(loop);
 
+    if (error < 0)
+        return errno = -error, NULL;
+    struct tcpserver *server = ioalloc_zeroed(sizeof *server);
     if (server == NULL)
         return errno = ENOMEM, NULL;
     server->member.close = close_member;

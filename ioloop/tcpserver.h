@@ -45,7 +45,7 @@ struct tcpserver_options {
     tcpserver_close_fn *on_close; /* the server has closed and is freed when this returns */
 };
 
-/* Options are copied; NULL: defaults. NULL with errno on failure. */
+/* Options are copied; NULL: defaults. NULL with errno: EBADF the loop closes, ENOMEM. */
 struct tcpserver *tcpserver_new(struct ioloop *loop, tcpserver_handle_stream_fn *handle_stream, void *arg,
                                 const struct tcpserver_options *options);
 

@@ -41,7 +41,7 @@ static void a_request_that_has_arrived_is_not_lost_for_room(void **state)
     httpscene_put_some(idle[1], "G", 1);
     httpscene_expect(&scene, client, 200, "GET /new");
     httpscene_expect(&scene, idle[0], 200, "GET /0");
-    httpscene_put(&scene, idle[1], GET("/1") + 1);
+    httpscene_put(&scene, idle[1], &GET("/1")[1]);
     httpscene_expect(&scene, idle[1], 200, "GET /1");
     httpscene_expect_end(&scene, idle[2]);
     httpscene_close(&scene);

@@ -21,6 +21,7 @@ static void check_that_all_is_refused(int fd)
     assert_int_equal(ioloop_call_at(loop, 0, note, "x"), 0);
     assert_int_equal(errno, EBADF);
     assert_int_equal(ioloop_reopen(loop), -EINVAL);
+    assert_int_equal(ioloop_fd(loop), -EBADF);
     ioloop_remove_timeout(loop, 1);
     ioloop_remove_signal(loop, SIGUSR1);
     ioloop_close(loop, true);
@@ -134,6 +135,8 @@ static void a_held_loop_refuses_callbacks_after_it_is_closed(void **state)
     ioloop_close(loop, false);
     assert_int_equal(ioloop_add_callback(loop, note, "x"), -EBADF);
     assert_int_equal(ioloop_add_callback_from_signal(loop, note, "x"), -EBADF);
+    assert_int_equal(ioloop_fd(loop), -EBADF);
+    assert_int_equal(ioloop_call_later(loop, 1, note, "x"), 0);
     ioloop_stop(loop);
     ioloop_release(loop);
     assert_int_equal(ioloop_add_callback(loop, note, "x"), -EBADF);

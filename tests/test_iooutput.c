@@ -320,7 +320,9 @@ static void tells_whether_bytes_have_gone_since_it_was_asked(void **state)
     assert_true(copy_text(output, "def", NULL));
     assert_false(iooutput_has_moved(output));
     iooutput_sent(output, 1);
+    iooutput_sent(output, 0); /* which takes nothing back */
     assert_true(iooutput_has_moved(output));
+    iooutput_sent(output, 0);
     assert_false(iooutput_has_moved(output));
     iooutput_free(output);
 }

@@ -296,6 +296,32 @@ static void what_comes_while_another_loop_waits_wakes_it(void **state)
     close_loop();
 }
 
+/* The times that another loop would wait are no longer right. */
+static void timeouts_of_its_own_thread_wake_another_loop_that_waits(void **state)
+{
+    open_loop();
+    uint64_t replaced = call_later(9, note, "x");
+    for (int i = 0; i < 3; i++) {
+        assert_true(ioloop_next_timeout(loop) > 0);
+        assert_false(is_readable(ioloop_fd(loop)));
+        if (i == 0)
+            call_later(1, note, "a");
+        else if (i == 1)
+            assert_int_not_equal(ioloop_call_at(loop, the_time + 2, note, "b"), 0);
+        else
+            assert_int_not_equal(ioloop_replace_timeout(loop, replaced, 3, note, "c"), 0);
+        assert_true(is_readable(ioloop_fd(loop)));
+        assert_int_equal(ioloop_run_once(loop, 0), 0);
+        assert_false(is_readable(ioloop_fd(loop)));
+        call_later(8, note, "y"); /* nobody waits */
+        assert_false(is_readable(ioloop_fd(loop)));
+    }
+    the_time += 5;
+    testing_spin(loop, 1);
+    assert_string_equal(trace, "abc");
+    close_loop();
+}
+
 /* Slow callbacks. */
 
 static void take_long(void *arg)
@@ -390,6 +416,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(another_loop_can_watch_for_handlers),
     cmocka_unit_test(the_next_timeout_says_how_long_another_loop_may_wait),
     cmocka_unit_test(what_comes_while_another_loop_waits_wakes_it),
+    cmocka_unit_test(timeouts_of_its_own_thread_wake_another_loop_that_waits),
     cmocka_unit_test(a_slow_callback_of_any_kind_is_told_by_its_address),
     cmocka_unit_test(a_callback_that_is_not_slow_is_not_told),
 };

@@ -279,6 +279,40 @@ static void without_memory_it_says_so(void **state)
     close_loop();
 }
 
+static struct iofuture *begin_nothing(void *arg)
+{
+    return NULL;
+}
+
+static void check_that_none_is_made(void *arg)
+{
+    errno = 0;
+    assert_null(periodiccallback_new(loop, 1, note, "x"));
+    assert_int_equal(errno, EBADF);
+    errno = 0;
+    assert_null(periodiccallback_new_future(loop, 1, begin_nothing, NULL));
+    assert_int_equal(errno, EBADF);
+}
+
+static void close_and_check(void *arg)
+{
+    ioloop_close(loop, false);
+    check_that_none_is_made(NULL);
+    note("c");
+}
+
+static void none_is_made_on_a_loop_that_closes(void **state)
+{
+    open_loop();
+    ioloop_hold(loop);
+    add_callback(close_and_check, NULL);
+    assert_int_equal(ioloop_start(loop), 0);
+    assert_string_equal(trace, "c");
+    check_that_none_is_made(NULL);
+    ioloop_release(loop);
+    assert_int_equal(faults_allocated(), allocated);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_first_call_comes_one_period_after_the_start),
     cmocka_unit_test(three_ticks_and_a_stop),
@@ -293,6 +327,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(jitter_outside_0_to_1_is_refused),
     cmocka_unit_test(jitter_changes_each_period_a_little),
     cmocka_unit_test(without_memory_it_says_so),
+    cmocka_unit_test(none_is_made_on_a_loop_that_closes),
 };
 
 TESTING_MAIN(tests)

@@ -319,6 +319,30 @@ static void lets_its_callback_close_the_loop(void **state)
     end(&scene);
 }
 
+static void make_another(struct tcpserver *server, void *arg)
+{
+    struct scene *scene = arg;
+
+    errno = 0;
+    assert_null(tcpserver_new(scene->loop, handle_stream, scene, NULL));
+    assert_int_equal(errno, EBADF);
+    scene->close_calls++;
+}
+
+static void is_not_made_on_a_loop_that_closes(void **state)
+{
+    struct scene scene;
+
+    begin(&scene, &(struct tcpserver_options){ .on_close = make_another });
+    ioloop_hold(scene.loop);
+    ioloop_close(scene.loop, false);
+    make_another(NULL, &scene);
+    assert_int_equal(scene.close_calls, 2);
+    ioloop_release(scene.loop);
+    scene.loop = NULL;
+    end(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(serves_each_connection_with_a_stream),
     cmocka_unit_test(answers_what_came_with_the_connection_in_the_same_iteration),
@@ -335,6 +359,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(tells_once_that_it_has_closed),
     cmocka_unit_test(ends_with_the_loop_and_so_do_its_streams),
     cmocka_unit_test(lets_its_callback_close_the_loop),
+    cmocka_unit_test(is_not_made_on_a_loop_that_closes),
 };
 
 TESTING_MAIN(tests)

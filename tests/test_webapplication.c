@@ -504,6 +504,41 @@ static void an_application_uses_the_current_loop(void **state)
     ioloop_close(ioloop_current(), false);
 }
 
+static void answer_nothing(struct httprequest *request, void *arg)
+{
+}
+
+static void make_another(struct httpserver *server, void *arg)
+{
+    struct ioloop *loop = httpserver_loop(server);
+
+    errno = 0;
+    assert_null(web_application_new(of_all, &(struct web_settings){ .loop = loop }));
+    assert_int_equal(errno, EBADF);
+    errno = 0;
+    assert_null(httpserver_new(loop, answer_nothing, NULL, NULL));
+    assert_int_equal(errno, EBADF);
+    ++*(int *)web_application_arg(arg);
+}
+
+static void none_is_made_on_a_loop_that_closes(void **state)
+{
+    long before = faults_allocated();
+    int calls = 0;
+    struct ioloop *loop = ioloop_new(NULL);
+    struct web_settings settings = { .loop = loop, .arg = &calls, .server.on_close = make_another };
+
+    assert_non_null(web_application_new(of_all, &settings));
+    ioloop_hold(loop);
+    ioloop_close(loop, false);
+    assert_int_equal(calls, 1);
+    errno = 0;
+    assert_null(web_application_new(of_all, &settings));
+    assert_int_equal(errno, EBADF);
+    ioloop_release(loop);
+    assert_int_equal(faults_allocated(), before);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_first_route_that_matches_serves),
     cmocka_unit_test(groups_are_decoded_behind_the_match),
@@ -524,6 +559,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_cannot_be_is_refused),
     cmocka_unit_test(an_application_is_made_whole_or_not_at_all),
     cmocka_unit_test(an_application_uses_the_current_loop),
+    cmocka_unit_test(none_is_made_on_a_loop_that_closes),
 };
 
 TESTING_MAIN(tests)

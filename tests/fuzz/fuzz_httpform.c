@@ -165,6 +165,12 @@ static bool is_same_name(const char *written, const char *read)
     return is_same_string(written, read) || (written != NULL && read != NULL && strchr(written, '"') != NULL);
 }
 
+/* One at the end is refused, and two are read as one. */
+static bool has_backslash(const char *name)
+{
+    return name != NULL && strchr(name, '\\') != NULL;
+}
+
 static void require_same_when_written(const struct seen *seen)
 {
     static struct seen again;
@@ -175,7 +181,8 @@ static void require_same_when_written(const struct seen *seen)
         const struct seen_part *part = &seen->parts[i];
         parts[i] = (struct httpform_file){ part->name, part->filename, part->content_type,
                                            seen->contents + part->content, part->length };
-        if (memmem(parts[i].body, parts[i].length, "--0f1e2d", 8) != NULL)
+        if (memmem(parts[i].body, parts[i].length, "--0f1e2d", 8) != NULL || has_backslash(part->name) ||
+            has_backslash(part->filename))
             return;
     }
     require(httpform_encode(&body, "0f1e2d", parts, seen->begun) == 0);
