@@ -7,7 +7,6 @@
 
 #include "httpclient/httpfetch.h"
 #include "httpclient/httpredirect.h"
-#include "httpclient/httprequesthead.h"
 #include "httpserver/httpheaderslayer.h"
 #include "ioloop/ioalloc.h"
 #include "ioloop/iostreamlayer.h"
@@ -77,7 +76,7 @@ static bool may_retry(const struct httppool_connection *connection, const struct
         return false;
     if (error != -ESHUTDOWN && error != -ECONNRESET && error != -EPIPE)
         return false;
-    return httprequesthead_is_idempotent(fetch->method) || fetch->is_unsent;
+    return httpfetch_may_resend(fetch) || fetch->is_unsent;
 }
 
 /* Some bodies end with their connection; by FIN, as a reset may have cut them off. */

@@ -13,10 +13,11 @@
  *     of it.
  * Errors: of a fetch, in response->error, with the phase it was in: -ETIMEDOUT; -ECONNREFUSED and what else the kernel
  *     or the resolver says; -EPROTO the server's answer is not HTTP, or contradicts itself; -EMSGSIZE it is larger than
- *     a limit; -ESHUTDOWN the connection ended before it did; -ELOOP too many redirects; -ENOMSG its status is not
- *     2xx, with raise_error; -ECANCELED; -EPROTONOSUPPORT a scheme that is not there: https without options.tls;
- *     -ENOTSUP a redirect wants the body again, which cannot be had; -EACCES connect_filter refuses all addresses;
- *     -ENOMEM no memory, or the body is over the budget of the process (ioalloc_set_budget).
+ *     a limit, or what a producer has is not as long as its Content-Length; -ENOBUFS more of it waits than may;
+ *     -ESHUTDOWN the connection ended before it did; -ELOOP too many redirects; -ENOMSG its status is not 2xx, with
+ *     raise_error; -ECANCELED; -EPROTONOSUPPORT a scheme that is not there: https without options.tls; -ENOTSUP a
+ *     redirect wants the body again, which cannot be had; -EACCES connect_filter refuses all addresses; -ENOMEM no
+ *     memory, or the body is over the budget of the process (ioalloc_set_budget).
  *     Of the call, 0 with errno: EINVAL a url, method or header that cannot be sent; EPROTONOSUPPORT; EAGAIN max_queue
  *     fetches wait; EBADF; ENOMEM.
  * Processes: a child of fork() shares no connection with its parent. When it calls ioloop_reopen its copies are closed,
@@ -86,13 +87,24 @@ struct httpclient_options {
     void *on_close_arg;
 };
 
+/* What is sent again, once and over a new connection, when a kept one ends without a byte of an answer (RFC 9110
+ * 9.2.2): the server may have closed it just then, but may as well have done what was asked. Nothing else is ever sent
+ * again, nor what a producer has begun. Of which no byte had gone out, that may go whatever is said here. */
+enum httpclient_resend {
+    HTTPCLIENT_RESEND_SAFE,       /* GET, HEAD, OPTIONS and TRACE, which change nothing; others fail (-ESHUTDOWN …) */
+    HTTPCLIENT_RESEND_IDEMPOTENT, /* PUT and DELETE, too */
+    HTTPCLIENT_RESEND_NEVER,      /* what counts, limits or signs requests by itself */
+};
+
 /* tornado.httpclient.HTTPRequest. Everything is copied before httpclient_fetch returns, but what is lent. */
 struct httpclient_request {
     const char *url;                   /* http or https; "user:password@" in it becomes Basic authentication */
     const char *method;                /* "GET" */
-    const struct httpheaders *headers; /* Host, Connection, Content-Length, and Transfer-Encoding are ours, but a
+    const struct httpheaders *headers; /* Connection, Content-Length, and Transfer-Encoding are ours, but a
                                           Content-Length for a producer; Connection may be "close";
-                                          Proxy-Authorization goes to a proxy, and no further */
+                                          Proxy-Authorization goes to a proxy, and no further. A Host wins over the
+                                          url's ("name" or "name:port", one: EINVAL), as far as the url's origin, which
+                                          is connected to; but a proxy that gets the whole URL gets its Host */
     const void *body;                  /* POST, PUT and PATCH have to have one, others must not; length 0 counts if
                                           body is not NULL */
     size_t body_length;
@@ -102,6 +114,7 @@ struct httpclient_request {
     void *body_producer_arg;
     bool allow_nonstandard_methods; /* any token, and a body or none with any */
     bool expect_100_continue;       /* the body waits until the server wants it, 1 s at most */
+    enum httpclient_resend resend;  /* HTTPCLIENT_RESEND_SAFE */
 
     const char *auth_username, *auth_password; /* Basic (RFC 7617); what the url has wins */
     const char *user_agent;                    /* "ioloop" */
@@ -210,8 +223,12 @@ uint64_t httpclient_response_id(const struct httpclient_response *response);
 /* Bodies by and by, of a fetch with a producer, which is called when the connection can take more, until it has called
  * finish or fail. One that writes nothing is not called again before resume, and idle_timeout does not count until
  * then. Data is sent or copied; write may be called at any time once the producer was called, but an error (-EBADF:
- * nothing more is wanted, or the fetch is over; -EPIPE: it is finished; -ENOBUFS: 16 MiB wait) ends the body. The
- * others do nothing then. */
+ * nothing more is wanted, or the fetch is over; -EPIPE: it is finished; -ENOBUFS: 16 MiB wait; -EMSGSIZE: that is more
+ * than its Content-Length) ends the body. The others do nothing then.
+ *
+ * To pass on what a request of httpserver.h brings: pause it in on_head; the producer resumes it; its data callback
+ * writes here, pauses it, and calls upload_resume, so that the producer comes again when there is room; on_request
+ * calls upload_finish. */
 int httpclient_upload_write(struct httpclient *client, uint64_t fetch, const void *data, size_t length);
 void httpclient_upload_finish(struct httpclient *client, uint64_t fetch);
 void httpclient_upload_fail(struct httpclient *client, uint64_t fetch, int error);

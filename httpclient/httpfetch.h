@@ -12,6 +12,7 @@
 #include "httpclient/httpclient.h"
 #include "httpclient/httpclientlayer.h"
 #include "httpclient/httppool.h"
+#include "httpclient/httprequesthead.h"
 #include "httpserver/http1response.h"
 #include "httpserver/httpchunked.h"
 #include "httpserver/httpdate.h"
@@ -117,6 +118,7 @@ struct httpfetch {
     uint64_t max_body;
     struct http1parser_limits limits;
     int max_redirects;
+    uint8_t resend;      /* enum httpclient_resend */
     bool has_length : 1; /* producer_length */
     bool follows : 1;
     bool raises : 1;
@@ -182,6 +184,19 @@ static inline int64_t httpfetch_now(const struct httpfetch *fetch)
 
 /* Room for so many bytes; those that were there stay. */
 bool httpfetch_make_room(struct httpfetch_room *room, size_t size);
+
+/* May it go twice, its method being what it is? Most are GET. */
+static inline bool httpfetch_may_resend(const struct httpfetch *fetch)
+{
+    const char *method = fetch->method;
+
+    if (fetch->resend == HTTPCLIENT_RESEND_NEVER)
+        return false;
+    if (method[0] == 'G' && method[1] == 'E' && method[2] == 'T' && method[3] == '\0')
+        return true;
+    return fetch->resend == HTTPCLIENT_RESEND_IDEMPOTENT ? httprequesthead_is_idempotent(method)
+                                                         : httprequesthead_is_safe(method);
+}
 
 /* httpclient.c */
 

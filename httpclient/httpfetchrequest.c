@@ -57,6 +57,7 @@ void httpfetch_merge_defaults(struct httpclient_request *request, const struct h
     TAKE_DEFAULT(private_headers);
     TAKE_DEFAULT(allow_nonstandard_methods);
     TAKE_DEFAULT(expect_100_continue);
+    TAKE_DEFAULT(resend);
     TAKE_DEFAULT(user_agent);
     TAKE_DEFAULT(if_modified_since);
     TAKE_DEFAULT(decompress_response);
@@ -373,6 +374,7 @@ static void set_request_flags(struct httpfetch *fetch, const struct httpclient_r
     fetch->on_head = request->on_head;
     fetch->on_data = request->streaming_callback;
     fetch->callback_arg = request->callback_arg;
+    fetch->resend = (uint8_t)request->resend;
     fetch->follows = !request->no_follow_redirects;
     fetch->raises = request->raise_error;
     fetch->expects_100 = request->expect_100_continue && (request->body != NULL || request->body_producer != NULL);

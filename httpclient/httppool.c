@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 
 #include "httpclient/httpfetch.h"
-#include "httpclient/httprequesthead.h"
 #include "ioloop/ioalloc.h"
 #include "ioloop/iostreamlayer.h"
 #include "ioloop/kernel.h"
@@ -164,13 +163,10 @@ static void keep_time_passed(struct deadline *deadline)
         httppool_drop(connection);
 }
 
-/* If the connection turns out to have ended (see may_retry in http1exchange.c). Most are GET. */
+/* If the connection turns out to have ended (see may_retry in http1exchange.c). */
 static bool may_go_again(const struct httpfetch *fetch)
 {
-    const char *method = fetch->method;
-    bool is_get = method[0] == 'G' && method[1] == 'E' && method[2] == 'T' && method[3] == '\0';
-
-    return fetch->producer == NULL && (is_get || httprequesthead_is_idempotent(method));
+    return fetch->producer == NULL && httpfetch_may_resend(fetch);
 }
 
 /* While its consumer runs no byte can have come that was not seen, but its end can. Later the kernel knows better than

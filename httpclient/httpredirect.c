@@ -117,10 +117,10 @@ void httpredirect_strip(const struct httpredirect *redirect, struct httpheaders 
                                            "Content-Encoding", "Content-Language",
                                            "Content-Location", "Transfer-Encoding",
                                            "Expect",           NULL };
-    static const char *const of_credentials[] = { "Authorization", "Cookie", "Proxy-Authorization", NULL };
+    static const char *const of_origin[] = { "Authorization", "Cookie", "Host", "Proxy-Authorization", NULL };
 
     if (redirect->drops_body)
         remove_all(headers, of_body);
     if (redirect->drops_credentials)
-        remove_all(headers, of_credentials);
+        remove_all(headers, of_origin);
 }

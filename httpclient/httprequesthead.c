@@ -142,6 +142,45 @@ static void put_target(struct head_writer *writer, const struct httprequesthead 
     put_origin(writer, url);
 }
 
+/* The program's own; NULL: it has none. Host and a target with an authority have to be the same (RFC 9112 3.2.2). */
+static const char *find_host(const struct httprequesthead *head)
+{
+    if (head->headers == NULL || head->target != HTTPREQUESTHEAD_ORIGIN)
+        return NULL;
+    return httpheaders_get(head->headers, "Host");
+}
+
+/* uri-host [ ":" port ], with a port that is there, if there is a colon, and can be one. */
+static bool is_sendable_host(const char *text, size_t length)
+{
+    struct httpurl_part host;
+    int port;
+
+    if (httpurl_split_host_and_port(text, length, &host, &port) < 0)
+        return false;
+    return port > 0 || host.text + host.length + (text[0] == '[') == text + length;
+}
+
+static int put_own_host(struct head_writer *writer, const struct httpheaders *headers, const char *host)
+{
+    size_t length = strlen(host);
+
+    if (!is_sendable_host(host, length) || httpheaders_get_next(headers, "Host", host) != NULL)
+        return -EINVAL;
+    put_piece(writer, host, length);
+    return 0;
+}
+
+static int put_host(struct head_writer *writer, const struct httprequesthead *head)
+{
+    const char *own = find_host(head);
+
+    if (own != NULL)
+        return put_own_host(writer, head->headers, own);
+    put_authority(writer, head->url, head->target == HTTPREQUESTHEAD_AUTHORITY || needs_port(head->url));
+    return 0;
+}
+
 static int put_request_line(struct head_writer *writer, const struct httprequesthead *head)
 {
     size_t length = http1bytes_skip((const uint8_t *)head->method, 0, HTTP1BYTES_TOKEN);
@@ -152,7 +191,8 @@ static int put_request_line(struct head_writer *writer, const struct httprequest
     PUT_LITERAL(writer, " ");
     put_target(writer, head);
     PUT_LITERAL(writer, " HTTP/1.1\r\nHost: ");
-    put_authority(writer, head->url, head->target == HTTPREQUESTHEAD_AUTHORITY || needs_port(head->url));
+    if (put_host(writer, head) < 0)
+        return -EINVAL;
     PUT_LITERAL(writer, "\r\n");
     return 0;
 }
@@ -186,7 +226,7 @@ static bool is_not_sent(const struct httprequesthead *head, const char *name, co
     size_t length = strlen(name);
 
     switch (length) {
-    case 4:
+    case 4: /* it is there already */
         return is_header(name, length, "host");
     case 6:
         return head->expect_continue && is_header(name, length, "expect");
@@ -310,6 +350,13 @@ bool httprequesthead_wants_body(const char *method)
     static const char *const with_body[] = { "POST", "PUT", "PATCH", NULL };
 
     return method[0] == 'P' && is_method_among(method, with_body);
+}
+
+bool httprequesthead_is_safe(const char *method)
+{
+    static const char *const safe[] = { "GET", "HEAD", "OPTIONS", "TRACE", NULL };
+
+    return is_method_among(method, safe);
 }
 
 bool httprequesthead_is_idempotent(const char *method)

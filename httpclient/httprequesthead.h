@@ -47,12 +47,12 @@ struct httprequesthead {
     bool closes; /* set by format: it says Connection: close, for whatever reason; never with upgrade */
 };
 
-/* Host, with the port unless it is the scheme's own (CONNECT: always), comes first. Host, Connection, Content-Length,
- * Transfer-Encoding, Upgrade and Proxy-Authorization of the headers are left out (Connection: close counts as close),
- * and what else is said here and wins. Neither user nor password of the URL goes out. Answers the length of what it
- * would write, and writes it if the size allows for it (if not, perhaps a part); -EINVAL: something cannot be sent: a
- * method that is no token, or CONNECT for anything but an authority, a URL without host or with port 0, a value with
- * control characters. */
+/* Host comes first: that of the headers, where the target is the origin's; else the URL's, with the port unless it is
+ * the scheme's own (CONNECT: always). Connection, Content-Length, Transfer-Encoding, Upgrade and Proxy-Authorization of
+ * the headers are left out (Connection: close counts as close), and what else is said here and wins. Neither user nor
+ * password of the URL goes out. Answers the length of what it would write, and writes it if the size allows for it (if
+ * not, perhaps a part); -EINVAL: something cannot be sent: a method that is no token, or CONNECT for anything but an
+ * authority, a URL without host or with port 0, two Hosts, or one that is none, a value with control characters. */
 ssize_t httprequesthead_format(struct httprequesthead *head, char *place, size_t size) IOAPI_MUST_USE;
 
 /* GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS: Tornado's. */
@@ -61,7 +61,8 @@ bool httprequesthead_is_standard(const char *method);
 /* POST, PUT and PATCH have a body; the other standard ones have none. */
 bool httprequesthead_wants_body(const char *method);
 
-/* RFC 9110 9.2.2. */
+/* RFC 9110 9.2.1 · 9.2.2: what is safe is idempotent, too. */
+bool httprequesthead_is_safe(const char *method);
 bool httprequesthead_is_idempotent(const char *method);
 
 /* "Basic …", RFC 7617, in new memory (ioalloc_free). NULL with errno: EINVAL there is a colon in the user's name, or a

@@ -172,6 +172,12 @@ static void find_place(struct http1connection *connection, struct httprequest *r
         iostreamlayer_begin_placed_read(stream, consume_body, place, false);
 }
 
+/* By something that nobody has looked for: a body that was received in its place. */
+static bool is_followed(const struct httprequest *request, const char *data)
+{
+    return data == request->reading.place.memory && !request->head.keep_alive;
+}
+
 /* arg is the connection's, or the place's, which goes with the request. */
 static size_t consume_body(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
@@ -184,7 +190,7 @@ static size_t consume_body(struct iostream *stream, int error, const char *data,
         http1connection_input_ended(connection, error); /* truncated: not a request */
         return length;
     }
-    bool done = request->is_whole, is_in_place = data == request->reading.place.memory;
+    bool done = request->is_whole;
     if (connection->deadline_is == HTTP1CONNECTION_BODY) /* not what it has to read meanwhile */
         deadline_touch(&connection->deadline, now);
     if (!done && is_too_slow(request, length, now)) {
@@ -197,7 +203,7 @@ static size_t consume_body(struct iostream *stream, int error, const char *data,
     if (connection->request != request || iostream_closed(stream))
         return taken;
     request->is_whole = done;
-    connection->behind = length > taken || (is_in_place && !request->head.keep_alive); /* nobody has looked behind */
+    connection->behind = length > taken || is_followed(request, data);
     if (!done)
         find_place(connection, request);
     else if (!request->is_paused)

@@ -80,7 +80,8 @@ void httprequest_set_arg(struct httprequest *request, void *arg);
 void *httprequest_arg(const struct httprequest *request);
 
 /* Told once when the client leaves before the answer is whole. One that only stops sending is told as having left too
- * while it waits for the answer, as the two cannot be told apart; what is sent may still reach it. */
+ * while it waits for the answer, as the two cannot be told apart; what is sent may still reach it, unless
+ * httprequest_left says that nothing can be sent any more. */
 void httprequest_set_close_callback(struct httprequest *request, httprequest_close_fn *callback, void *arg);
 
 /* The body on its way; in on_head. */
@@ -97,10 +98,11 @@ void httprequest_set_body_timeout(struct httprequest *request, double seconds);
 void httprequest_pause(struct httprequest *request);
 void httprequest_resume(struct httprequest *request);
 
-/* Answers. In on_head, or before the body is through, they are early: the rest of the body is dropped, and the
- * connection closed. The body of an answer to HEAD, and of 204, 205 and 304, is left out, whatever is given. The server
- * adds Date, Server, Connection and Transfer-Encoding; headers may have the first two and Connection: close, but not
- * the last. reason NULL: the usual one. */
+/* Answers. In on_head, or before the body is through, they are early, and the connection is closed behind them. What is
+ * still to come of the body when the answer is finished is dropped; until then it goes on coming, and on_request too:
+ * an answer may begin, and be written, while its request is read. The body of an answer to HEAD, and of 204, 205 and
+ * 304, is left out, whatever is given. The server adds Date, Server, Connection and Transfer-Encoding; headers may have
+ * the first two and Connection: close, but not the last. reason NULL: the usual one. */
 
 /* A whole answer, which ends the request, whatever is returned but -EALREADY. After -EINVAL (the status is not in 200
  * to 999, content_type, reason or a header cannot be sent) the client gets a 500. */
@@ -138,7 +140,9 @@ bool httprequest_left(const struct httprequest *request);
 
 /* Leaves HTTP: the connection becomes the caller's, with what the client has sent behind the request unread, and the
  * request ends. Only in or after on_request, with no head sent. NULL with errno: EBADF the client has left, EALREADY,
- * and then the request goes on. */
+ * and then the request goes on. The stream has the default options, but for max_write_buffer_size, which is the server's
+ * max_unsent, and the transport; iostream_user is not the program's. So it closes at its client's end: a tunnel calls
+ * iostream_set_half_close at once. */
 struct iostream *httprequest_detach(struct httprequest *request);
 
 IOAPI_END

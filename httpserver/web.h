@@ -8,7 +8,8 @@
  *
  * Lifetime: an application until web_application_close, or ioloop_close. A request until web_finish, or the return of
  *     its method where the handler is not asynchronous; also when its client has left, unless its body was still to
- *     come: then on_connection_close is the end of it. Texts that a function answers are the request's.
+ *     come: then on_connection_close and, behind it, on_finish are the end of it. Texts that a function answers are the
+ *     request's.
  * Order: initialize, set_default_headers, (the body, if it is not streamed), the check for XSRF, prepare, (a streamed
  *     body, to data_received), the method, on_finish. A method that the handler has not is refused with 405 in its
  *     place, behind prepare, which may answer it; with a streamed body, before that. Once the request is finished
@@ -168,18 +169,24 @@ const char *web_path_argument_named(const struct web_request *request, const cha
 
 /* The last value of that name, of query and body (the body's come last), without the blanks around it; otherwise, which
  * is NULL for one that has to be there: then the request has been answered with 400. So too when the value is not
- * UTF-8. query and body: only of that. */
+ * UTF-8. Control characters but white ones are blanks in it. query and body: only of that. */
 const char *web_get_argument(struct web_request *request, const char *name, const char *otherwise);
 const char *web_get_query_argument(struct web_request *request, const char *name, const char *otherwise);
 const char *web_get_body_argument(struct web_request *request, const char *name, const char *otherwise);
+
+/* The same with the blanks around it, as for passwords (strip=False). Of a request that is not answered yet; looked for
+ * in the whole of query or body each time. */
+const char *web_get_argument_unstripped(struct web_request *request, const char *name, const char *otherwise);
+const char *web_get_query_argument_unstripped(struct web_request *request, const char *name, const char *otherwise);
+const char *web_get_body_argument_unstripped(struct web_request *request, const char *name, const char *otherwise);
 
 /* All values of a name, in order: the one of that number, NULL behind the last. */
 const char *web_get_arguments(struct web_request *request, const char *name, size_t index);
 const char *web_get_query_arguments(struct web_request *request, const char *name, size_t index);
 const char *web_get_body_arguments(struct web_request *request, const char *name, size_t index);
 
-/* The fields of the body, in order, as they came (bytes, not checked for UTF-8); NULL behind the last. The struct is in
- * httpserver/httparguments.h. */
+/* The fields of the body, in order, without the blanks around them, but not checked for UTF-8; NULL behind the last.
+ * The struct is in httpserver/httparguments.h. */
 const struct httpargument *web_body_argument_at(struct web_request *request, size_t index);
 
 /* Files of a multipart form; of that name, NULL behind the last; a NULL name: all. */
@@ -282,7 +289,7 @@ const char *web_full_url(struct web_request *request);
 const char *web_reverse_url(struct web_request *request, const char *name, const char *const *arguments, size_t count);
 const char *web_static_url(struct web_request *request, const char *path, bool with_host, bool with_version);
 
-/* Leaves HTTP, as httprequest_detach; the request is finished. */
+/* Leaves HTTP, as httprequest_detach, which tells what the stream is like; the request is finished. */
 struct iostream *web_detach(struct web_request *request);
 
 /* Handlers that are there already; what their route's arg points to is lent. */

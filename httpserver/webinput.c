@@ -29,18 +29,24 @@ static bool is_white(char byte)
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
 
-/* Controls that no text has become blanks, so that there is no NUL either; blanks around it go. */
-static void clean_value(struct httpargument *argument)
+/* Controls that no text has become blanks, so that there is no NUL either. */
+static void blank_controls(char *value, size_t length)
 {
-    char *value = (char *)argument->value;
-    size_t from = 0, to = argument->value_length;
-
-    for (size_t i = 0; i < to; i++) {
+    for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)value[i];
 
         if (byte < 0x09 || (byte > 0x0d && byte < 0x20))
             value[i] = ' ';
     }
+}
+
+/* That, and the blanks around it go. */
+static void clean_value(struct httpargument *argument)
+{
+    char *value = (char *)argument->value;
+    size_t from = 0, to = argument->value_length;
+
+    blank_controls(value, to);
     while (to > from && is_white(value[to - 1]))
         to--;
     while (from < to && is_white(value[from]))
@@ -216,6 +222,64 @@ const char *web_get_query_argument(struct web_request *request, const char *name
 const char *web_get_body_argument(struct web_request *request, const char *name, const char *otherwise)
 {
     return last_argument(request, name, otherwise, IN_BODY);
+}
+
+/* With the blanks around them: those are gone from the values, but not from what was parsed. Few ask for that, so it is
+ * parsed anew for them. */
+
+static int parse_again(struct web_request *request, bool in_body, struct httparguments *arguments)
+{
+    size_t length;
+    const char *text = in_body ? httprequest_body(request->http, &length) : httprequest_query(request->http, &length);
+    const char *type = in_body ? httprequest_header(request->http, "Content-Type") : NULL, *why;
+    struct httpform_files files = { 0 };
+
+    if (type == NULL || is_media_type(type, "application/x-www-form-urlencoded"))
+        return httparguments_parse(arguments, text, length, request->app->settings.max_arguments);
+    int error = httpform_parse(type, text, length, NULL, arguments, &files, &why);
+    httpform_files_free(&files);
+    return error;
+}
+
+static const char *copy_unstripped(struct web_request *request, const char *name, bool in_body)
+{
+    struct httparguments again = { 0 };
+    int error = parse_again(request, in_body, &again);
+    const struct httpargument *found = error == 0 ? httparguments_last(&again, name) : NULL;
+    char *copy = found != NULL ? weblayer_new_text(request, found->value_length) : NULL;
+
+    if (copy != NULL) {
+        memcpy(copy, found->value, found->value_length + 1);
+        blank_controls(copy, found->value_length);
+    }
+    httparguments_free(&again);
+    if (error < 0)
+        refuse_arguments(request, error, "a malformed form");
+    return copy;
+}
+
+static const char *unstripped_argument(struct web_request *request, const char *name, const char *otherwise, int where)
+{
+    const char *value = request->http != NULL ? last_argument(request, name, otherwise, where) : otherwise;
+
+    if (value == NULL || value == otherwise)
+        return value;
+    return copy_unstripped(request, name, (where & IN_BODY) != 0 && httparguments_last(&request->form, name) != NULL);
+}
+
+const char *web_get_argument_unstripped(struct web_request *request, const char *name, const char *otherwise)
+{
+    return unstripped_argument(request, name, otherwise, IN_QUERY | IN_BODY);
+}
+
+const char *web_get_query_argument_unstripped(struct web_request *request, const char *name, const char *otherwise)
+{
+    return unstripped_argument(request, name, otherwise, IN_QUERY);
+}
+
+const char *web_get_body_argument_unstripped(struct web_request *request, const char *name, const char *otherwise)
+{
+    return unstripped_argument(request, name, otherwise, IN_BODY);
 }
 
 /* The one of that number; *index is less by those that there are. */

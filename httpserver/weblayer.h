@@ -103,6 +103,7 @@ struct web_request {
     bool streams; /* data_received has the body */
     bool paused;
     bool method_began;
+    bool prepared; /* set by the handler of WebSockets: prepare was called */
     bool finished; /* by the program, or for it */
     bool answered; /* and nothing of it is left to be done */
     bool left;     /* the client, while its body came: the request ends by itself */

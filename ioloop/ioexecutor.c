@@ -13,6 +13,7 @@
 
 #define DEFAULT_THREADS 4
 #define DEFAULT_QUEUE   256
+#define DEFAULT_LOOKUPS 4096     /* of names: each is somebody's connection, who gives up by himself */
 #define RETRY_AFTER     10000000 /* ns */
 
 struct job {
@@ -442,7 +443,7 @@ struct ioexecutor *ioexecutor_default(void)
     follow_forks();
     lock_executors();
     if (default_executor == NULL)
-        default_executor = make_executor(DEFAULT_THREADS, DEFAULT_QUEUE);
+        default_executor = make_executor(DEFAULT_THREADS, DEFAULT_LOOKUPS);
     struct ioexecutor *executor = default_executor;
     unlock_executors();
     return executor;

@@ -60,7 +60,8 @@ struct iofuture *ioexecutor_run(struct ioexecutor *executor, struct ioloop *loop
 struct ioexecutor *ioexecutor_of_loop(struct ioloop *loop);
 int ioexecutor_set_of_loop(struct ioloop *loop, struct ioexecutor *executor) IOAPI_MUST_USE;
 
-/* The one that the resolver uses, made when first asked for, and again after it was closed. NULL with errno. */
+/* The one that the resolver uses, made when first asked for, and again after it was closed; 4,096 jobs wait there. NULL
+ * with errno. */
 struct ioexecutor *ioexecutor_default(void);
 
 IOAPI_END

@@ -397,6 +397,16 @@ void *iostream_user(const struct iostream *stream)
     return (char *)stream + IOSTREAMLAYER_USER;
 }
 
+int iostream_set_half_close(struct iostream *stream, bool on)
+{
+    if (stream->is_closed)
+        return -EBADF;
+    stream->half_close = on;
+    if (!on && stream->end != 0)
+        looptask_add(stream->loop, &stream->task); /* it was kept open */
+    return 0;
+}
+
 int iostream_set_nodelay(struct iostream *stream, bool on)
 {
     int value = on;

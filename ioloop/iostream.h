@@ -91,7 +91,8 @@ void iostream_close(struct iostream *stream);
  * read: after a close the kernel would hold on to such bytes for minutes. */
 void iostream_reset(struct iostream *stream);
 
-/* Called last, with why: 0 for iostream_close. A stream that has one notices its peer's close when nobody reads. */
+/* Called last, with why: 0 for iostream_close. A stream that has one notices its peer's close when nobody reads,
+ * unless it has unread bytes: they are read first. */
 void iostream_set_close_callback(struct iostream *stream, iostream_close_fn *callback, void *arg);
 
 /* Reading: one at a time. Unread bytes stay for the next. */
@@ -135,7 +136,8 @@ int iostream_read_until_close_streaming(struct iostream *stream, iostream_read_f
  * and what is left unread. NULL stops reading: the peer is then held back by the kernel's window. */
 int iostream_set_consumer(struct iostream *stream, iostream_consumer_fn *consumer, void *arg);
 
-/* The read that waits ends with -ECANCELED; its bytes stay for the next. */
+/* The read that waits ends with -ECANCELED, from the loop, and its bytes stay for the next: which is -EALREADY before
+ * that callback, and may be asked for in it. */
 void iostream_cancel_read(struct iostream *stream);
 
 /* Closes with -ETIMEDOUT when a read waits and nothing has come for so long. Coarse: up to 0.14 s late. 0: never. */
@@ -196,6 +198,10 @@ struct ioloop *iostream_loop(const struct iostream *stream);
 /* Memory for what the program knows of the stream, so that it need not allocate any: the user_size bytes of the
  * options, zeroed at first, aligned for every type, and gone with the stream when its close callback has returned. */
 void *iostream_user(const struct iostream *stream);
+
+/* The option half_close from here on, for streams that somebody else has made. Also when the peer has ended already: on
+ * in the callback that is given the stream, it stays; off closes it when all is read. */
+int iostream_set_half_close(struct iostream *stream, bool on);
 
 /* TCP_NODELAY; 0 and nothing done for what is not TCP. It is on for streams of tcpserver and tcpclient. */
 int iostream_set_nodelay(struct iostream *stream, bool on);

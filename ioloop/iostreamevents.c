@@ -54,7 +54,7 @@ static size_t feed(struct iostream *stream, const char *data, size_t length)
     do {
         if (stream->consumer == NULL || stream->is_closed || stream->is_handshaking)
             break;
-        stream->is_fresh = iostreamlayer_is_held_back(stream);
+        stream->is_fresh = iostreamlayer_is_held_back(stream) && !stream->takes_nothing; /* as the end of a read does */
         if (stream->is_fresh)
             break; /* iostreamsend_note_progress goes on */
         last = some;

@@ -60,8 +60,8 @@ int tcpserver_add_sockets(struct tcpserver *server, const int *fds, size_t count
 int tcpserver_bind(struct tcpserver *server, int port, const struct netutil_bind_options *options);
 
 /* processes 1: in this one. Otherwise forks so many workers (0 or less: one a core) before the loop runs, each with its
- * loop re-opened; returns in each worker, and in the parent not before all have ended (see ioprocess_fork_processes).
- * max_restarts 0: 100. */
+ * loop re-opened; returns in each worker; the parent supervises them, and exits when all have ended (see
+ * ioprocess_fork_processes). max_restarts 0: 100. */
 int tcpserver_start(struct tcpserver *server, int processes, int max_restarts);
 
 /* Stops accepting and closes the listeners; connections stay. Any number of times. */

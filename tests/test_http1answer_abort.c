@@ -188,8 +188,8 @@ static void a_client_that_does_not_read_is_reset(void **state)
 
     httpscene_put(&scene, client, GET("/size/9000000"));
     httpscene_settle(&scene);
-    httpscene_pass(&scene, 30 + LATE);
-    httpscene_pass(&scene, 30 + LATE);
+    for (int i = 0; i < 5 && httpserver_connections(scene.server) > 0; i++)
+        httpscene_pass(&scene, 30 + LATE); /* of TCP the kernel may take some more a moment later */
     assert_int_equal(httpserver_connections(scene.server), 0);
     httpscene_take(client, SIZE_MAX);
     assert_true(client->ended);

@@ -134,6 +134,48 @@ static void a_client_may_half_close_before_it_is_taken_over(void **state)
     httpscene_close(&scene);
 }
 
+static size_t collect_to_the_end(struct iostream *stream, int error, const char *data, size_t length, void *arg)
+{
+    strncat(got, data, length);
+    if (error < 0)
+        *(int *)arg = error;
+    return length;
+}
+
+/* A tunnel: what the other side answers may come behind the end of what it was asked. */
+static void a_detached_stream_may_outlive_its_clients_end(void **state)
+{
+    for (int early = 0; early < 2; early++) {
+        struct httpscene scene;
+        struct httpscene_client *client = begin(&scene, NULL);
+        int end = 0;
+
+        scene.on_request = detach_or_wait;
+        httpscene_put(&scene, client, GET("/wait") "abc");
+        if (early)
+            httpscene_finish(client);
+        httpscene_settle(&scene);
+        take_over(scene.waiting[--scene.waiting_count]);
+        assert_int_equal(iostream_set_half_close(detached, true), 0);
+        assert_int_equal(iostream_set_consumer(detached, collect_to_the_end, &end), 0);
+        if (!early)
+            httpscene_finish(client);
+        httpscene_expect_text(&scene, client, "raw bytes");
+        httpscene_settle(&scene);
+        assert_string_equal(got, "abc");
+        assert_int_equal(end, -ESHUTDOWN);
+        assert_int_equal(closes, 0);
+        assert_int_equal(iostream_write(detached, "answer", 6, NULL, NULL), 0);
+        assert_int_equal(iostream_shutdown(detached), 0);
+        httpscene_expect_text(&scene, client, "answer");
+        httpscene_expect_end(&scene, client);
+        httpscene_settle(&scene);
+        assert_int_equal(closes, 1);
+        closes = 0;
+        httpscene_close(&scene);
+    }
+}
+
 static void try_too_early(struct httprequest *request)
 {
     errno = 0;
@@ -227,6 +269,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_connection_can_be_taken_over_with_what_is_behind_the_request),
     cmocka_unit_test(a_connection_can_be_taken_over_behind_a_body),
     cmocka_unit_test(a_client_may_half_close_before_it_is_taken_over),
+    cmocka_unit_test(a_detached_stream_may_outlive_its_clients_end),
     cmocka_unit_test(a_connection_cannot_be_taken_over_before_its_body_is_through),
     cmocka_unit_test(a_stream_may_be_closed_as_soon_as_it_is_taken_over),
     cmocka_unit_test(the_last_connection_of_a_closing_server_can_be_taken_over),

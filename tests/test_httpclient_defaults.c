@@ -246,6 +246,7 @@ static void there_are_defaults_for_every_kind_of_field(void **state)
                                            .auth_username = "a",
                                            .if_modified_since = 784111777,
                                            .raise_error = true,
+                                           .resend = HTTPCLIENT_RESEND_NEVER,
                                            .max_body = 3,
                                            .request_timeout = 5 };
     scene.client = httpclient_new(scene.loop, &(struct httpclient_options){ .defaults = &defaults });
@@ -265,7 +266,11 @@ static void there_are_defaults_for_every_kind_of_field(void **state)
     struct fetchscene_peer *peer = fetchscene_serve(&scene, NULL, "HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno");
     fetchscene_expect_error(&scene, fetch, -ENOMSG, HTTPCLIENT_DONE);
     fetch = fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/own", .method = "GET" });
-    fetchscene_serve(&scene, peer, OK "Content-Length: 4\r\n\r\nlong");
+    fetchscene_take_request(&scene, peer, &seen);
+    fetchscene_hang_up(peer);
+    fetchscene_expect_error(&scene, fetch, -ESHUTDOWN, FETCHSCENE_ANY_PHASE);
+    fetch = fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/own", .method = "GET" });
+    fetchscene_serve(&scene, NULL, OK "Content-Length: 4\r\n\r\nlong");
     fetchscene_expect_error(&scene, fetch, -EMSGSIZE, FETCHSCENE_ANY_PHASE);
     fetch = fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/own", .method = "GET" });
     fetchscene_pass(&scene, 5.2);

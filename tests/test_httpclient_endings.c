@@ -184,7 +184,10 @@ static void a_request_does_not_go_over_a_connection_that_has_ended_unseen(void *
     static const struct httpclient_request requests[] = {
         { .url = "/" },
         { .url = "/", .method = "POST", .body = "a", .body_length = 1 },
+        { .url = "/", .resend = HTTPCLIENT_RESEND_NEVER },
+        { .url = "/", .method = "DELETE" },
         { .url = "/", .method = "PUT", .body = "a", .body_length = 1 },
+        { .url = "/", .method = "PUT", .body = "a", .body_length = 1, .resend = HTTPCLIENT_RESEND_IDEMPOTENT },
         { .url = "/", .method = "PUT", .body_producer = produce_five },
         { .url = "/", .method = "PATCH", .body_producer = produce_five },
         { .url = "/", .method = "PURGE", .allow_nonstandard_methods = true },

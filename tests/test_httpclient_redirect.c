@@ -450,6 +450,32 @@ static void the_body_of_a_redirect_that_does_not_come_is_not_waited_for_without_
     fetchscene_close(&scene);
 }
 
+static void a_host_of_the_program_goes_along_within_its_origin(void **state)
+{
+    struct httpheaders headers = { 0 };
+    char location[64], second_host[64];
+
+    fetchscene_open(&scene, NULL);
+    assert_int_equal(httpheaders_add(&headers, "Host", "public.example"), 0);
+    struct fetchscene_fetch *fetch =
+        fetchscene_fetch(&scene, (struct httpclient_request){ .url = "/", .headers = &headers });
+    httpheaders_free(&headers);
+    struct fetchscene_peer *first = fetchscene_accept(&scene);
+    fetchscene_take_request(&scene, first, &seen);
+    fetchscene_put(&scene, first, leads_to(302, "/b"));
+    fetchscene_take_request(&scene, first, &seen);
+    assert_string_equal(fetchscene_request_header(&seen, "Host"), "public.example");
+    snprintf(location, sizeof location, "//127.0.0.1:%d/c", scene.ports[FETCHSCENE_SECOND]);
+    fetchscene_put(&scene, first, leads_to(307, location));
+    struct fetchscene_peer *second = fetchscene_accept_from(&scene, FETCHSCENE_SECOND);
+    fetchscene_take_request(&scene, second, &seen);
+    snprintf(second_host, sizeof second_host, "127.0.0.1:%d", scene.ports[FETCHSCENE_SECOND]);
+    assert_string_equal(fetchscene_request_header(&seen, "Host"), second_host);
+    fetchscene_put(&scene, second, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    fetchscene_close(&scene);
+}
+
 static void a_redirect_leads_to_another_origin(void **state)
 {
     char location[64], host[64];
@@ -631,6 +657,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_body_of_a_redirect_is_read_if_it_is_short),
     cmocka_unit_test(the_body_of_a_redirect_that_does_not_come_is_not_waited_for_without_end),
     cmocka_unit_test(a_redirect_leads_to_another_origin),
+    cmocka_unit_test(a_host_of_the_program_goes_along_within_its_origin),
     cmocka_unit_test(secrets_stay_within_an_origin_and_do_not_come_back),
     cmocka_unit_test(other_headers_go_to_another_origin),
     cmocka_unit_test(user_and_password_stay_within_an_origin),

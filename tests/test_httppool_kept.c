@@ -263,7 +263,7 @@ static void a_server_that_speaks_first_is_not_believed(void **state)
     close_with_peer();
 }
 
-static void an_idempotent_request_is_repeated_once_when_its_kept_connection_had_gone(void **state)
+static void a_safe_request_is_repeated_once_when_its_kept_connection_had_gone(void **state)
 {
     begin_kept();
     fetch_from_peer("/b");
@@ -288,14 +288,44 @@ static void post_to_peer(const char *path)
                      on_response, &scene);
 }
 
-static void a_request_that_is_not_idempotent_is_not_repeated(void **state)
+static void what_is_repeated_is_said_by_method_and_resend(void **state)
 {
-    begin_kept();
-    post_to_peer("/b");
-    peer_take("POST /b HTTP/1.1\r\n");
-    peer_hang_up();
-    expect_done(2, 1);
-    close_with_peer();
+    static const struct {
+        const char *method;
+        enum httpclient_resend resend;
+        bool is_repeated;
+    } rows[] = {
+        { "GET", HTTPCLIENT_RESEND_SAFE, true },          { "GET", HTTPCLIENT_RESEND_IDEMPOTENT, true },
+        { "GET", HTTPCLIENT_RESEND_NEVER, false },        { "HEAD", HTTPCLIENT_RESEND_SAFE, true },
+        { "OPTIONS", HTTPCLIENT_RESEND_SAFE, true },      { "TRACE", HTTPCLIENT_RESEND_SAFE, true },
+        { "TRACE", HTTPCLIENT_RESEND_NEVER, false },      { "DELETE", HTTPCLIENT_RESEND_SAFE, false },
+        { "DELETE", HTTPCLIENT_RESEND_NEVER, false },     { "DELETE", HTTPCLIENT_RESEND_IDEMPOTENT, true },
+        { "PUT", HTTPCLIENT_RESEND_SAFE, false },         { "PUT", HTTPCLIENT_RESEND_IDEMPOTENT, true },
+        { "POST", HTTPCLIENT_RESEND_SAFE, false },        { "POST", HTTPCLIENT_RESEND_IDEMPOTENT, false },
+        { "PATCH", HTTPCLIENT_RESEND_IDEMPOTENT, false }, { "FROB", HTTPCLIENT_RESEND_IDEMPOTENT, false },
+    };
+    char url[64], line[64];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        begin_kept();
+        url_of(&scene, url, peer.port, "/b");
+        httpclient_fetch(scene.client,
+                         &(struct httpclient_request){ .url = url,
+                                                       .method = rows[i].method,
+                                                       .body = rows[i].method[0] == 'P' ? "x" : NULL,
+                                                       .body_length = rows[i].method[0] == 'P',
+                                                       .resend = rows[i].resend,
+                                                       .allow_nonstandard_methods = true },
+                         on_response, &scene);
+        sprintf(line, "%s /b HTTP/1.1\r\n", rows[i].method);
+        peer_take(line);
+        if (rows[i].is_repeated)
+            peer_serve_anew(line);
+        else
+            peer_hang_up();
+        expect_done(2, rows[i].is_repeated ? 2 : 1);
+        close_with_peer();
+    }
 }
 
 /* Not a byte of it was sent: that can do no harm. */
@@ -380,8 +410,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(bytes_behind_a_long_body_end_its_connection_too),
     cmocka_unit_test(an_answer_before_the_request_is_through_ends_both),
     cmocka_unit_test(a_server_that_speaks_first_is_not_believed),
-    cmocka_unit_test(an_idempotent_request_is_repeated_once_when_its_kept_connection_had_gone),
-    cmocka_unit_test(a_request_that_is_not_idempotent_is_not_repeated),
+    cmocka_unit_test(a_safe_request_is_repeated_once_when_its_kept_connection_had_gone),
+    cmocka_unit_test(what_is_repeated_is_said_by_method_and_resend),
     cmocka_unit_test(a_request_of_which_no_byte_was_sent_is_repeated_whatever_it_is),
     cmocka_unit_test(an_answer_to_nobody_is_not_that_to_a_request_that_could_not_be_sent),
     cmocka_unit_test(a_request_of_which_a_part_was_sent_is_not_repeated),

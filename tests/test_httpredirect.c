@@ -270,11 +270,23 @@ static void limits_the_length_of_a_location(void **state)
 
 static struct httpheaders all_headers(void)
 {
-    static const char *const names[] = {
-        "Accept",           "Authorization",       "authorization",     "Cookie",           "COOKIE",
-        "Content-Encoding", "Content-Language",    "Content-Length",    "Content-Location", "Content-Type",
-        "Expect",           "Proxy-Authorization", "Transfer-Encoding", "X-Authorization",  "Content-Types"
-    };
+    static const char *const names[] = { "Accept",
+                                         "Authorization",
+                                         "authorization",
+                                         "Cookie",
+                                         "COOKIE",
+                                         "Content-Encoding",
+                                         "Content-Language",
+                                         "Content-Length",
+                                         "Content-Location",
+                                         "Content-Type",
+                                         "Expect",
+                                         "Proxy-Authorization",
+                                         "Transfer-Encoding",
+                                         "X-Authorization",
+                                         "Content-Types",
+                                         "Host",
+                                         "Hosts" };
     struct httpheaders headers = { 0 };
 
     for (size_t i = 0; i < COUNT(names); i++)
@@ -304,14 +316,14 @@ static void headers_stay_behind_with_what_they_describe(void **state)
     assert_stripped(false, false,
                     " Accept Authorization authorization Cookie COOKIE Content-Encoding Content-Language Content-Length"
                     " Content-Location Content-Type Expect Proxy-Authorization Transfer-Encoding X-Authorization"
-                    " Content-Types");
+                    " Content-Types Host Hosts");
     assert_stripped(true, false,
                     " Accept Authorization authorization Cookie COOKIE Proxy-Authorization X-Authorization"
-                    " Content-Types");
+                    " Content-Types Host Hosts");
     assert_stripped(false, true,
                     " Accept Content-Encoding Content-Language Content-Length Content-Location Content-Type Expect"
-                    " Transfer-Encoding X-Authorization Content-Types");
-    assert_stripped(true, true, " Accept X-Authorization Content-Types");
+                    " Transfer-Encoding X-Authorization Content-Types Hosts");
+    assert_stripped(true, true, " Accept X-Authorization Content-Types Hosts");
 }
 
 static void loses_nothing_without_memory(void **state)

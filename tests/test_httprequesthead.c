@@ -223,11 +223,73 @@ static void sends_the_programs_headers(void **state)
 
 static void leaves_out_what_is_the_clients(void **state)
 {
-    assert_lines(HEAD(0), "Host: evil\nA: b\nHOST: evil\n", "A: b\n\n");
     assert_lines(HEAD(0), "Content-Length: 5\ncontent-length: 6\nTransfer-Encoding: chunked\n", "\n");
     assert_lines(HEAD(0), "Upgrade: websocket\nConnection: upgrade\n", "\n");
     assert_lines(HEAD(0), "Hosts: a\nContent_Length: 5\nX-Host: b\nConnections: close\nXost: c\n",
                  "Hosts: a\nContent_Length: 5\nX-Host: b\nConnections: close\nXost: c\n\n");
+}
+
+static void assert_host(struct httprequesthead head, const char *lines, const char *wanted)
+{
+    struct httpheaders headers = headers_of(lines);
+    struct httpurl url = parsed("http://a/");
+    char text[512], begin[128];
+
+    head.url = &url;
+    head.headers = &headers;
+    ssize_t length = httprequesthead_format(&head, text, sizeof text - 1);
+    httpheaders_free(&headers);
+    if (wanted == NULL) {
+        if (length != -EINVAL)
+            fail_msg("%s is sent", lines);
+        return;
+    }
+    assert_in_range(length, 1, sizeof text - 1);
+    text[length] = '\0';
+    snprintf(begin, sizeof begin, " HTTP/1.1\r\nHost: %s\r\nA: b\r\n\r\n", wanted);
+    assert_string_equal(strstr(text, " HTTP/1.1"), begin);
+}
+
+static void a_host_of_the_program_wins_if_it_is_one(void **state)
+{
+    static const struct {
+        const char *lines, *host; /* NULL: it cannot be sent */
+    } rows[] = {
+        { "Host: b\nA: b\n", "b" },
+        { "A: b\nhOST: b.example:65535\n", "b.example:65535" },
+        { "Host: 127.0.0.1:1\nA: b\n", "127.0.0.1:1" },
+        { "Host: [::1]\nA: b\n", "[::1]" },
+        { "Host: [::1]:8080\nA: b\n", "[::1]:8080" },
+        { "Host: b\nA: b\nHOST: b\n", NULL },
+        { "Host:\n", NULL },
+        { "Host: b:\n", NULL },
+        { "Host: [::1]:\n", NULL },
+        { "Host: b:0\n", NULL },
+        { "Host: b:65536\n", NULL },
+        { "Host: b:000080\n", NULL },
+        { "Host: b:x\n", NULL },
+        { "Host: :80\n", NULL },
+        { "Host: b c\n", NULL },
+        { "Host: b, c\n", NULL },
+        { "Host: b/c\n", NULL },
+        { "Host: user@b\n", NULL },
+        { "Host: http://b\n", NULL },
+        { "Host: ::1\n", NULL },
+        { "Host: [::1\n", NULL },
+        { "Host: \xc3\xa9\n", NULL },
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_host(HEAD(0), rows[i].lines, rows[i].host);
+}
+
+/* RFC 9112 3.2.2, 3.2.3 */
+static void a_target_with_an_authority_has_the_same_host(void **state)
+{
+    assert_host(HEAD(.target = HTTPREQUESTHEAD_ABSOLUTE), "Host: b\nA: b\nHost: c\n", "a");
+    struct httprequesthead connect = HEAD(.target = HTTPREQUESTHEAD_AUTHORITY);
+    connect.method = "CONNECT";
+    assert_host(connect, "Host: b\nA: b\n", "a:80");
 }
 
 static void connection_close_counts_as_close(void **state)
@@ -251,7 +313,7 @@ static void connection_close_counts_as_close(void **state)
 
 static void an_upgrade_has_its_own_connection(void **state)
 {
-    assert_lines(HEAD(.upgrade = true), "Upgrade: websocket\nConnection: Upgrade\nHost: b\nContent-Length: 1\n",
+    assert_lines(HEAD(.upgrade = true), "Upgrade: websocket\nConnection: Upgrade\nHost: a\nContent-Length: 1\n",
                  "Upgrade: websocket\nConnection: Upgrade\n\n");
     assert_lines(HEAD(.upgrade = true, .close = true), "Connection: Upgrade, close\nUpgrade: x\n",
                  "Connection: Upgrade, close\nUpgrade: x\n\n");
@@ -341,7 +403,7 @@ static void takes_as_many_headers_as_there_can_be(void **state)
 /* What is sent is what a server reads: as it was meant, and of one request. */
 static void a_server_reads_what_was_meant(void **state)
 {
-    struct httpheaders headers = headers_of("A: b\nConnection: close\nHost: x\n");
+    struct httpheaders headers = headers_of("A: b\nConnection: close\n");
     struct httpurl url = parsed("http://u:p@[::1]:81/b?c=d#e");
     struct httprequesthead head = { .method = "POST",
                                     .url = &url,
@@ -374,18 +436,21 @@ static void knows_methods(void **state)
 {
     static const struct {
         const char *method;
-        bool is_standard, wants_body, is_idempotent;
+        bool is_standard, wants_body, is_safe, is_idempotent;
     } rows[] = {
-        { "GET", true, false, true },        { "HEAD", true, false, true },   { "POST", true, true, false },
-        { "PUT", true, true, true },         { "PATCH", true, true, false },  { "DELETE", true, false, true },
-        { "OPTIONS", true, false, true },    { "TRACE", false, false, true }, { "CONNECT", false, false, false },
-        { "get", false, false, false },      { "", false, false, false },     { "GETS", false, false, false },
-        { "PROPFIND", false, false, false },
+        { "GET", true, false, true, true },         { "HEAD", true, false, true, true },
+        { "POST", true, true, false, false },       { "PUT", true, true, false, true },
+        { "PATCH", true, true, false, false },      { "DELETE", true, false, false, true },
+        { "OPTIONS", true, false, true, true },     { "TRACE", false, false, true, true },
+        { "CONNECT", false, false, false, false },  { "get", false, false, false, false },
+        { "", false, false, false, false },         { "GETS", false, false, false, false },
+        { "PROPFIND", false, false, false, false },
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         assert_int_equal(httprequesthead_is_standard(rows[i].method), rows[i].is_standard);
         assert_int_equal(httprequesthead_wants_body(rows[i].method), rows[i].wants_body);
+        assert_int_equal(httprequesthead_is_safe(rows[i].method), rows[i].is_safe);
         assert_int_equal(httprequesthead_is_idempotent(rows[i].method), rows[i].is_idempotent);
     }
 }
@@ -461,6 +526,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(refuses_urls_that_lead_to_no_server),
     cmocka_unit_test(sends_the_programs_headers),
     cmocka_unit_test(leaves_out_what_is_the_clients),
+    cmocka_unit_test(a_host_of_the_program_wins_if_it_is_one),
+    cmocka_unit_test(a_target_with_an_authority_has_the_same_host),
     cmocka_unit_test(connection_close_counts_as_close),
     cmocka_unit_test(an_upgrade_has_its_own_connection),
     cmocka_unit_test(adds_what_the_programs_headers_lack),

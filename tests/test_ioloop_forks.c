@@ -19,6 +19,7 @@
 #include "tests/support/tracedloop.h"
 
 static int fds[2]; /* a pipe with a byte in it */
+static struct periodiccallback *periodic;
 
 static bool is_readable(int fd)
 {
@@ -39,6 +40,8 @@ static void open_full_loop(void)
     open_ready_pipe(fds);
     add_handler(fds[0], note_event, "h", IOLOOP_READ);
     call_later(10, note, "t");
+    periodic = periodiccallback_new(loop, 1, note, "x");
+    assert_non_null(periodic);
     assert_int_equal(ioloop_add_signal(loop, SIGUSR1, on_signal, "s"), 0);
     add_callback(note, "c");
 }
@@ -68,7 +71,6 @@ static void expire(struct deadline *deadline)
 static void try_everything(void)
 {
     struct deadline deadline = { .link = NULL };
-    struct periodiccallback *periodic = periodiccallback_new(loop, 1, note, "x");
 
     CHECK(ioloop_start(loop) == -ESTALE);
     CHECK(ioloop_run_once(loop, 0) == -ESTALE);
@@ -83,6 +85,8 @@ static void try_everything(void)
     CHECK(ioloop_call_at(loop, 0, note, "x") == 0 && errno == ESTALE);
     CHECK(deadline_set(loop, &deadline, 1, expire) == -ESTALE);
     CHECK(periodiccallback_start(periodic) == -ESTALE);
+    errno = 0;
+    CHECK(periodiccallback_new(loop, 1, note, "x") == NULL && errno == ESTALE);
     CHECK(ioloop_time(loop) == the_time);
 }
 

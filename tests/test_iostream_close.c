@@ -283,6 +283,7 @@ static void expect_refusals(struct iostream *stream)
     assert_int_equal(iostream_shutdown(stream), -EBADF);
     assert_int_equal(iostream_set_drain_callback(stream, 1, outcome_drain, NULL), -EBADF);
     assert_int_equal(iostream_set_nodelay(stream, true), -EBADF);
+    assert_int_equal(iostream_set_half_close(stream, true), -EBADF);
     assert_int_equal(iostream_connect(stream, NULL, 0, outcome_end, NULL), -EBADF);
 }
 

@@ -219,19 +219,25 @@ static void answer_at_length(struct iostream *stream, int error, const char *dat
     accepted(iostream_read_until(stream, "\n", 10, answer_at_length, arg));
 }
 
+static void put_lines(struct streampair *pair)
+{
+    char lines[2 * LINES];
+
+    for (int i = 0; i < LINES; i++)
+        memcpy(lines + 2 * (size_t)i, "x\n", 2);
+    streampair_put_bytes(pair, lines, sizeof lines);
+}
+
 /* All of them came in one receive; finished: and the end of them. */
 static void holds_back_what_is_unread(void **state)
 {
     for (int finished = 0; finished < 2; finished++) {
         struct streampair pair;
-        char lines[2 * LINES];
         int answered = 0;
 
-        for (int i = 0; i < LINES; i++)
-            memcpy(lines + 2 * (size_t)i, "x\n", 2);
         streampair_open(&pair, STREAMPAIR_UNIX, &(struct iostream_options){ .hold_back = true, .half_close = true });
         accepted(iostream_read_until(pair.stream, "\n", 10, answer_at_length, &answered));
-        streampair_put_bytes(&pair, lines, sizeof lines);
+        put_lines(&pair);
         if (finished)
             shutdown(pair.peer, SHUT_WR);
         streampair_spin(&pair, 20);
@@ -241,6 +247,25 @@ static void holds_back_what_is_unread(void **state)
         assert_int_equal(iostream_pending(pair.stream), 0);
         streampair_close(&pair);
     }
+}
+
+/* That ends an operation, and shows nothing. */
+static void a_read_can_be_cancelled_while_it_is_held_back(void **state)
+{
+    struct streampair pair;
+    int answered = 0;
+
+    streampair_open(&pair, STREAMPAIR_UNIX, &(struct iostream_options){ .hold_back = true });
+    accepted(iostream_read_until(pair.stream, "\n", 10, answer_at_length, &answered));
+    put_lines(&pair);
+    streampair_spin(&pair, 20);
+    int before = answered;
+    iostream_cancel_read(pair.stream);
+    streampair_spin(&pair, 2);
+    accepted(iostream_read_until(pair.stream, "\n", 10, answer_at_length, &answered));
+    assert_int_equal(answered, before);
+    streampair_expect_pattern(&pair, 0, (size_t)LINES * ANSWER);
+    streampair_close(&pair);
 }
 
 /* Memory follows what has come, not what was announced. */
@@ -440,6 +465,7 @@ static const struct CMUnitTest once[] = {
     cmocka_unit_test(holds_back_a_peer_that_nobody_reads_from),
     cmocka_unit_test(holds_back_a_peer_that_does_not_read),
     cmocka_unit_test(holds_back_what_is_unread),
+    cmocka_unit_test(a_read_can_be_cancelled_while_it_is_held_back),
     cmocka_unit_test(allocates_for_what_came_only),
     cmocka_unit_test(owns_no_buffer_while_it_waits),
     cmocka_unit_test(lets_no_greedy_stream_starve_the_others),

@@ -134,6 +134,57 @@ static void writes_on_after_the_peers_end(void **state)
     }
 }
 
+static void may_be_told_later_to_write_on(void **state)
+{
+    for (int seen = 0; seen < 2; seen++) { /* the peer's end, with the bytes before it unread */
+        struct streampair pair;
+        struct outcome line = { 0 }, end = { 0 };
+
+        streampair_open(&pair, STREAMPAIR_TCP, NULL);
+        accepted(iostream_read_until(pair.stream, "\n", 0, outcome_read, &line));
+        streampair_put(&pair, "one\ntwo");
+        if (seen)
+            end_of_peer(&pair);
+        streampair_run(&pair, &line);
+        streampair_spin(&pair, 5);
+        accepted(iostream_set_half_close(pair.stream, true));
+        if (!seen)
+            end_of_peer(&pair);
+        accepted(iostream_read_until_close(pair.stream, 0, outcome_read, &end));
+        streampair_run(&pair, &end);
+        assert_outcome(end, 0, "two");
+        streampair_spin(&pair, 5);
+        assert_false(iostream_closed(pair.stream));
+        accepted(iostream_write(pair.stream, "answer", 6, NULL, NULL));
+        streampair_expect(&pair, "answer");
+        streampair_close(&pair);
+    }
+}
+
+static void may_be_told_later_to_close_at_the_peers_end(void **state)
+{
+    for (int seen = 0; seen < 2; seen++) {
+        struct streampair pair;
+        struct outcome end = { 0 };
+
+        streampair_open(&pair, STREAMPAIR_TCP, &half_close);
+        accepted(iostream_read_until_close(pair.stream, 0, outcome_read, &end));
+        if (!seen)
+            accepted(iostream_set_half_close(pair.stream, false));
+        end_of_peer(&pair);
+        streampair_run(&pair, &end);
+        if (seen) {
+            streampair_spin(&pair, 5);
+            assert_int_equal(pair.closed.calls, 0);
+            accepted(iostream_set_half_close(pair.stream, false));
+            assert_false(iostream_closed(pair.stream)); /* not inside the call */
+        }
+        streampair_run(&pair, &pair.closed);
+        assert_ended(pair.closed, -ESHUTDOWN);
+        streampair_close(&pair);
+    }
+}
+
 /* The request, the end of it, and the answer, from inside one callback. */
 static void answer_the_whole_request(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {
@@ -375,6 +426,8 @@ static const struct CMUnitTest at_all_sizes[] = {
     cmocka_unit_test(reads_on_after_its_own_shutdown),
     cmocka_unit_test(ends_the_whole_stream_unless_asked_otherwise),
     cmocka_unit_test(writes_on_after_the_peers_end),
+    cmocka_unit_test(may_be_told_later_to_write_on),
+    cmocka_unit_test(may_be_told_later_to_close_at_the_peers_end),
     cmocka_unit_test(answers_a_peer_that_has_ended_from_inside_the_read),
 #ifdef __linux__
     cmocka_unit_test(notices_that_a_peer_which_has_ended_is_gone),

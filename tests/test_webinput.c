@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/faults.h"
 #include "tests/support/testing.h"
 #include "tests/support/webscene.h"
 
@@ -20,6 +21,29 @@ static void get_one(struct web_request *request)
     say(request, web_get_argument(request, "foo", "otherwise"));
     say(request, web_get_query_argument(request, "foo", "otherwise"));
     say(request, web_get_body_argument(request, "foo", "otherwise"));
+}
+
+static int failing; /* which allocation */
+
+static void get_unstripped(struct web_request *request)
+{
+    say(request, web_get_argument(request, "foo", "otherwise"));
+    faults_allocation(failing, false);
+    say(request, web_get_argument_unstripped(request, "foo", failing != 0 ? NULL : "otherwise"));
+    faults_allocation(0, false);
+    if (failing != 0)
+        return;
+    say(request, web_get_query_argument_unstripped(request, "foo", "otherwise"));
+    say(request, web_get_body_argument_unstripped(request, "foo", "otherwise"));
+    say(request, web_get_argument(request, "foo", "otherwise"));
+}
+
+static void need_unstripped(struct web_request *request)
+{
+    const char *value = web_get_argument_unstripped(request, "foo", NULL);
+
+    assert_true((value == NULL) == web_finished(request));
+    say(request, value);
 }
 
 static void get_all(struct web_request *request)
@@ -63,11 +87,16 @@ static const struct web_handler lazy = { .get = get_one, .post = get_one, .lazy_
 static const struct web_handler all = { .get = get_all, .post = get_all };
 static const struct web_handler needed = { .get = get_needed, .post = get_needed };
 static const struct web_handler files = { .post = get_files };
-static const struct web_route routes[] = {
-    { .pattern = "/one", .handler = &one },     { .pattern = "/lazy", .handler = &lazy },
-    { .pattern = "/all", .handler = &all },     { .pattern = "/needed", .handler = &needed },
-    { .pattern = "/files", .handler = &files }, { 0 }
-};
+static const struct web_handler unstripped = { .get = get_unstripped, .post = get_unstripped };
+static const struct web_handler unstripped_needed = { .get = need_unstripped };
+static const struct web_route routes[] = { { .pattern = "/one", .handler = &one },
+                                           { .pattern = "/lazy", .handler = &lazy },
+                                           { .pattern = "/all", .handler = &all },
+                                           { .pattern = "/needed", .handler = &needed },
+                                           { .pattern = "/files", .handler = &files },
+                                           { .pattern = "/unstripped", .handler = &unstripped },
+                                           { .pattern = "/unstripped/needed", .handler = &unstripped_needed },
+                                           { 0 } };
 
 static void open_scene(struct webscene *scene)
 {
@@ -110,6 +139,53 @@ static void the_last_value_counts_and_the_bodys_come_last(void **state)
         if (strcmp(scene.body, cases[i].body) != 0)
             fail_msg("%s, %s: %s, not %s", cases[i].query, cases[i].form, scene.body, cases[i].body);
     }
+    webscene_close(&scene);
+}
+
+#define SHORT_MULTIPART "Content-Type: multipart/form-data; boundary=b\r\n"
+#define FIELD           "--b\r\nContent-Disposition: form-data; name=\"foo\"\r\n\r\n a\r\n\r\n--b--\r\n"
+
+static void the_blanks_around_a_value_may_be_wanted(void **state)
+{
+    static const struct {
+        const char *query, *type, *form, *body;
+    } cases[] = {
+        { "", NULL, NULL, "[otherwise][otherwise][otherwise][otherwise][otherwise]" },
+        { "foo=%20a%20%09", NULL, NULL, "[a][ a \t][ a \t][otherwise][a]" },
+        { "foo=x&foo=%00a%0A&bar=%20", NULL, NULL, "[a][ a\n][ a\n][otherwise][a]" },
+        { "foo=+", NULL, NULL, "[][ ][ ][otherwise][]" },
+        { "foo=a", NULL, NULL, "[a][a][a][otherwise][a]" },
+        { "foo=+a", FORM, "x=y&foo=b+", "[b][b ][ a][b ][b]" },
+        { "foo=+a", FORM, "x=+y", "[a][ a][ a][otherwise][a]" },
+        { "foo=q+", SHORT_MULTIPART, FIELD, "[a][ a\r\n][q ][ a\r\n][a]" },
+    };
+    char request[128];
+    struct webscene scene;
+
+    open_scene(&scene);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(request, sizeof request, "%s /unstripped?%s", cases[i].form != NULL ? "POST" : "GET", cases[i].query);
+        webscene_expect(&scene, request, cases[i].type, cases[i].form, 200, cases[i].body);
+    }
+    webscene_expect(&scene, "GET /unstripped/needed?foo=+x", NULL, NULL, 200, "[ x]");
+    webscene_expect(&scene, "GET /unstripped/needed?bar=+x", NULL, NULL, 400, NULL);
+    webscene_expect(&scene, "GET /unstripped/needed?foo=+%FF", NULL, NULL, 400, NULL);
+    webscene_close(&scene);
+}
+
+static void without_memory_for_the_blanks_the_answer_is_an_error(void **state)
+{
+    struct webscene scene;
+    int refused = 0;
+
+    open_scene(&scene);
+    for (failing = 1; webscene_ask(&scene, "POST /unstripped", SHORT_MULTIPART, FIELD) != 200; failing++) {
+        assert_true(scene.status == 500 || scene.status == 503);
+        refused++;
+    }
+    assert_true(refused >= 2);
+    assert_string_equal(scene.body, "[a][ a\r\n]");
+    failing = 0;
     webscene_close(&scene);
 }
 
@@ -333,6 +409,8 @@ static void arguments_of_query_and_body_together_have_a_limit(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_last_value_counts_and_the_bodys_come_last),
+    cmocka_unit_test(the_blanks_around_a_value_may_be_wanted),
+    cmocka_unit_test(without_memory_for_the_blanks_the_answer_is_an_error),
     cmocka_unit_test(all_values_come_in_order),
     cmocka_unit_test(an_argument_that_is_needed_is_there_or_the_answer_is_400),
     cmocka_unit_test(what_is_not_utf8_is_400_where_it_is_asked_for),

@@ -190,7 +190,7 @@ static void a_pattern_that_could_mean_anything_is_refused(void **state)
     }
 }
 
-/* What is in {n,m}, and in {n,m} around these, libc writes out. */
+/* What is in {n,m}, and in {n,m} around these, libc writes out. A count of more than 255 not every libc takes. */
 static void a_pattern_repeats_no_more_than_so_many_signs(void **state)
 {
     static const struct {
@@ -203,16 +203,16 @@ static void a_pattern_repeats_no_more_than_so_many_signs(void **state)
         { "/a{255}", true },
         { "/a{0,1001}", false },
         { "/a{1001,}", false },
-        { "/(ab){0,200}(cd){0,300}", true },
-        { "/(ab){0,200}(cd){0,301}", false },
+        { "/(ab){0,200}(cd){0,200}(ef){0,100}", true },
+        { "/(ab){0,200}(cd){0,200}(ef){0,101}", false },
         { "/((a{0,9}){0,9}){0,9}", true },
         { "/((a{0,10}){0,10}){0,10}", false },
         { "/((a|b)*c+){200}", true },
         { "/((a|b)*c+){250}(?:.[x])?(\\d){251}", false },
-        { "/(((((((a{2}){2}){2}){2}){2}){2}){2}){2}x{490}", true },
-        { "/(((((((a{2}){2}){2}){2}){2}){2}){2}){2}x{491}", false },
+        { "/(((((((a{2}){2}){2}){2}){2}){2}){2}){2}x{245}x{245}", true },
+        { "/(((((((a{2}){2}){2}){2}){2}){2}){2}){2}x{245}x{246}", false },
         { "/(((((((((a{9}){9}){9}){9}){9}){9}){9}){9}){9}){9}", false },
-        { "/(){0,500}", true },
+        { "/(){0,255}", true },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

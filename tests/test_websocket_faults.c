@@ -179,9 +179,9 @@ static void short_writes_change_nothing(void **state)
 
     for (size_t i = 0; i < sizeof most / sizeof *most; i++) {
         struct socketscene scene;
+        struct httpscene_client *client =
+            socketscene_begin(&scene, &(struct websocket_handler){ .on_message = socketscene_echo });
 
-        socketscene_open(&scene, &(struct websocket_handler){ .on_message = socketscene_echo });
-        struct httpscene_client *client = socketscene_connect(&scene, "");
         faults_short_io(most[i]);
         size_t length = most[i] < 100 ? 300 : 100000;
         socketscene_put_bytes(&scene, client, SOCKETSCENE_BINARY, bytes, length);
@@ -335,9 +335,9 @@ static void pause_without_memory(struct websocket *socket, const void *data, siz
 static void a_socket_that_fails_while_it_is_paused_hands_over_nothing_more(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(
+        &scene, &(struct websocket_handler){ .on_piece = note_piece, .on_ping = pause_without_memory });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .on_piece = note_piece, .on_ping = pause_without_memory });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     wsframes_add(&scene.frames, 1, "abc", 3);
     socketscene_put(&scene, client, SOCKETSCENE_PING, "");
     faults_end();

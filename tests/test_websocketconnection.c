@@ -23,9 +23,8 @@ static void an_idle_socket_is_small(void **state)
 static void messages_arrive_as_they_were_sent(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &notes);
 
-    socketscene_open(&scene, &notes);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_put(&scene, client, SOCKETSCENE_TEXT, "hello \xc3\xa9");
     socketscene_put_bytes(&scene, client, SOCKETSCENE_BINARY, "hello \xe9", 7);
     socketscene_put(&scene, client, SOCKETSCENE_TEXT, "");
@@ -46,8 +45,7 @@ static void messages_of_all_lengths_are_echoed(void **state)
     assert_non_null(bytes);
     for (size_t i = 0; i < 1 << 20; i++)
         bytes[i] = (char)(i * 7 + i / 251);
-    socketscene_open(&scene, &echo);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
+    struct httpscene_client *client = socketscene_begin(&scene, &echo);
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         socketscene_put_bytes(&scene, client, SOCKETSCENE_BINARY, bytes, lengths[i]);
         httpscene_take(client, SIZE_MAX);
@@ -70,9 +68,9 @@ static void a_message_over_the_limit_is_refused_by_its_head(void **state)
         for (int over = -1; over <= 1; over++) {
             size_t length = (size_t)((long)limits[i] + over);
 
-            socketscene_open(&scene, &(struct websocket_handler){ .max_message = i == 5 ? 0 : limits[i],
-                                                                  .on_message = socketscene_echo });
-            struct httpscene_client *client = socketscene_connect(&scene, "");
+            struct httpscene_client *client =
+                socketscene_begin(&scene, &(struct websocket_handler){ .max_message = i == 5 ? 0 : limits[i],
+                                                                       .on_message = socketscene_echo });
             if (over <= 0) {
                 socketscene_put_bytes(&scene, client, SOCKETSCENE_BINARY, bytes, length);
                 socketscene_expect_bytes(&scene, client, SOCKETSCENE_BINARY, bytes, length);
@@ -95,9 +93,8 @@ static void a_message_over_the_limit_is_refused_by_its_head(void **state)
 static void fragments_count_together(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &(struct websocket_handler){ .max_message = 10 });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .max_message = 10 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_put(&scene, client, 1, "12345");
     socketscene_put(&scene, client, 0, "6789");
     socketscene_put(&scene, client, WSFRAMES_FINAL, "0");
@@ -117,8 +114,8 @@ static void too_many_fragments_are_refused(void **state)
     for (int set = 0; set < 2; set++) {
         int most = set ? 3 : 4096; /* 1 MiB / 256 */
 
-        socketscene_open(&scene, &(struct websocket_handler){ .max_fragments = set ? 3 : 0 });
-        struct httpscene_client *client = socketscene_connect(&scene, "");
+        struct httpscene_client *client =
+            socketscene_begin(&scene, &(struct websocket_handler){ .max_fragments = set ? 3 : 0 });
         wsframes_add(&scene.frames, 1, "a", 1);
         for (int i = 1; i < most; i++)
             wsframes_add(&scene.frames, 0, "", 0);
@@ -132,9 +129,9 @@ static void too_many_fragments_are_refused(void **state)
 static void a_head_alone_takes_no_memory_for_its_payload(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client =
+        socketscene_begin(&scene, &(struct websocket_handler){ .max_message = UINT64_C(1) << 40 });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .max_message = UINT64_C(1) << 40 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     size_t before = faults_allocated_bytes();
     wsframes_add_head(&scene.frames, SOCKETSCENE_BINARY, UINT64_C(1) << 40);
     wsframes_add_raw(&scene.frames, "abc", 3);
@@ -147,9 +144,8 @@ static void a_head_alone_takes_no_memory_for_its_payload(void **state)
 static void an_idle_socket_keeps_nothing_of_a_message(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &notes);
 
-    socketscene_open(&scene, &notes);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_put(&scene, client, SOCKETSCENE_TEXT, "a");
     size_t before = faults_allocated_bytes();
     for (int i = 0; i < 3; i++) {
@@ -181,9 +177,9 @@ static void the_memory_of_long_messages_is_used_again(void **state)
 {
     char *bytes = calloc(1, 1 << 20);
     struct socketscene scene;
+    struct httpscene_client *client =
+        socketscene_begin(&scene, &(struct websocket_handler){ .on_message = count_message });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .on_message = count_message });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     counted = 0;
     socketscene_put_bytes(&scene, client, SOCKETSCENE_BINARY, bytes, 1 << 20);
     await_messages(&scene, 1);
@@ -209,8 +205,7 @@ static void a_message_may_grow_from_a_small_fragment_into_kept_memory(void **sta
 
     for (size_t i = 0; i < 200000; i++)
         bytes[i] = (char)(i * 31);
-    socketscene_open(&scene, &echo);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
+    struct httpscene_client *client = socketscene_begin(&scene, &echo);
     for (int i = 0; i < 3; i++) {
         socketscene_put_bytes(&scene, client, 2, bytes, 10);
         socketscene_put_bytes(&scene, client, 0, bytes + 10, 90000);
@@ -274,9 +269,9 @@ static void note_piece(struct websocket *socket, const void *data, size_t length
 static void messages_can_be_had_in_pieces_as_they_come(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client =
+        socketscene_begin(&scene, &(struct websocket_handler){ .on_piece = note_piece, .max_message = 10 });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .on_piece = note_piece, .max_message = 10 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_put(&scene, client, SOCKETSCENE_TEXT, "whole");
     socketscene_put(&scene, client, 2, "ab");
     socketscene_put(&scene, client, 0, "cd");
@@ -305,8 +300,7 @@ static void pings_are_answered_with_what_they_said(void **state)
     char data[126];
 
     memset(data, 'x', sizeof data);
-    socketscene_open(&scene, &echo);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
+    struct httpscene_client *client = socketscene_begin(&scene, &echo);
     for (size_t length = 0; length <= 125; length++) {
         socketscene_put_bytes(&scene, client, SOCKETSCENE_PING, data, length);
         socketscene_expect_bytes(&scene, client, SOCKETSCENE_PONG, data, length);
@@ -321,9 +315,8 @@ static void pings_are_answered_with_what_they_said(void **state)
 static void pings_and_pongs_are_told_of(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &notes);
 
-    socketscene_open(&scene, &notes);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_put(&scene, client, SOCKETSCENE_PING, "a");
     socketscene_put(&scene, client, SOCKETSCENE_PONG, "b");
     webscene_expect_notes("open ping:a pong:b ");
@@ -433,9 +426,8 @@ static void every_code_that_may_be_sent_is_answered(void **state)
 static void a_close_without_a_code_is_answered_without_one(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &notes);
 
-    socketscene_open(&scene, &notes);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_put_close(&scene, client, 0, "");
     socketscene_expect_close(&scene, client, 0, "");
     httpscene_expect_end(&scene.web.http, client);
@@ -448,9 +440,8 @@ static void a_close_without_a_code_is_answered_without_one(void **state)
 static void nothing_behind_a_close_frame_counts(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &notes);
 
-    socketscene_open(&scene, &notes);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     wsframes_add_text(&scene.frames, "before");
     wsframes_add_close(&scene.frames, 1001, "bye");
     wsframes_add_text(&scene.frames, "behind");
@@ -470,9 +461,8 @@ static void the_close_frame_is_not_lost_to_a_reset(void **state)
 {
     char *bytes = calloc(1, 300000);
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &(struct websocket_handler){ .max_message = 1000 });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .max_message = 1000 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     wsframes_add(&scene.frames, SOCKETSCENE_BINARY, bytes, 300000);
     socketscene_put(&scene, client, SOCKETSCENE_TEXT, "behind");
     httpscene_settle(&scene.web.http);
@@ -487,9 +477,8 @@ static void the_close_frame_is_not_lost_to_a_reset(void **state)
 static void a_connection_that_ends_without_a_close_frame_is_told_so(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &notes);
 
-    socketscene_open(&scene, &notes);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_put(&scene, client, 1, "half a mess");
     httpscene_finish(client);
     httpscene_settle(&scene.web.http);
@@ -511,9 +500,9 @@ static void answer_three_times(struct websocket *socket, const void *data, size_
 static void all_answers_to_one_segment_leave_in_one_call(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client =
+        socketscene_begin(&scene, &(struct websocket_handler){ .on_message = answer_three_times });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .on_message = answer_three_times });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     for (int i = 0; i < 16; i++)
         wsframes_add_text(&scene.frames, "hello");
     faults_count_reset();

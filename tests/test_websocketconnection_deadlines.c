@@ -22,9 +22,8 @@ static void expect_quiet(struct socketscene *scene, struct httpscene_client *cli
 static void a_silent_peer_is_asked_whether_it_is_there(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &pinging);
 
-    socketscene_open(&scene, &pinging);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     for (int i = 0; i < 3; i++) {
         socketscene_pass(&scene, 19.95);
         expect_quiet(&scene, client, 0);
@@ -40,9 +39,8 @@ static void a_silent_peer_is_asked_whether_it_is_there(void **state)
 static void who_says_something_is_not_asked(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &(struct websocket_handler){ .ping_interval = 4 });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 4 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     for (int i = 0; i < 10; i++) {
         socketscene_pass(&scene, 3.5);
         socketscene_put(&scene, client, i % 2 ? SOCKETSCENE_TEXT : SOCKETSCENE_PONG, "a");
@@ -56,8 +54,9 @@ static void who_says_something_is_not_asked(void **state)
 /* A client that was asked whether it is there, and has three seconds to say so. */
 static struct httpscene_client *begin_asked(struct socketscene *scene)
 {
-    socketscene_open(scene, &(struct websocket_handler){ .ping_interval = 8, .ping_timeout = 3 });
-    struct httpscene_client *client = socketscene_connect(scene, "");
+    struct httpscene_client *client =
+        socketscene_begin(scene, &(struct websocket_handler){ .ping_interval = 8, .ping_timeout = 3 });
+
     socketscene_pass(scene, 9);
     socketscene_expect(scene, client, SOCKETSCENE_PING, "");
     return client;
@@ -117,16 +116,14 @@ static void any_byte_is_an_answer(void **state)
 static void pings_can_be_turned_off(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &(struct websocket_handler){ .ping_interval = -1 });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = -1 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_pass(&scene, 100);
     expect_quiet(&scene, client, 1000);
     socketscene_put(&scene, client, SOCKETSCENE_TEXT, "a");
     webscene_expect_notes("open text:a ");
     socketscene_close(&scene);
-    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = -1 });
-    client = socketscene_connect(&scene, "");
+    client = socketscene_begin(&scene, &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = -1 });
     socketscene_pass(&scene, 100);
     socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
     expect_quiet(&scene, client, 1000);
@@ -136,9 +133,9 @@ static void pings_can_be_turned_off(void **state)
 static void who_is_held_back_is_not_asked(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client =
+        socketscene_begin(&scene, &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = 1 });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = 1 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     websocket_pause(scene.socket);
     socketscene_pass(&scene, 60);
     expect_quiet(&scene, client, 0);
@@ -158,8 +155,8 @@ static void a_peer_that_does_not_close_is_not_waited_for_for_ever(void **state)
     for (int i = 0; i < 2; i++) {
         double seconds = i == 0 ? 5 : 2;
 
-        socketscene_open(&scene, &(struct websocket_handler){ .close_timeout = timeouts[i] });
-        struct httpscene_client *client = socketscene_connect(&scene, "");
+        struct httpscene_client *client =
+            socketscene_begin(&scene, &(struct websocket_handler){ .close_timeout = timeouts[i] });
         assert_int_equal(websocket_close(scene.socket, 1000, "bye"), 0);
         socketscene_expect_close(&scene, client, 1000, "bye");
         socketscene_put(&scene, client, SOCKETSCENE_TEXT, "I stay");
@@ -175,9 +172,8 @@ static void a_peer_that_does_not_close_is_not_waited_for_for_ever(void **state)
 static void a_peer_that_keeps_its_end_open_is_not_waited_for_for_ever(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &pinging);
 
-    socketscene_open(&scene, &pinging);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_put_close(&scene, client, 1000, "");
     socketscene_expect_close(&scene, client, 1000, "");
     httpscene_expect_end(&scene.web.http, client); /* the server's part: FIN */
@@ -192,9 +188,9 @@ static void a_peer_that_keeps_its_end_open_is_not_waited_for_for_ever(void **sta
 static void a_message_sets_no_timer(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client =
+        socketscene_begin(&scene, &(struct websocket_handler){ .on_message = socketscene_echo });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .on_message = socketscene_echo });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_put(&scene, client, SOCKETSCENE_TEXT, "warm");
     long before = faults_allocations();
     faults_count_reset();
@@ -267,9 +263,9 @@ static void a_message_that_does_not_come_to_its_end_is_given_up(void **state)
 static void a_message_that_does_not_go_on_is_given_up_though_its_peer_answers(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client =
+        socketscene_begin(&scene, &(struct websocket_handler){ .message_timeout = 10, .ping_interval = 4 });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = 10, .ping_interval = 4 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_put(&scene, client, 1, "a fragment");
     for (int i = 0; i < 12 && scene.closed == 0 && !websocket_closing(scene.socket); i++) {
         socketscene_pass(&scene, 1);
@@ -292,9 +288,8 @@ static void a_message_that_comes_slowly_may_go_on(void **state)
 
     for (size_t i = 0; i < 4; i++) {
         struct socketscene scene;
+        struct httpscene_client *client = socketscene_begin(&scene, &handlers[i]);
 
-        socketscene_open(&scene, &handlers[i]);
-        struct httpscene_client *client = socketscene_connect(&scene, "");
         begin_long_message(&scene, client);
         pass_with_signs(&scene, client, 100, rates[i]);
         expect_quiet(&scene, client, 0);
@@ -337,12 +332,12 @@ static void a_message_under_way_does_not_bring_pings_forward(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         double interval = rows[i].ping_interval, timeout = rows[i].ping_timeout;
         struct socketscene scene;
+        struct httpscene_client *client =
+            socketscene_begin(&scene, &(struct websocket_handler){ .message_timeout = rows[i].message_timeout,
+                                                                   .write_timeout = rows[i].write_timeout,
+                                                                   .ping_interval = interval,
+                                                                   .ping_timeout = timeout });
 
-        socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = rows[i].message_timeout,
-                                                              .write_timeout = rows[i].write_timeout,
-                                                              .ping_interval = interval,
-                                                              .ping_timeout = timeout });
-        struct httpscene_client *client = socketscene_connect(&scene, "");
         begin_long_message(&scene, client);
         httpscene_put_bytes(&scene.web.http, client, some, sizeof some);
         socketscene_pass(&scene, interval - 2);
@@ -377,9 +372,9 @@ static void a_message_that_never_ends_does_not_keep_who_is_closed(void **state)
 static void each_message_has_its_own_time(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client =
+        socketscene_begin(&scene, &(struct websocket_handler){ .message_timeout = 4, .ping_interval = 1 });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .message_timeout = 4, .ping_interval = 1 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_put(&scene, client, 1, "a");
     for (int i = 0; i < 10; i++) {
         socketscene_pass(&scene, 3);

@@ -60,8 +60,8 @@ static void the_rest_of_a_long_frame_is_received_in_large_pieces(void **state)
     struct socketscene scene;
     char *bytes = new_pattern(SIZE);
 
-    socketscene_open(&scene, &(struct websocket_handler){ .on_message = count_message });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
+    struct httpscene_client *client =
+        socketscene_begin(&scene, &(struct websocket_handler){ .on_message = count_message });
     counted = 0;
     for (int round = 0; round < 2; round++) {
         wsframes_add(&scene.frames, SOCKETSCENE_BINARY, bytes, SIZE);
@@ -95,8 +95,7 @@ static void however_long_frames_are_split_the_same_is_handed_over(void **state)
         wsframes_add(&all, SOCKETSCENE_PING, "", 0);
     }
     wsframes_add(&all, SOCKETSCENE_TEXT, bytes, ROOM);
-    socketscene_open(&scene, &echo);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
+    struct httpscene_client *client = socketscene_begin(&scene, &echo);
     for (size_t step = 997; step < all.length; step = step * 3 + 1) {
         for (size_t at = 0; at < all.length; at += step) {
             size_t some = all.length - at < step ? all.length - at : step;
@@ -120,8 +119,7 @@ static void a_long_text_is_refused_at_its_first_wrong_byte(void **state)
     char *bytes = new_pattern(SIZE);
 
     bytes[SIZE / 2] = '\xff';
-    socketscene_open(&scene, &echo);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
+    struct httpscene_client *client = socketscene_begin(&scene, &echo);
     wsframes_add(&scene.frames, SOCKETSCENE_TEXT, bytes, SIZE);
     httpscene_put_bytes(&scene.web.http, client, scene.frames.bytes, 14 + SIZE / 2);
     httpscene_expect_nothing(&scene.web.http, client);
@@ -137,8 +135,7 @@ static void a_socket_may_pause_in_the_middle_of_a_long_frame(void **state)
     struct socketscene scene;
     char *bytes = new_pattern(SIZE);
 
-    socketscene_open(&scene, &echo);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
+    struct httpscene_client *client = socketscene_begin(&scene, &echo);
     wsframes_add(&scene.frames, SOCKETSCENE_BINARY, bytes, 10 * (size_t)ROOM);
     for (size_t at = 0; at < scene.frames.length; at += ROOM) {
         size_t some = scene.frames.length - at < ROOM ? scene.frames.length - at : ROOM;
@@ -162,8 +159,7 @@ static void nothing_is_left_of_a_long_message_that_never_ended(void **state)
     struct socketscene scene;
     char *bytes = new_pattern(SIZE);
 
-    socketscene_open(&scene, &echo);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
+    struct httpscene_client *client = socketscene_begin(&scene, &echo);
     wsframes_add(&scene.frames, SOCKETSCENE_BINARY, bytes, SIZE);
     httpscene_put_bytes(&scene.web.http, client, scene.frames.bytes, SIZE / 2);
     httpscene_settle(&scene.web.http);
@@ -188,8 +184,8 @@ static void a_long_message_that_began_before_we_close_still_comes(void **state)
     struct socketscene scene;
     char *bytes = new_pattern(SIZE);
 
-    socketscene_open(&scene, &(struct websocket_handler){ .on_message = count_message });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
+    struct httpscene_client *client =
+        socketscene_begin(&scene, &(struct websocket_handler){ .on_message = count_message });
     wsframes_add(&scene.frames, SOCKETSCENE_BINARY, bytes, SIZE);
     httpscene_put_bytes(&scene.web.http, client, scene.frames.bytes, SIZE / 2);
     httpscene_settle(&scene.web.http);
@@ -217,8 +213,8 @@ static void without_memory_for_the_rest_a_socket_says_so(void **state)
         struct socketscene scene;
 
         counted = 0;
-        socketscene_open(&scene, &(struct websocket_handler){ .on_message = count_message });
-        struct httpscene_client *client = socketscene_connect(&scene, "");
+        struct httpscene_client *client =
+            socketscene_begin(&scene, &(struct websocket_handler){ .on_message = count_message });
         wsframes_add(&scene.frames, SOCKETSCENE_BINARY, bytes, SIZE);
         httpscene_put_bytes(&scene.web.http, client, scene.frames.bytes, 100000);
         httpscene_settle(&scene.web.http);
@@ -287,8 +283,8 @@ static void one_message_may_be_held_by_many(void **state)
     struct socketscene scene;
     char *bytes = new_pattern(SIZE);
 
-    socketscene_open(&scene, &(struct websocket_handler){ .on_message = send_twice_and_on });
-    struct httpscene_client *second = socketscene_connect(&scene, "");
+    struct httpscene_client *second =
+        socketscene_begin(&scene, &(struct websocket_handler){ .on_message = send_twice_and_on });
     narrow(scene.socket, second);
     other = scene.socket;
     struct httpscene_client *first = socketscene_connect(&scene, "");
@@ -323,8 +319,8 @@ static void a_few_bytes_that_wait_hold_no_long_message(void **state)
     struct socketscene scene;
     char *bytes = new_pattern(SIZE);
 
-    socketscene_open(&scene, &(struct websocket_handler){ .on_message = answer_with_a_few_bytes });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
+    struct httpscene_client *client =
+        socketscene_begin(&scene, &(struct websocket_handler){ .on_message = answer_with_a_few_bytes });
     narrow(scene.socket, client);
     counted = 0;
     socketscene_put_bytes(&scene, client, SOCKETSCENE_BINARY, bytes, SIZE);
@@ -346,8 +342,8 @@ static void short_answers_leave_together_also_from_collected_messages(void **sta
     struct socketscene scene;
     char bytes[1000] = { 0 };
 
-    socketscene_open(&scene, &(struct websocket_handler){ .on_message = echo_three_times });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
+    struct httpscene_client *client =
+        socketscene_begin(&scene, &(struct websocket_handler){ .on_message = echo_three_times });
     socketscene_put_bytes(&scene, client, 2, bytes, 500);
     faults_count_reset();
     socketscene_put_bytes(&scene, client, WSFRAMES_FINAL, bytes, 500);
@@ -372,9 +368,9 @@ static void an_answer_that_is_sent_in_part_is_whole_or_ends(void **state)
     for (size_t i = 0; i < 5; i++) {
         for (int nth = 0; nth < 6; nth++) {
             struct socketscene scene;
+            struct httpscene_client *client =
+                socketscene_begin(&scene, &(struct websocket_handler){ .on_message = echo_if_it_can });
 
-            socketscene_open(&scene, &(struct websocket_handler){ .on_message = echo_if_it_can });
-            struct httpscene_client *client = socketscene_connect(&scene, "");
             wsframes_add(&scene.frames, SOCKETSCENE_BINARY, bytes, 2 * (size_t)ROOM);
             httpscene_put_bytes(&scene.web.http, client, scene.frames.bytes, scene.frames.length - 1);
             httpscene_settle(&scene.web.http);

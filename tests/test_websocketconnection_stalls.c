@@ -1,12 +1,22 @@
 #include "websocket/websocketconnection.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "tests/support/socketscene.h"
 #include "tests/support/testing.h"
 
 /* Peers that do not read, or slowly, on a clock that stands still. */
+
+static char much[12 << 20]; /* more than the kernel takes */
+
+/* A client for which much waits. */
+static struct httpscene_client *begin_stalled(struct socketscene *scene, const struct websocket_handler *handler)
+{
+    socketscene_open(scene, handler);
+    struct httpscene_client *client = socketscene_connect_unix(scene, "");
+    assert_int_equal(websocket_write(scene->socket, much, sizeof much, true), 0);
+    return client;
+}
 
 /* What is written meanwhile is no sign of it. */
 static void a_peer_that_takes_nothing_is_left_though_more_is_written(void **state)
@@ -36,14 +46,11 @@ static void a_peer_that_takes_nothing_is_left_though_more_is_written(void **stat
 
 static void a_peer_that_does_not_read_is_left(void **state)
 {
-    const size_t length = 12 << 20;
-    char *bytes = calloc(1, length);
     struct socketscene scene;
 
     for (int closes = 0; closes < 2; closes++) {
-        socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = 3 });
-        struct httpscene_client *client = socketscene_connect_unix(&scene, "");
-        assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+        struct httpscene_client *client =
+            begin_stalled(&scene, &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = 3 });
         if (closes)
             websocket_close(scene.socket, 1000, NULL);
         socketscene_pass(&scene, closes ? 6 : 9);
@@ -52,40 +59,31 @@ static void a_peer_that_does_not_read_is_left(void **state)
         assert_true(client->ended);
         socketscene_close(&scene);
     }
-    free(bytes);
 }
 
 static void a_peer_that_reads_slowly_is_not_taken_for_dead(void **state)
 {
-    const size_t length = 12 << 20;
-    char *bytes = calloc(1, length);
     struct socketscene scene;
 
-    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = 3 });
-    struct httpscene_client *client = socketscene_connect_unix(&scene, "");
-    assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+    struct httpscene_client *client =
+        begin_stalled(&scene, &(struct websocket_handler){ .ping_interval = 4, .ping_timeout = 3 });
     while (websocket_pending(scene.socket) > 0) {
         httpscene_take(client, 2 << 20);
         socketscene_pass(&scene, 2);
         assert_int_equal(scene.closed, 0);
     }
     assert_true(scene.web.http.clock > 100 + 7);
-    socketscene_expect_bytes(&scene, client, SOCKETSCENE_BINARY, bytes, length);
+    socketscene_expect_bytes(&scene, client, SOCKETSCENE_BINARY, much, sizeof much);
     socketscene_expect(&scene, client, SOCKETSCENE_PING, "");
     socketscene_close(&scene);
-    free(bytes);
 }
 
 /* websocket_test:test_websocket_close_buffered_data */
 static void what_was_written_before_closing_is_sent_however_slow_the_peer_reads(void **state)
 {
-    const size_t length = 12 << 20;
-    char *bytes = calloc(1, length);
     struct socketscene scene;
 
-    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = 20 });
-    struct httpscene_client *client = socketscene_connect_unix(&scene, "");
-    assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+    struct httpscene_client *client = begin_stalled(&scene, &(struct websocket_handler){ .ping_interval = 20 });
     assert_int_equal(websocket_close(scene.socket, 1000, "done"), 0);
     assert_true(websocket_pending(scene.socket) > 0);
     while (websocket_pending(scene.socket) > 0) { /* longer than close_timeout in all */
@@ -94,14 +92,13 @@ static void what_was_written_before_closing_is_sent_however_slow_the_peer_reads(
         assert_int_equal(scene.closed, 0);
     }
     assert_true(scene.web.http.clock > 100 + 10);
-    socketscene_expect_bytes(&scene, client, SOCKETSCENE_BINARY, bytes, length);
+    socketscene_expect_bytes(&scene, client, SOCKETSCENE_BINARY, much, sizeof much);
     socketscene_expect_close(&scene, client, 1000, "done");
     socketscene_put_close(&scene, client, 1000, "");
     httpscene_hang_up(client);
     httpscene_settle(&scene.web.http);
     webscene_expect_notes("open close:1000::0 ");
     socketscene_close(&scene);
-    free(bytes);
 }
 
 /* Peers that do not read, and are there all the same. */
@@ -136,8 +133,6 @@ static void who_takes_nothing_is_left_though_it_talks(void **state)
         { { .ping_interval = -1, .write_timeout = 100, .message_timeout = -1 }, 100 },
         { { .write_timeout = 8 }, 8 },
     };
-    const size_t length = 12 << 20;
-    char *bytes = calloc(1, length);
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct socketscene scene;
@@ -145,7 +140,7 @@ static void who_takes_nothing_is_left_though_it_talks(void **state)
         socketscene_open(&scene, &rows[i].handler);
         struct httpscene_client *client = socketscene_connect(&scene, "");
         socketscene_pass(&scene, 7); /* it is not there that it begins */
-        assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+        assert_int_equal(websocket_write(scene.socket, much, sizeof much, true), 0);
         int elapsed = (int)talk(&scene, client, 200, 0);
         assert_in_range(elapsed, rows[i].seconds, rows[i].seconds * 3 / 2 + 2); /* the kernel takes some at first */
         webscene_expect_notes("open close:1006::ETIMEDOUT ");
@@ -153,19 +148,14 @@ static void who_takes_nothing_is_left_though_it_talks(void **state)
         assert_int_equal(client->error, ECONNRESET); /* the kernel holds nothing for it */
         socketscene_close(&scene);
     }
-    free(bytes);
 }
 
 /* As the layer below may have done with what is its own. */
 static void who_else_asks_whether_output_moves_does_no_harm(void **state)
 {
-    const size_t length = 12 << 20;
-    char *bytes = calloc(1, length);
     struct socketscene scene;
 
-    socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = -1 });
-    struct httpscene_client *client = socketscene_connect_unix(&scene, "");
-    assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+    struct httpscene_client *client = begin_stalled(&scene, &(struct websocket_handler){ .ping_interval = -1 });
     do {
         talk(&scene, client, 1, 0);
         iostreamlayer_send_output(scene.socket->stream);
@@ -173,18 +163,13 @@ static void who_else_asks_whether_output_moves_does_no_harm(void **state)
     talk(&scene, client, 25, 0);
     assert_int_equal(scene.closed, 0);
     socketscene_close(&scene);
-    free(bytes);
 }
 
 static void who_takes_some_now_and_then_is_not_left(void **state)
 {
-    const size_t length = 12 << 20;
-    char *bytes = calloc(1, length);
     struct socketscene scene;
 
-    socketscene_open(&scene, &(struct websocket_handler){ .write_timeout = 12 });
-    struct httpscene_client *client = socketscene_connect_unix(&scene, "");
-    assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+    struct httpscene_client *client = begin_stalled(&scene, &(struct websocket_handler){ .write_timeout = 12 });
     talk(&scene, client, 100, 1 << 20);
     assert_int_equal(scene.closed, 0);
     for (int i = 0; i < 100 && websocket_pending(scene.socket) > 0; i++) {
@@ -194,25 +179,20 @@ static void who_takes_some_now_and_then_is_not_left(void **state)
     talk(&scene, client, 100, 0); /* nothing waits any more */
     assert_int_equal(scene.closed, 0);
     socketscene_close(&scene);
-    free(bytes);
 }
 
 static void a_stall_may_last_for_ever_if_that_is_wanted(void **state)
 {
-    const size_t length = 12 << 20;
-    char *bytes = calloc(1, length);
 
     for (int pings = 0; pings < 2; pings++) {
         struct socketscene scene;
 
-        socketscene_open(&scene, &(struct websocket_handler){ .ping_interval = pings ? 4 : -1, .write_timeout = -1 });
-        struct httpscene_client *client = socketscene_connect_unix(&scene, "");
-        assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+        struct httpscene_client *client =
+            begin_stalled(&scene, &(struct websocket_handler){ .ping_interval = pings ? 4 : -1, .write_timeout = -1 });
         talk(&scene, client, 300, 0);
         assert_int_equal(scene.closed, 0);
         socketscene_close(&scene);
     }
-    free(bytes);
 }
 
 /* As websocket.h has it: who has too much to send does not listen. */
@@ -248,15 +228,11 @@ static void who_takes_nothing_is_left_though_the_program_has_paused(void **state
 /* Also of who is waited for for ever. */
 static void who_takes_nothing_is_left_though_it_is_closing(void **state)
 {
-    const size_t length = 12 << 20;
-    char *bytes = calloc(1, length);
 
     for (int answers = 0; answers < 2; answers++) {
         struct socketscene scene;
 
-        socketscene_open(&scene, &(struct websocket_handler){ .close_timeout = -1 });
-        struct httpscene_client *client = socketscene_connect_unix(&scene, "");
-        assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+        struct httpscene_client *client = begin_stalled(&scene, &(struct websocket_handler){ .close_timeout = -1 });
         assert_int_equal(websocket_close(scene.socket, 1000, NULL), 0);
         if (answers)
             socketscene_put_close(&scene, client, 1000, "");
@@ -266,14 +242,11 @@ static void who_takes_nothing_is_left_though_it_is_closing(void **state)
         webscene_expect_notes(answers ? "open close:1000::0 " : "open close:1006::ETIMEDOUT ");
         socketscene_close(&scene);
     }
-    free(bytes);
 }
 
 /* No pong ends it, but what waits for the peer does; and what waits for the rest of its message. */
 static void who_was_asked_and_may_think_for_ever_has_its_limits(void **state)
 {
-    const size_t length = 12 << 20;
-    char *bytes = calloc(1, length);
 
     for (int stalls = 0; stalls < 2; stalls++) {
         struct socketscene scene;
@@ -284,7 +257,7 @@ static void who_was_asked_and_may_think_for_ever_has_its_limits(void **state)
         struct httpscene_client *client = socketscene_connect_unix(&scene, "");
         wsframes_add(&scene.frames, 1, "a", 1);
         if (stalls)
-            assert_int_equal(websocket_write(scene.socket, bytes, length, true), 0);
+            assert_int_equal(websocket_write(scene.socket, much, sizeof much, true), 0);
         else
             httpscene_put_bytes(&scene.web.http, client, scene.frames.bytes, scene.frames.length);
         httpscene_settle(&scene.web.http);
@@ -295,7 +268,6 @@ static void who_was_asked_and_may_think_for_ever_has_its_limits(void **state)
         webscene_expect_notes("open close:1006::ETIMEDOUT ");
         socketscene_close(&scene);
     }
-    free(bytes);
 }
 
 static const struct CMUnitTest tests[] = {

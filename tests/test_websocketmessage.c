@@ -19,9 +19,8 @@ static const struct websocket_handler notes = { .on_ping = socketscene_note_ping
 static void a_message_is_text_or_binary(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &notes);
 
-    socketscene_open(&scene, &notes);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     const struct {
         const char *data;
         size_t length;
@@ -121,8 +120,7 @@ static void order_is_kept_whatever_is_sent_how(void **state)
     struct socketscene scene;
 
     memset(bytes, 'x', 3 << 20);
-    socketscene_open(&scene, &notes);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
+    struct httpscene_client *client = socketscene_begin(&scene, &notes);
     for (int i = 0; i < 6; i++) {
         struct websocket_message *longer = websocket_message_new(bytes, (size_t)(1 << 20) + (size_t)i, true);
         struct websocket_message *shorter = websocket_message_new(bytes, (size_t)(10 + i), true);
@@ -147,9 +145,8 @@ static void nothing_overtakes_what_waits(void **state)
 {
     char *bytes = calloc(1, 1 << 20);
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &notes);
 
-    socketscene_open(&scene, &notes);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     size_t written = 0;
     for (; websocket_pending(scene.socket) == 0; written++)
         assert_int_equal(websocket_write(scene.socket, bytes, 1 << 20, true), 0);
@@ -182,9 +179,9 @@ static void it_may_be_sent_from_inside_a_callback(void **state)
 {
     static char bytes[50000];
     struct socketscene scene;
+    struct httpscene_client *client =
+        socketscene_begin(&scene, &(struct websocket_handler){ .on_message = send_in_answer });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .on_message = send_in_answer });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_put(&scene, client, SOCKETSCENE_TEXT, "go");
     socketscene_expect(&scene, client, SOCKETSCENE_TEXT, "first");
     socketscene_expect_bytes(&scene, client, SOCKETSCENE_BINARY, bytes, sizeof bytes);
@@ -218,9 +215,8 @@ static void what_does_not_fit_follows_the_policy(void **state)
 static void what_is_longer_than_may_ever_wait_is_refused(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &(struct websocket_handler){ .max_unsent = 9 });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .max_unsent = 9 });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     struct websocket_message *message = websocket_message_new("12345678", 8, true);
     assert_int_equal(websocket_send(scene.socket, message), -EMSGSIZE);
     websocket_message_release(message);

@@ -15,9 +15,8 @@ static const struct websocket_handler echo = { .on_message = socketscene_echo };
 static void messages_are_echoed_and_the_end_is_told(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &echo);
 
-    socketscene_open(&scene, &echo);
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_put(&scene, client, SOCKETSCENE_TEXT, "hello");
     socketscene_expect(&scene, client, SOCKETSCENE_TEXT, "hello");
     socketscene_leave(&scene, client);
@@ -508,9 +507,8 @@ static void greet(struct websocket *socket, struct web_request *request)
 static void messages_may_be_sent_in_open(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &(struct websocket_handler){ .open = greet });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .open = greet });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_expect(&scene, client, SOCKETSCENE_TEXT, "hello");
     socketscene_expect(&scene, client, SOCKETSCENE_PING, "p");
     socketscene_leave(&scene, client);
@@ -528,8 +526,8 @@ static void messages_wait_until_a_deferred_open_is_through(void **state)
     struct socketscene scene;
 
     for (int fails = 0; fails < 2; fails++) {
-        socketscene_open(&scene, &(struct websocket_handler){ .open = wait_in_open });
-        struct httpscene_client *client = socketscene_connect(&scene, "");
+        struct httpscene_client *client =
+            socketscene_begin(&scene, &(struct websocket_handler){ .open = wait_in_open });
         socketscene_put(&scene, client, SOCKETSCENE_TEXT, "hello");
         webscene_expect_notes("open ");
         if (fails)
@@ -574,9 +572,8 @@ static void close_in_open(struct websocket *socket, struct web_request *request)
 static void a_socket_may_be_closed_in_open(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *client = socketscene_begin(&scene, &(struct websocket_handler){ .open = close_in_open });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .open = close_in_open });
-    struct httpscene_client *client = socketscene_connect(&scene, "");
     socketscene_expect_close(&scene, client, 4000, "not you");
     socketscene_put(&scene, client, SOCKETSCENE_TEXT, "handed over");
     socketscene_put_close(&scene, client, 4000, "");

@@ -96,7 +96,7 @@ static void a_name_has_255_bytes_at_most(void **state)
 static void a_socket_may_have_64_topics(void **state)
 {
     struct socketscene scene;
-    char name[16];
+    char name[32];
 
     socketscene_open(&scene, &plain);
     socketscene_connect(&scene, "");
@@ -188,9 +188,9 @@ static void leave_others(struct websocket *socket, int code, const char *reason)
 static void in_on_close_a_socket_has_left(void **state)
 {
     struct socketscene scene;
+    struct httpscene_client *stays =
+        socketscene_begin(&scene, &(struct websocket_handler){ .open = subscribe_in_open, .on_close = leave_others });
 
-    socketscene_open(&scene, &(struct websocket_handler){ .open = subscribe_in_open, .on_close = leave_others });
-    struct httpscene_client *stays = socketscene_connect(&scene, "");
     struct httpscene_client *leaves = socketscene_connect(&scene, "");
     socketscene_leave(&scene, leaves);
     socketscene_expect(&scene, stays, SOCKETSCENE_TEXT, "left");

@@ -9,7 +9,8 @@
  *
  * Lifetime: from its handshake until on_close returns, which comes once, whoever closed first. In the functions of the
  *     handler, and between them, every call is legal until then.
- * Order: prepare, check_origin, select_subprotocol, open; then messages one at a time, pings and pongs; on_close.
+ * Order: prepare, check_origin, select_subprotocol, open; then messages one at a time, pings and pongs; on_close. A
+ *     request that ends before open has no on_close, but on_finish.
  * Errors: of a call that sends: -EBADF the connection is closing, closed, or not open yet; -ENOBUFS it would be more
  *     than max_unsent (the policy says what becomes of it); -EMSGSIZE it is that by itself; -EINVAL; -ENOMEM; of a
  *     client also what the kernel says when it has no random bytes to mask with. They have sent nothing, but for
@@ -70,7 +71,10 @@ enum websocket_policy {
 
 /* 0 is the default in every field. Lent for as long as it is used. */
 struct websocket_handler {
-    web_fn *prepare;                         /* of the server: as a web_handler's; what it finishes is no WebSocket */
+    /* Of the server. prepare: as a web_handler's, also with web_pause and web_resume; what it finishes is no WebSocket.
+     * on_finish: once behind it, when the request has ended without becoming one: it was refused, or finished or
+     * detached by the program, or its client has left (in a pause: noticed behind web_resume). Else on_close comes. */
+    web_fn *prepare, *on_finish;
     web_fn *set_default_headers;             /* go out with the handshake's answer */
     websocket_origin_fn *check_origin;       /* false: 403. NULL: only from pages of this host; not asked without one */
     websocket_select_fn *select_subprotocol; /* one of the names, or NULL; asked once, also with none offered. More than

@@ -368,8 +368,18 @@ static void get_socket(struct web_request *request)
 
 static void prepare_upgrade(struct web_request *request)
 {
+    request->prepared = true;
     if (handler_of(request)->prepare != NULL)
         handler_of(request)->prepare(request);
+}
+
+/* One that has become a WebSocket ends here, too, behind open: the end of that is on_close. */
+static void finish_upgrade(struct web_request *request)
+{
+    bool is_socket = request->http != NULL && request->http->status == 101;
+
+    if (request->prepared && !is_socket && handler_of(request)->on_finish != NULL)
+        handler_of(request)->on_finish(request);
 }
 
 static void set_upgrade_headers(struct web_request *request)
@@ -382,6 +392,7 @@ const struct web_handler websocket_route = {
     .get = get_socket,
     .set_default_headers = set_upgrade_headers,
     .prepare = prepare_upgrade,
+    .on_finish = finish_upgrade,
     .asynchronous = true,
     .no_etag = true,
 };

@@ -43,27 +43,54 @@ static struct iofuture *fetch_count(struct ioloop *loop)
                                    &(struct httpclient_request){ .url = url, .request_timeout = 120 });
 }
 
-/* What belongs to the one connection, or comes of how we answer, stays here. */
-static bool may_pass(const char *name)
+static bool lists(const char *list, const char *name)
 {
-    static const char *const own[] = { "Connection", "Transfer-Encoding", "Content-Length", "Server", "Date" };
+    size_t length = strlen(name);
+
+    for (; *list != '\0'; list += strcspn(list, ",")) {
+        list += strspn(list, ", \t");
+        if (strncasecmp(list, name, length) == 0 && strchr(", \t", list[length]) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* What belongs to the one connection (RFC 9110 7.6.1), or comes of how we answer, stays here. */
+static bool may_pass(const struct httpheaders *headers, const char *name)
+{
+    static const char *const own[] = { "Connection", "Transfer-Encoding", "Content-Length",    "Server",
+                                       "Date",       "Keep-Alive",        "Upgrade",           "TE",
+                                       "Trailer",    "Proxy-Connection",  "Proxy-Authenticate" };
 
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         if (strcasecmp(name, own[i]) == 0)
             return false;
     }
-    return true;
+    const char *options = httpheaders_get(headers, "Connection");
+    while (options != NULL && !lists(options, name))
+        options = httpheaders_get_next(headers, "Connection", options);
+    return options == NULL;
+}
+
+/* Some there are several of, Set-Cookie above all; they replace those that an answer has by itself. */
+static void pass_headers(struct web_request *request, const struct httpheaders *headers)
+{
+    const char *name, *value;
+
+    for (size_t i = 0; httpheaders_at(headers, i, &name, NULL); i++) {
+        if (may_pass(headers, name))
+            web_clear_header(request, name);
+    }
+    for (size_t i = 0; httpheaders_at(headers, i, &name, &value); i++) {
+        if (may_pass(headers, name))
+            web_add_header(request, name, value);
+    }
 }
 
 static void pass_on(struct web_request *request, const struct httpclient_response *response)
 {
-    const char *name, *value;
-
     web_set_status(request, response->code, response->reason);
-    for (size_t i = 0; httpheaders_at(response->headers, i, &name, &value); i++) {
-        if (may_pass(name))
-            web_set_header(request, name, value);
-    }
+    pass_headers(request, response->headers);
     web_write_bytes(request, response->body, response->length);
     web_finish(request);
 }

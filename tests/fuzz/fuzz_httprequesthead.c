@@ -79,9 +79,14 @@ static void require_host(const char *text, const struct httprequesthead *head,
                          const struct http1parser_request *request)
 {
     const struct httpurl *url = head->url;
+    const char *own = head->target == HTTPREQUESTHEAD_ORIGIN ? httpheaders_get(head->headers, "Host") : NULL;
     struct httpurl_part host;
     int port;
 
+    if (own != NULL) {
+        require(is_text(text, request->host, own, strlen(own)));
+        return;
+    }
     require(httpurl_split_host_and_port(text + request->host.offset, request->host.length, &host, &port) == 0);
     require(host.length == url->host.length && memcmp(host.text, url->host.text, host.length) == 0);
     require(port == url->port || (port < 0 && url->port == httpurl_default_port(url)));

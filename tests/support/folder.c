@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ioloop/kernel.h"
 #include "tests/support/testing.h"
 
 void folder_open(struct folder *folder)
@@ -94,6 +95,21 @@ void folder_link(const struct folder *folder, const char *path, const char *to)
 {
     make_parents(folder, path);
     assert_int_equal(symlink(to, folder_place(folder, path)), 0);
+}
+
+bool folder_follows_links(void)
+{
+    struct folder folder;
+
+    folder_open(&folder);
+    folder_link(&folder, "self", ".");
+    int root = open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = kernel_open_beneath(root, "self", false);
+    close(root);
+    if (fd >= 0)
+        close(fd);
+    folder_close(&folder);
+    return fd != -ELOOP;
 }
 
 void folder_make_fifo(const struct folder *folder, const char *path)

@@ -7,6 +7,7 @@
 #ifndef TESTS_SUPPORT_FOLDER_H
 #define TESTS_SUPPORT_FOLDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,11 @@ void folder_write(const struct folder *folder, const char *path, const char *tex
 void folder_write_bytes(const struct folder *folder, const char *path, const void *bytes, size_t length);
 void folder_make(const struct folder *folder, const char *path);
 void folder_link(const struct folder *folder, const char *path, const char *to);
+
+/* Whether the kernel follows links that stay inside of a folder (kernel_open_beneath). Older ones do not, nor do
+ * emulators: tests about such links are skipped there. */
+bool folder_follows_links(void);
+
 void folder_make_fifo(const struct folder *folder, const char *path);
 void folder_remove(const struct folder *folder, const char *path);
 

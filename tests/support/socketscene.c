@@ -210,6 +210,12 @@ struct httpscene_client *socketscene_connect_unix(struct socketscene *scene, con
     return open_socket(scene, httpscene_connect_unix(&scene->web.http), headers);
 }
 
+struct httpscene_client *socketscene_begin(struct socketscene *scene, const struct websocket_handler *handler)
+{
+    socketscene_open(scene, handler);
+    return socketscene_connect(scene, "");
+}
+
 static void put_all(struct socketscene *scene, struct httpscene_client *client)
 {
     httpscene_put_bytes(&scene->web.http, client, scene->frames.bytes, scene->frames.length);

@@ -2,8 +2,8 @@
  * "/ws/(.*)", on a loop whose clock stands still, and hand-driven clients.
  *
  *     struct socketscene scene;
- *     socketscene_open(&scene, &(struct websocket_handler){ .on_message = socketscene_echo });
- *     struct httpscene_client *client = socketscene_connect(&scene, "");
+ *     struct httpscene_client *client =
+ *         socketscene_begin(&scene, &(struct websocket_handler){ .on_message = socketscene_echo });
  *     socketscene_put(&scene, client, WSFRAMES_FINAL | 1, "hello");
  *     socketscene_expect(&scene, client, WSFRAMES_FINAL | 1, "hello");
  *     socketscene_close(&scene);
@@ -51,9 +51,10 @@ void socketscene_close(struct socketscene *scene);
 #define SOCKETSCENE_ACCEPT "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 
 /* With a handshake that has these headers too, and succeeds; its answer is behind client->bytes[0], in head. By a Unix
- * socket where it matters how much the kernel takes: of TCP it takes more a moment later. */
+ * socket where it matters how much the kernel takes: of TCP it takes more a moment later. begin opens the scene, too. */
 struct httpscene_client *socketscene_connect(struct socketscene *scene, const char *headers);
 struct httpscene_client *socketscene_connect_unix(struct socketscene *scene, const char *headers);
+struct httpscene_client *socketscene_begin(struct socketscene *scene, const struct websocket_handler *handler);
 void socketscene_shake_hands(struct socketscene *scene, struct httpscene_client *client, const char *request,
                              const char *headers, char head[1024]);
 
