@@ -10,7 +10,7 @@ packages="gcc make libc6-dev libcmocka-dev pkg-config clang libclang-rt-dev clan
           node-ws python3-websockets zlib1g-dev"
 # RUNLEVEL: servers among them are not started.
 export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-$sudo apt-get update -qq
+$sudo apt-get update -qq || echo "deps: some lists of packages are not up to date; those that are here have to do" >&2
 for package in $packages; do
     apt-cache show "$package" > /dev/null 2>&1 || { echo "deps: no package $package here"; continue; }
     wanted="$wanted $package"
