@@ -17,6 +17,7 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/iolog.h"
 #include "ioloop/ioloop.h"
+#include "ioloop/ioprocesslayer.h"
 #include "ioloop/kernel.h"
 
 #define MAX_RESTARTS 100
@@ -34,7 +35,9 @@ struct supervisor {
     struct worker *workers;
     int count;
     int restarts_left;
-    bool ending;                          /* nothing is started any more */
+    bool ending;                         /* nothing is started any more */
+    ioprocesslayer_ending_fn *on_ending; /* NULL: nobody wants to know that */
+    void *on_ending_arg;
     bool failed;                          /* exits with 1 */
     bool told;                            /* that a worker cannot be started */
     int error;                            /* why the last one could not */
@@ -191,6 +194,8 @@ static int count_running(const struct supervisor *supervisor)
 static void end_workers(struct supervisor *supervisor, int signal_number)
 {
     supervisor->ending = true;
+    if (supervisor->on_ending != NULL)
+        supervisor->on_ending(supervisor->on_ending_arg);
     sigaddset(&supervisor->passed, signal_number);
     for (int i = 0; i < supervisor->count; i++) {
         struct worker *worker = &supervisor->workers[i];
@@ -279,7 +284,14 @@ static void supervise(struct supervisor *supervisor)
 
 int ioprocess_fork_processes(int count, int max_restarts)
 {
-    struct supervisor supervisor = { .count = count > 0 ? count : ioprocess_cpu_count() };
+    return ioprocesslayer_fork(count, max_restarts, NULL, NULL);
+}
+
+int ioprocesslayer_fork(int count, int max_restarts, ioprocesslayer_ending_fn *on_ending, void *arg)
+{
+    struct supervisor supervisor = { .count = count > 0 ? count : ioprocess_cpu_count(),
+                                     .on_ending = on_ending,
+                                     .on_ending_arg = arg };
 
     supervisor.restarts_left = max_restarts == 0 ? MAX_RESTARTS : max_restarts;
     supervisor.workers = ioalloc_array_resize(NULL, (size_t)supervisor.count, sizeof *supervisor.workers);

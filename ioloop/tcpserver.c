@@ -10,7 +10,7 @@
 
 #include "ioloop/acceptor.h"
 #include "ioloop/ioalloc.h"
-#include "ioloop/ioprocess.h"
+#include "ioloop/ioprocesslayer.h"
 #include "ioloop/iostreamlayer.h"
 #include "ioloop/loopmember.h"
 #include "ioloop/looptask.h"
@@ -251,13 +251,20 @@ struct tcpserver *tcpserver_new(struct ioloop *loop, tcpserver_handle_stream_fn 
     return server;
 }
 
+static void close_bound(void *arg)
+{
+    struct tcpserver *server = arg;
+
+    while (server->bound_count > 0)
+        close(server->bound[--server->bound_count]);
+}
+
 void tcpserver_stop(struct tcpserver *server)
 {
     stop_asking(server);
     while (server->acceptor_count > 0)
         acceptor_close(server->acceptors[--server->acceptor_count], true);
-    while (server->bound_count > 0)
-        close(server->bound[--server->bound_count]);
+    close_bound(server);
 }
 
 void tcpserver_close(struct tcpserver *server)
@@ -358,9 +365,11 @@ int tcpserver_bind(struct tcpserver *server, int port, const struct netutil_bind
 }
 
 /* In a worker: the loop's kernel queue would be the parent's. */
+/* When the workers end, the parent lets go of the listeners, too: with them open it would keep clients waiting whom
+ * nobody accepts. */
 static int fork_workers(struct tcpserver *server, int processes, int max_restarts)
 {
-    int id = ioprocess_fork_processes(processes, max_restarts);
+    int id = ioprocesslayer_fork(processes, max_restarts, close_bound, server);
 
     return id < 0 ? id : ioloop_reopen(server->loop);
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # build/examples/hello with four processes under load: some are killed, then all are told to end. Clients lose no more
-# than the requests that a killed process had, and no answer is cut.
+# than the requests that a killed process had, and no answer is cut. While processes finish what they have, new clients
+# are refused.
 [ "${1:-}" != --needs ] || {
     command -v python3 > /dev/null || { echo python3; exit 1; }
     [ -e /proc/self/stat ] || { echo /proc; exit 1; }
@@ -88,3 +89,27 @@ wait $pid || status=$?
 pid=
 [ $status = 0 ] || fail "it ended with status $status: $(cat "$folder/log")"
 [ "$(grep -c 'killed by signal 9, restarting' "$folder/log")" = 8 ] || fail "the log: $(cat "$folder/log")"
+
+# One has a request for some seconds.
+start_server build/tests/conformance_server --processes=2 2> "$folder/log"
+python3 - "$port" "$pid" <<'PYTHON' || fail "conformance_server: $(cat "$folder/log")"
+import os, signal, socket, sys, time
+port, parent = int(sys.argv[1]), int(sys.argv[2])
+slow = socket.create_connection(("127.0.0.1", port), 10)
+slow.sendall(b"GET /slow?seconds=2 HTTP/1.1\r\nHost: a\r\n\r\n")
+quick = socket.create_connection(("127.0.0.1", port), 10)
+quick.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+while quick.recv(65536): # by now the other has arrived, too
+    pass
+os.kill(parent, signal.SIGTERM)
+limit = time.monotonic() + 1
+while True: # until the signal has reached all
+    try:
+        socket.create_connection(("127.0.0.1", port), 10).close()
+    except ConnectionRefusedError:
+        break
+    assert time.monotonic() < limit, "new clients are taken"
+    time.sleep(0.005)
+assert slow.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n"), "what was asked before is not answered"
+PYTHON
+await_server
