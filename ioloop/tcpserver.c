@@ -364,9 +364,8 @@ int tcpserver_bind(struct tcpserver *server, int port, const struct netutil_bind
     return count < 0 ? count : serve_or_keep(server, fds, count, !server->started);
 }
 
-/* In a worker: the loop's kernel queue would be the parent's. */
-/* When the workers end, the parent lets go of the listeners, too: with them open it would keep clients waiting whom
- * nobody accepts. */
+/* A worker reopens the loop, whose kernel queue is the parent's. The parent lets go of the listeners when its workers
+ * end: it would keep clients waiting whom nobody accepts. */
 static int fork_workers(struct tcpserver *server, int processes, int max_restarts)
 {
     int id = ioprocesslayer_fork(processes, max_restarts, close_bound, server);

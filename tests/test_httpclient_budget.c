@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "httpserver/httpdeflate.h"
 #include "ioloop/ioalloc.h"
 #include "ioloop/iobudget.h"
 #include "ioloop/iofuture.h"
 #include "tests/support/faults.h"
 #include "tests/support/fetchscene.h"
+#include "tests/support/packed.h"
 
 #define OK "HTTP/1.1 200 OK\r\n"
 
@@ -18,8 +18,8 @@ enum { MIB = 1 << 20, LONG = 300000, TOO_LONG = 3 * MIB };
 
 static struct fetchscene scene;
 static struct fetchscene_request seen;
-static char letters[TOO_LONG], packed[TOO_LONG];
-static size_t packed_length, before;
+static char letters[TOO_LONG];
+static size_t before;
 
 static void open_with(size_t budget)
 {
@@ -50,23 +50,6 @@ static size_t used(void)
 /* The ways in which so many bytes can come. */
 enum way { BY_LENGTH, IN_CHUNKS, UNTIL_CLOSE, IN_GZIP, WAYS };
 
-static void pack(size_t length)
-{
-    struct httpdeflate *deflate = httpdeflate_new(HTTPDEFLATE_GZIP, 6, 15);
-    struct httpdeflate_piece piece;
-    size_t at = 0;
-
-    assert_non_null(deflate);
-    packed_length = 0;
-    do {
-        at += httpdeflate_encode(deflate, letters + at, length - at, HTTPDEFLATE_FINISH, &piece);
-        assert_true(packed_length + piece.length <= sizeof packed);
-        memcpy(packed + packed_length, piece.data, piece.length);
-        packed_length += piece.length;
-    } while (piece.more);
-    httpdeflate_free(deflate);
-}
-
 /* Up to the body, of which so many bytes are to come. */
 static struct fetchscene_peer *put_head(enum way way, size_t length)
 {
@@ -74,7 +57,7 @@ static struct fetchscene_peer *put_head(enum way way, size_t length)
     char head[256];
 
     fetchscene_take_request(&scene, peer, &seen);
-    pack(way == IN_GZIP ? length : 1);
+    pack(letters, way == IN_GZIP ? length : 1);
     if (way == BY_LENGTH)
         snprintf(head, sizeof head, OK "Content-Length: %zu\r\n\r\n", length);
     else if (way == IN_CHUNKS)

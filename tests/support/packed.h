@@ -11,7 +11,7 @@
 #include "httpserver/httpdeflate.h"
 #include "tests/support/testing.h"
 
-static char packed[300000];
+static char packed[3 << 20];
 static size_t packed_length;
 
 static inline void pack(const char *bytes, size_t length)
