@@ -1,6 +1,7 @@
 # ioloop: see README.md. Everything that is made goes below build/.
 #   make [all] run deps check bench fuzz stats format install uninstall clean
 #   TEST=pattern (check)  ONLY=patterns (tests)  V=1  DEBUG=1  SANITIZE=address,undefined|thread  POLLER=epoll|kqueue  WERROR=1
+#   CC, AR, CFLAGS, CPPFLAGS, LDFLAGS, BUILD=folder, PREFIX, LIBDIR, INCLUDEDIR, DESTDIR; OS= openssl= for another system
 
 PREFIX     ?= /usr/local
 LIBDIR     ?= $(PREFIX)/lib
@@ -10,12 +11,12 @@ VERSION    := 0.1.0
 SOVERSION  := 0
 
 OS       := $(shell uname -s)
-POLLER   ?= $(if $(filter Linux,$(OS)),epoll,kqueue)
+HOME_POLLER := $(if $(filter Linux,$(OS)),epoll,kqueue)
+POLLER   ?= $(HOME_POLLER)
 KERNEL   := $(if $(filter Linux,$(OS)),linux,bsd)
 empty    :=
 comma    := ,
 space    := $(empty) $(empty)
-HOME_POLLER := $(if $(filter Linux,$(OS)),epoll,kqueue)
 VARIANT  := $(subst $(space),-,$(strip $(filter-out $(HOME_POLLER),$(POLLER)) $(subst $(comma),-,$(SANITIZE)) $(if $(DEBUG),debug)))
 BUILD    ?= build$(if $(VARIANT),/$(VARIANT))
 FOLDERS  := ioloop httpserver httpclient websocket
@@ -31,7 +32,7 @@ Q        := $(if $(V),,@)
 sources  := $(filter-out ioloop/poller_%.c ioloop/kernel_%.c,$(wildcard $(FOLDERS:%=%/*.c))) \
             ioloop/poller_$(POLLER).c ioloop/kernel_$(KERNEL).c
 headers  := $(filter-out /dev/null,$(shell grep -L "^/\* Internal" $(wildcard $(FOLDERS:%=%/*.h)) /dev/null))
-support  := $(wildcard tests/support/*.c)
+support  := $(filter-out tests/support/faults_%.c,$(wildcard tests/support/*.c)) tests/support/faults_$(KERNEL).c
 # Where the kernel has no kqueue, the one in tests/kqueue stands in for it.
 ifeq ($(POLLER)-$(OS),kqueue-Linux)
 OURFLAGS += -Itests/kqueue
@@ -51,7 +52,7 @@ so_name   = libioloop$(if $(filter Darwin,$(OS)),$(1:%=.%).dylib,.so$(1:%=.%))
 so_flags := $(if $(filter Darwin,$(OS)),-dynamiclib -Wl$(comma)-install_name$(comma)$(LIBDIR)/,-shared -Wl$(comma)-soname$(comma))$(call so_name,$(SOVERSION))
 shared   := $(BUILD)/$(call so_name,$(VERSION))
 
-# System calls that a test may make fail: the linker sends them through tests/support/faults.c.
+# System calls that a test may make fail: the linker sends them through tests/support/faults_linux.c.
 include tests/support/faults.mk
 
 all: $(archive) $(shared) $(examples)
@@ -106,15 +107,16 @@ stats:
 format:
 	clang-format -i $(wildcard $(FOLDERS:%=%/*.[ch]) tests/*.[ch] tests/*/*.[ch] docs/examples/*.[ch])
 
-install: all
+install: $(archive) $(shared)
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(FOLDERS:%=$(DESTDIR)$(INCLUDEDIR)/ioloop-$(SOVERSION)/%)
 	install -m 644 $(archive) $(DESTDIR)$(LIBDIR)
 	install -m 755 $(shared) $(DESTDIR)$(LIBDIR)
 	ln -sf $(notdir $(shared)) $(DESTDIR)$(LIBDIR)/$(call so_name,$(SOVERSION))
 	ln -sf $(notdir $(shared)) $(DESTDIR)$(LIBDIR)/$(call so_name)
 	for h in $(headers); do install -m 644 $$h $(DESTDIR)$(INCLUDEDIR)/ioloop-$(SOVERSION)/$$h || exit 1; done
-	printf '%s\n' 'Name: ioloop' 'Description: event loop, streams, HTTP and WebSocket in callback style' 'Version: $(VERSION)' \
-	    'Libs: -L$(LIBDIR) -lioloop' 'Libs.private: -pthread' 'Cflags: -I$(INCLUDEDIR)/ioloop-$(SOVERSION)' \
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)/ioloop-$(SOVERSION)' '' 'Name: ioloop' \
+	    'Description: event loop, streams, HTTP and WebSocket in callback style' 'Version: $(VERSION)' \
+	    'Libs: -L$${libdir} -lioloop' 'Libs.private: -pthread' 'Cflags: -I$${includedir}' \
 	    > $(DESTDIR)$(LIBDIR)/pkgconfig/ioloop.pc
 
 uninstall:
@@ -123,4 +125,4 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(wildcard $(patsubst %,$(BUILD)/%/*.d,$(FOLDERS) tests tests/support tests/kqueue docs/examples))

@@ -33,7 +33,7 @@ static void set_client_defaults(struct httpclient_options *options)
 }
 
 /* The texts of a request. */
-#define TEXTS 10
+#define TEXTS 11
 static void list_texts(struct httpclient_request *request, const char **texts[TEXTS])
 {
     const char **all[TEXTS] = {
@@ -44,6 +44,7 @@ static void list_texts(struct httpclient_request *request, const char **texts[TE
         &request->user_agent,
         &request->network_interface,
         &request->unix_path,
+        &request->connect_host,
         &request->proxy_host,
         &request->proxy_username,
         &request->proxy_password,

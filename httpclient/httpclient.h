@@ -152,6 +152,13 @@ struct httpclient_request {
     const char *unix_path;         /* the socket to connect to, whatever host the url, or a redirect, names; as long as
                                       sun_path, and "@name" is Linux's abstract one */
 
+    /* Connects there instead of to the url's host, or port (curl's --connect-to), whatever mappings say; all that is
+     * said goes on as if it were the url's: Host, what TLS verifies, redirects. For the url's origin alone: a redirect
+     * elsewhere goes there, and one that returns comes back here. Through a proxy that takes a tunnel, and gets one.
+     * Not with unix_path (EINVAL). */
+    const char *connect_host; /* a name or an address; NULL: the url's */
+    int connect_port;         /* 0: the url's */
+
     const char *proxy_host; /* http goes to it with the whole URL, https through a tunnel (CONNECT) */
     int proxy_port;
     const char *proxy_username, *proxy_password; /* Basic; they win over a Proxy-Authorization of headers */

@@ -195,6 +195,21 @@ static const struct httpclient_mapping *find_mapping(const struct httpclient *cl
     return found;
 }
 
+/* What the connection is made to: the proxy, what the request says, what a mapping says, or what the URL does. */
+static void find_target(const struct httpclient *client, const struct httppool_key *key, const char **host, int *port)
+{
+    *host = key->proxy_host;
+    *port = key->proxy_port;
+    if (*host != NULL)
+        return;
+    bool is_chosen = key->connect_host != NULL || key->connect_port != 0;
+    const struct httpclient_mapping *mapping = is_chosen ? NULL : find_mapping(client, key);
+    const char *instead = mapping != NULL ? mapping->host : key->connect_host;
+    int port_instead = mapping != NULL ? mapping->port : key->connect_port;
+    *host = instead != NULL ? instead : key->host.text;
+    *port = port_instead != 0 ? port_instead : key->port;
+}
+
 static double seconds_left(const struct httpfetch *fetch)
 {
     return fetch->connect_timeout == HTTPFETCH_NEVER ? LONGEST : (double)fetch->connect_timeout / 1e9;
@@ -204,9 +219,8 @@ static int connect_tcp(struct httppool_connection *connection, struct httpfetch 
 {
     struct httpclient *client = connection->client;
     const struct httppool_key *key = &connection->origin->key;
-    const struct httpclient_mapping *mapping = key->proxy_host == NULL ? find_mapping(client, key) : NULL;
-    const char *host = key->proxy_host != NULL ? key->proxy_host : key->host.text;
-    int port = key->proxy_host != NULL ? key->proxy_port : key->port;
+    const char *host;
+    int port;
     struct tcpclient_options options = {
         .resolver = client->options.resolver,
         .family = key->family,
@@ -217,10 +231,7 @@ static int connect_tcp(struct httppool_connection *connection, struct httpfetch 
         .nagle = !key->is_secure && !key->is_tunnel,
     };
 
-    if (mapping != NULL) {
-        host = mapping->host;
-        port = mapping->port != 0 ? mapping->port : port;
-    }
+    find_target(client, key, &host, &port);
     connection->connecting = tcpclient_connect(client->loop, host, port, &options, tcp_is_connected, connection);
     return connection->connecting != 0 ? 0 : -errno;
 }

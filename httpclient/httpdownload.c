@@ -124,15 +124,16 @@ static void collect(struct httpfetch *fetch, const char *data, size_t length)
     fetch->body_in.length += length;
 }
 
-/* False: it is over. */
+/* False: it is over, or the parent's from here on. */
 static inline __attribute__((always_inline)) bool hand_over_data(struct httpfetch *fetch, const char *data,
                                                                  size_t length)
 {
-    if (fetch->on_data != NULL)
-        fetch->on_data(data, length, fetch->callback_arg);
-    else
+    if (fetch->on_data == NULL) {
         collect(fetch, data, length);
-    return !fetch->is_over;
+        return !fetch->is_over;
+    }
+    fetch->on_data(data, length, fetch->callback_arg);
+    return !fetch->is_over && !httpfetch_is_parents(fetch);
 }
 
 /* Answers how many bytes were taken, which are not all when the program pauses. */
@@ -224,12 +225,17 @@ static size_t take_response_by_length(struct httpfetch *fetch, const char *data,
     return taken;
 }
 
+static bool may_tell_more(const struct httpfetch *fetch)
+{
+    return !fetch->is_paused && !fetch->is_over && !(fetch->on_data != NULL && httpfetch_is_parents(fetch));
+}
+
 /* What is left of what the last bytes were inflated to. False: it waits again, or is over. */
 static bool inflate_rest(struct httpfetch *fetch)
 {
-    if (fetch->download.has_more && !fetch->is_paused && !fetch->is_over)
+    if (fetch->download.has_more && may_tell_more(fetch))
         (void)inflate_data(fetch, "", 0);
-    return !fetch->is_paused && !fetch->is_over;
+    return may_tell_more(fetch);
 }
 
 size_t httpdownload_take(struct httpfetch *fetch, const char *data, size_t length)
@@ -339,7 +345,7 @@ size_t httpdownload_go_on(struct httppool_connection *connection, struct httpfet
     size_t taken = httpdownload_take(fetch, data, length);
     bool is_alone = length > 0 ? taken == length : connection->stream->input == NULL;
 
-    if (fetch->is_over)
+    if (fetch->is_over || (fetch->on_data != NULL && httpfetch_is_parents(fetch)))
         return length;
     if (httpdownload_is_done(fetch))
         http1exchange_end(connection, fetch, is_alone && !fetch->download.is_enough, length > 0 ? data + length : NULL);

@@ -92,6 +92,16 @@ struct httpfetch_download {
     bool is_enough;              /* of a redirect: the rest is not waited for */
 };
 
+/* connect_host and connect_port, and the origin that they are for. */
+struct httpfetch_detour {
+    const char *host; /* NULL: its own */
+    int port;         /* 0: its own */
+    struct httpurl_part from;
+    int from_port;
+    bool from_secure;
+    bool is_set;
+};
+
 struct httpfetch {
     /* Zeroed for each fetch. What was asked for: */
     uint64_t id; /* 0: none */
@@ -114,6 +124,7 @@ struct httpfetch {
     httpclient_data_fn *on_data;
     void *callback_arg;
     struct httppool_key key;
+    struct httpfetch_detour detour;
     int64_t connect_timeout, idle_timeout, request_timeout, total_timeout, queue_timeout; /* nanoseconds */
     uint64_t max_body;
     struct http1parser_limits limits;
@@ -231,6 +242,12 @@ void httpfetch_fail(struct httpfetch *fetch, int error, const char *detail);
 
 /* The response is whole, and the connection given back: on_response, or the next hop. */
 void httpfetch_finish(struct httpfetch *fetch);
+
+/* In a child of fork() that a callback has called: the rest of the response is for the parent to take and to tell. */
+static inline bool httpfetch_is_parents(const struct httpfetch *fetch)
+{
+    return loopmember_is_stale(fetch->client->loop);
+}
 
 /* The way into on_head. */
 void httpfetch_tell_head(struct httpfetch *fetch);

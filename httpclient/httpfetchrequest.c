@@ -5,6 +5,7 @@
 
 #include "httpclient/httpfetch.h"
 #include "httpclient/httprequesthead.h"
+#include "httpserver/httpfield.h"
 #include "ioloop/ioalloc.h"
 #include "ioloop/netutil.h"
 
@@ -15,6 +16,7 @@
 #define MAX_BODY        (16u << 20)
 #define MOST_SECONDS    1e9
 #define MOST_LIMIT      (1u << 30)
+#define MOST_OF_HOST    253
 #define FORM_TYPE       "application/x-www-form-urlencoded"
 
 /* Defaults. */
@@ -38,6 +40,11 @@ static void merge_groups(struct httpclient_request *request, const struct httpcl
         request->proxy_username = defaults->proxy_username;
         request->proxy_password = defaults->proxy_password;
         TAKE_DEFAULT(proxy_tunnel);
+    }
+    if (request->unix_path == NULL && request->connect_host == NULL && request->connect_port == 0) {
+        request->unix_path = defaults->unix_path;
+        request->connect_host = defaults->connect_host;
+        request->connect_port = defaults->connect_port;
     }
     if (request->header_callback == NULL && request->on_head == NULL && request->streaming_callback == NULL &&
         request->callback_arg == NULL) {
@@ -73,7 +80,6 @@ void httpfetch_merge_defaults(struct httpclient_request *request, const struct h
     TAKE_DEFAULT(max_header);
     TAKE_DEFAULT(network_interface);
     TAKE_DEFAULT(family);
-    TAKE_DEFAULT(unix_path);
 }
 
 /* Limits. */
@@ -221,6 +227,31 @@ static inline bool is_scheme(const struct httpurl *url, const char *name)
     return true;
 }
 
+/* connect_host and connect_port are for the origin of the first URL, which stays among the texts. */
+static void set_detour(struct httpfetch *fetch)
+{
+    struct httpfetch_detour *detour = &fetch->detour;
+    const struct httppool_key *key = &fetch->key;
+
+    if (fetch->redirected == NULL) {
+        detour->from = key->host;
+        detour->from_port = key->port;
+        detour->from_secure = key->is_secure;
+    }
+    bool counts = detour->from_port == key->port && detour->from_secure == key->is_secure &&
+                  detour->from.length == key->host.length &&
+                  httpfield_is_same(detour->from.text, key->host.text, key->host.length);
+    fetch->key.connect_host = counts ? detour->host : NULL;
+    fetch->key.connect_port = counts ? detour->port : 0;
+}
+
+/* A proxy that gets the whole URL connects to its host. */
+static bool needs_tunnel(const struct httpfetch *fetch)
+{
+    return fetch->key.is_secure || fetch->upgrades || fetch->wants_tunnel || fetch->key.connect_host != NULL ||
+           fetch->key.connect_port != 0;
+}
+
 /* Sets what of the key the URL says. */
 static int check_url(struct httpfetch *fetch)
 {
@@ -232,14 +263,16 @@ static int check_url(struct httpfetch *fetch)
         return -EINVAL;
     if (!is_secure && !is_plain)
         return -EPROTONOSUPPORT;
-    if (url->host.length == 0 || url->host.length > 253 || url->port <= 0)
+    if (url->host.length == 0 || url->host.length > MOST_OF_HOST || url->port <= 0)
         return -EINVAL;
     if (is_secure && fetch->client->options.tls.start == NULL)
         return -EPROTONOSUPPORT;
     fetch->key.host = url->host;
     fetch->key.port = url->port;
     fetch->key.is_secure = is_secure;
-    fetch->key.is_tunnel = fetch->key.proxy_host != NULL && (is_secure || fetch->upgrades || fetch->wants_tunnel);
+    if (fetch->detour.is_set)
+        set_detour(fetch);
+    fetch->key.is_tunnel = fetch->key.proxy_host != NULL && needs_tunnel(fetch);
     return 0;
 }
 
@@ -309,6 +342,29 @@ static int set_producer(struct httpfetch *fetch, const struct httpclient_request
 
 /* From where, to where, and as whom. */
 
+/* As it stands in a URL, but for the brackets. */
+static bool is_connect_host(const char *text)
+{
+    struct httpurl_part host;
+    int port;
+    size_t length = strlen(text);
+
+    return netutil_is_valid_ip(text) ||
+           (length <= MOST_OF_HOST && text[0] != '[' && httpurl_split_host_and_port(text, length, &host, &port) == 0 &&
+            host.length == length);
+}
+
+static int check_detour(const struct httpclient_request *request)
+{
+    if (request->connect_host != NULL && !is_connect_host(request->connect_host))
+        return -EINVAL;
+    if (request->connect_port < 0 || request->connect_port > 65535)
+        return -EINVAL;
+    if (request->unix_path != NULL && (request->connect_host != NULL || request->connect_port != 0))
+        return -EINVAL;
+    return 0;
+}
+
 static int check_route(const struct httpclient_request *request)
 {
     bool proxied = request->proxy_host != NULL;
@@ -321,7 +377,7 @@ static int check_route(const struct httpclient_request *request)
         return -EINVAL;
     if (proxied && (request->proxy_host[0] == '\0' || request->proxy_port < 1 || request->proxy_port > 65535))
         return -EINVAL;
-    return 0;
+    return check_detour(request);
 }
 
 static int set_credentials(char **place, const char *user, const char *password)
@@ -341,6 +397,9 @@ static void set_route(struct httpfetch *fetch, const struct httpclient_request *
     fetch->key.proxy_host = keep_string(fetch, request->proxy_host);
     fetch->key.proxy_port = fetch->key.proxy_host != NULL ? request->proxy_port : 0;
     fetch->key.family = request->family;
+    fetch->detour.host = keep_string(fetch, request->connect_host);
+    fetch->detour.port = request->connect_port;
+    fetch->detour.is_set = request->connect_host != NULL || request->connect_port != 0;
     fetch->wants_tunnel = request->proxy_tunnel;
 }
 
@@ -348,7 +407,8 @@ static bool make_room_for_texts(struct httpfetch *fetch, const struct httpclient
 {
     size_t size = 3 * strlen(request->url) + 1 + string_size(request->method) + string_size(request->user_agent) +
                   string_size(request->network_interface) + string_size(request->unix_path) +
-                  string_size(request->proxy_host) + size_of_names(request->private_headers) + HTTPDATE_LENGTH + 1;
+                  string_size(request->connect_host) + string_size(request->proxy_host) +
+                  size_of_names(request->private_headers) + HTTPDATE_LENGTH + 1;
 
     fetch->texts.length = 0;
     return httpfetch_make_room(&fetch->texts, size);

@@ -59,10 +59,12 @@ struct httppool_key {
     struct httpurl_part host;
     const char *network_interface; /* NULL: none, as with the others */
     const char *unix_path;
+    const char *connect_host;
     const char *proxy_host, *proxy_authorization;
     int port, proxy_port, family;
-    bool is_secure; /* TLS */
-    bool is_tunnel; /* through the proxy */
+    int connect_port; /* 0: port */
+    bool is_secure;   /* TLS */
+    bool is_tunnel;   /* through the proxy */
 };
 
 struct httppool_origin {

@@ -33,8 +33,9 @@ static uint64_t hash_key(const struct httppool *pool, const struct httppool_key 
         char c = key->host.text[i];
         lower[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
     }
-    uint64_t hash = hash_host(pool->secret ^ (uint64_t)key->port, lower, length);
-    const char *const options[] = { key->network_interface, key->unix_path, key->proxy_host, key->proxy_authorization };
+    uint64_t hash = hash_host(pool->secret ^ (uint64_t)key->port ^ (uint64_t)key->connect_port << 16, lower, length);
+    const char *const options[] = { key->network_interface, key->unix_path, key->proxy_host, key->proxy_authorization,
+                                    key->connect_host };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (options[i] != NULL)
             hash = hash_host(hash + i, options[i], strlen(options[i]));
@@ -66,6 +67,7 @@ static bool is_key_of(const struct httppool_key *key, const struct httppool_orig
 
     return key->port == other->port && key->is_secure == other->is_secure && key->is_tunnel == other->is_tunnel &&
            key->family == other->family && key->proxy_port == other->proxy_port &&
+           key->connect_port == other->connect_port && is_same_option(key->connect_host, other->connect_host) &&
            is_same_host(&key->host, &other->host) && is_same_option(key->network_interface, other->network_interface) &&
            is_same_option(key->unix_path, other->unix_path) && is_same_option(key->proxy_host, other->proxy_host) &&
            is_same_option(key->proxy_authorization, other->proxy_authorization);
@@ -91,7 +93,7 @@ static const char *copy_option(char **place, const char *text)
 static struct httppool_origin *new_origin(const struct httppool_key *key)
 {
     size_t size = key->host.length + 1 + option_size(key->network_interface) + option_size(key->unix_path) +
-                  option_size(key->proxy_host) + option_size(key->proxy_authorization);
+                  option_size(key->connect_host) + option_size(key->proxy_host) + option_size(key->proxy_authorization);
     struct httppool_origin *origin = ioalloc(sizeof *origin + size);
 
     if (origin == NULL)
@@ -110,6 +112,7 @@ static struct httppool_origin *new_origin(const struct httppool_key *key)
     *place++ = '\0';
     origin->key.network_interface = copy_option(&place, key->network_interface);
     origin->key.unix_path = copy_option(&place, key->unix_path);
+    origin->key.connect_host = copy_option(&place, key->connect_host);
     origin->key.proxy_host = copy_option(&place, key->proxy_host);
     origin->key.proxy_authorization = copy_option(&place, key->proxy_authorization);
     return origin;

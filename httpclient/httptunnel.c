@@ -67,12 +67,30 @@ static size_t consume_answer_of_proxy(struct iostream *stream, int error, const 
     return length;
 }
 
+/* What the proxy is to connect to. */
+static struct httpurl url_behind_tunnel(const struct httpfetch *fetch)
+{
+    const struct httppool_key *key = &fetch->connection->origin->key;
+    struct httpurl url = fetch->url;
+
+    if (key->connect_host != NULL) {
+        url.host = (struct httpurl_part){ key->connect_host, strlen(key->connect_host) };
+        url.is_ipv6 = strchr(key->connect_host, ':') != NULL;
+    }
+    if (key->connect_port != 0) {
+        url.port = key->connect_port;
+        url.port_text = (struct httpurl_part){ 0 };
+    }
+    return url;
+}
+
 /* Answers an error, or writes the request. */
 static int ask_proxy(struct httppool_connection *connection, struct httpfetch *fetch)
 {
+    struct httpurl url = url_behind_tunnel(fetch);
     struct httprequesthead head = {
         .method = "CONNECT",
-        .url = &fetch->url,
+        .url = &url,
         .target = HTTPREQUESTHEAD_AUTHORITY,
         .user_agent = fetch->user_agent,
         .proxy_authorization = connection->origin->key.proxy_authorization,

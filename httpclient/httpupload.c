@@ -263,7 +263,8 @@ void httpupload_call_producer(struct looptask *task)
             upload->is_waiting = true;
             fetch->producer(fetch->client, fetch->id, fetch->producer_arg);
             upload->is_waiting = upload->is_waiting && !upload->wrote;
-            continue;
+            if (!httpfetch_is_parents(fetch))
+                continue;
         }
         return;
     }

@@ -71,7 +71,7 @@ static struct job *discarded; /* done, but nobody can be told: for who unlocks n
 static uint64_t last_job;
 static unsigned executor_forks;
 
-/* Forks. */
+/* The lock, and forks. */
 
 static void lock_executors(void)
 {
@@ -185,15 +185,21 @@ static void free_job(struct job *job)
 
 /* Telling the loops. */
 
+/* Those that were done and not told. */
+static struct job *take_done_jobs(struct outbox *outbox)
+{
+    struct job *first = outbox->done.first;
+
+    clear_jobs(&outbox->done);
+    outbox->posted = false;
+    return first;
+}
+
 /* The way into user code. In a child of fork() there may be jobs of the parent among them. */
 static void tell_done(void *arg)
 {
-    struct outbox *outbox = arg;
-
     lock_executors();
-    struct job *next = outbox->done.first;
-    clear_jobs(&outbox->done);
-    outbox->posted = false;
+    struct job *next = take_done_jobs(arg);
     while (next != NULL) {
         struct job *job = next;
 
@@ -210,10 +216,8 @@ static void tell_done(void *arg)
 /* The loop has closed, or is the parent's. The outbox goes with the last of its jobs. */
 static void discard_done(struct outbox *outbox)
 {
-    struct job *next = outbox->done.first;
+    struct job *next = take_done_jobs(outbox);
 
-    clear_jobs(&outbox->done);
-    outbox->posted = false;
     while (next != NULL) {
         struct job *job = next;
 
@@ -266,12 +270,19 @@ static void discard_what_closed_loops_dropped(void)
     }
 }
 
-static struct outbox *find_outbox(struct ioloop *loop)
+static struct outbox *find_outbox(const struct ioloop *loop)
 {
     struct outbox *outbox = outboxes;
 
     while (outbox != NULL && outbox->loop != loop)
         outbox = outbox->next;
+    return outbox;
+}
+
+static struct outbox *find_or_add_outbox(struct ioloop *loop)
+{
+    struct outbox *outbox = find_outbox(loop);
+
     if (outbox != NULL)
         return outbox;
     discard_what_closed_loops_dropped();
@@ -500,7 +511,7 @@ static int accept_job(struct ioexecutor *executor, struct ioloop *loop, struct j
         start_thread(executor);
     if (executor->threads == 0)
         return EAGAIN;
-    job->outbox = find_outbox(loop);
+    job->outbox = find_or_add_outbox(loop);
     if (job->outbox == NULL)
         return ENOMEM;
     job->outbox->jobs++;
@@ -560,11 +571,9 @@ uint64_t ioexecutor_submit(struct ioexecutor *executor, struct ioloop *loop, ioe
 void ioexecutorlayer_end_loop(struct ioloop *loop)
 {
     lock_executors();
-    for (struct outbox *outbox = outboxes, *next; outbox != NULL; outbox = next) {
-        next = outbox->next;
-        if (outbox->loop == loop)
-            discard_done(outbox);
-    }
+    struct outbox *outbox = find_outbox(loop);
+    if (outbox != NULL)
+        discard_done(outbox);
     unlock_executors();
 }
 

@@ -1,7 +1,7 @@
 /* iogen.h: functions that give up the thread until a future is done, and then go on, tornado.gen.
  *
  *     IOGEN_BEGIN(gen);
- *     IOGEN_YIELD(gen, tcp_client_fetch(my->host));
+ *     IOGEN_YIELD(gen, ioqueue_get(my->queue, -1));
  *     if (gen->error == 0)
  *         iogen_set_result(gen, parse(gen->value), free);
  *     IOGEN_END(gen);

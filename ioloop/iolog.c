@@ -16,11 +16,35 @@
 #include "ioloop/iologline.h"
 #include "ioloop/kernel.h"
 
-#define TEXT_SIZE 1024
+#define TEXT_SIZE    1024
+#define DEFAULT_RATE 10
+#define MESSAGES     256
+#define PLACES       4
 
+/* How often each message was said in this second, in one of PLACES slots that its address leads to. It takes that of a
+ * message of an earlier second; if there is none, both are counted as one. */
+struct message {
+    const char *format;
+    time_t second;
+    unsigned said, left_out;
+};
+
+static iolog_fn to_stderr_and_file;
+
+/* What the program has set. */
+static iolog_fn *log_function = to_stderr_and_file;
+static void *log_arg;
+static enum iolog_level log_level = IOLOG_WARNING;
+static unsigned log_rate = DEFAULT_RATE;
 static bool says_to_stderr = true;
+
 static struct iologfile *log_file;
 static pthread_mutex_t file_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static struct message messages[MESSAGES];
+static pthread_mutex_t messages_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* To stderr, and to a file. */
 
 /* https://no-color.org: set and not empty. A terminal that is dumb has none. */
 static bool wants_colours(void)
@@ -79,23 +103,7 @@ static void to_stderr_and_file(enum iolog_channel channel, enum iolog_level leve
     write_file(channel, level, &local, text, now);
 }
 
-static iolog_fn *log_function = to_stderr_and_file;
-static void *log_arg;
-static enum iolog_level log_level = IOLOG_WARNING;
-
-/* How often each message was said in this second, in one of four slots that its address leads to. It takes that of a
- * message of an earlier second; if there is none, both are counted as one. */
-struct message {
-    const char *format;
-    time_t second;
-    unsigned said, left_out;
-};
-
-#define MESSAGES 256
-#define PLACES   4
-static struct message messages[MESSAGES];
-static unsigned log_rate = 10;
-static pthread_mutex_t messages_mutex = PTHREAD_MUTEX_INITIALIZER;
+/* Settings. */
 
 void iolog_set_function(iolog_fn *function, void *arg)
 {
@@ -115,13 +123,15 @@ bool iolog_says(enum iolog_level level)
 
 void iolog_set_rate(unsigned lines_per_second)
 {
-    log_rate = lines_per_second != 0 ? lines_per_second : 10;
+    log_rate = lines_per_second != 0 ? lines_per_second : DEFAULT_RATE;
 }
 
 void iolog_set_stderr(bool on)
 {
     says_to_stderr = on;
 }
+
+/* Forks, and the file. */
 
 static void lock_for_fork(void)
 {
@@ -173,6 +183,8 @@ void iolog_close_file(void)
 {
     replace_file(NULL);
 }
+
+/* Saying. */
 
 static struct message *find_message(const char *format, time_t second)
 {

@@ -458,7 +458,8 @@ void ioloop_remove_signal(struct ioloop *loop, int signal_number)
 
 /* Timeouts. */
 
-/* A loop that does not run may be asleep all the same: another one waits for it, as long as ioloop_next_timeout said. */
+/* A loop that does not run may be asleep all the same: another one waits for it, for as long as ioloop_next_timeout
+ * said. */
 static uint64_t tell_of_timeout(struct ioloop *loop, uint64_t id)
 {
     if (id == 0)

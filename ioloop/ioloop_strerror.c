@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 
-/* The codes that mean something of this library's own; docs/conventions.md has the same table. */
+/* docs/conventions.md says more of those that mean something of this library's own. */
 static const struct {
     int error;
     const char *text;

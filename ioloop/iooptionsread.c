@@ -182,7 +182,7 @@ static size_t unescape(const char *at, char *byte)
     return *byte != '\0' ? 3 : 0;
 }
 
-/* Where the line's value ends. */
+/* Of a line: its name, or its value. */
 struct line_part {
     char *text;
     size_t length;

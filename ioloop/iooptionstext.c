@@ -58,17 +58,27 @@ static int check_choice(const char *choices, const char **text, size_t *length, 
     return -EINVAL;
 }
 
+/* With a NUL behind it. NULL: no memory. */
+static char *copy_part(const char *text, size_t length)
+{
+    char *copy = ioalloc(length + 1);
+
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    return copy;
+}
+
 static int assign_string(struct iooptions_entry *entry, const char *text, size_t length, const char **why)
 {
     int error = check_choice(entry->option.choices, &text, &length, why);
 
     if (error < 0)
         return error;
-    char *copy = ioalloc(length + 1);
+    char *copy = copy_part(text, length);
     if (copy == NULL)
         return -ENOMEM;
-    memcpy(copy, text, length);
-    copy[length] = '\0';
     return iooptionslayer_assign(entry, &(union iooptions_value){ .string = copy }, copy);
 }
 
@@ -217,15 +227,12 @@ static int assign_list(struct iooptions_entry *entry, const char *text, size_t l
     return iooptionslayer_assign(entry, &value, list.items);
 }
 
-/* A copy, so that it ends with a NUL. */
 static int assign_custom(struct iooptions_entry *entry, const char *text, size_t length)
 {
-    char *copy = ioalloc(length + 1);
+    char *copy = copy_part(text, length);
 
     if (copy == NULL)
         return -ENOMEM;
-    memcpy(copy, text, length);
-    copy[length] = '\0';
     int error = entry->option.parse(copy, entry->option.arg);
     ioalloc_free(copy);
     return error < 0 ? error : iooptionslayer_assign(entry, &entry->otherwise, NULL);

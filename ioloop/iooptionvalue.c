@@ -30,21 +30,20 @@ static bool is_letter(char byte)
     return lower_letter(byte) >= 'a' && lower_letter(byte) <= 'z';
 }
 
-static struct text_rest trim(const char *text, size_t length)
-{
-    struct text_rest rest = { text, text + length };
-
-    while (rest.at < rest.end && is_blank_byte(*rest.at))
-        rest.at++;
-    while (rest.end > rest.at && is_blank_byte(rest.end[-1]))
-        rest.end--;
-    return rest;
-}
-
 static void skip_blank_bytes(struct text_rest *rest)
 {
     while (rest->at < rest->end && is_blank_byte(*rest->at))
         rest->at++;
+}
+
+static struct text_rest trim(const char *text, size_t length)
+{
+    struct text_rest rest = { text, text + length };
+
+    skip_blank_bytes(&rest);
+    while (rest.end > rest.at && is_blank_byte(rest.end[-1]))
+        rest.end--;
+    return rest;
 }
 
 static bool equals(const char *text, size_t length, const char *word, size_t word_length)
@@ -87,6 +86,7 @@ const char *iooptionvalue_boolean(const char *text, size_t length, bool *value)
     return NULL;
 }
 
+/* Takes a sign, if there is one. */
 static bool take_minus(struct text_rest *rest)
 {
     if (rest->at == rest->end || (*rest->at != '-' && *rest->at != '+'))

@@ -49,6 +49,16 @@ static void add_done(struct iooutput *output, struct iooutput_segment *segment)
     output->last_done = &segment->next;
 }
 
+static struct iooutput_segment *take_first(struct iooutput *output)
+{
+    struct iooutput_segment *segment = output->first;
+
+    output->first = segment->next;
+    if (output->first == NULL)
+        output->last = &output->first;
+    return segment;
+}
+
 static void finish_segment(struct iooutput *output, struct iooutput_segment *segment)
 {
     if (segment->callback != NULL || segment->release != NULL)
@@ -60,14 +70,8 @@ static void finish_segment(struct iooutput *output, struct iooutput_segment *seg
 /* Those that have nothing left to send and nothing before them. */
 static void finish_empty(struct iooutput *output)
 {
-    while (output->first != NULL && output->first->left == 0) {
-        struct iooutput_segment *segment = output->first;
-
-        output->first = segment->next;
-        if (output->first == NULL)
-            output->last = &output->first;
-        finish_segment(output, segment);
-    }
+    while (output->first != NULL && output->first->left == 0)
+        finish_segment(output, take_first(output));
 }
 
 void iooutput_append(struct iooutput *output, struct iooutput_segment *segment)
@@ -87,15 +91,6 @@ void iooutput_prepend(struct iooutput *output, struct iooutput_segment *segment)
         output->last = &segment->next;
     output->first = segment;
     output->pending += segment->left;
-}
-
-static uint64_t vector_length(const struct iovec *vector, int count)
-{
-    uint64_t length = 0;
-
-    for (int i = 0; i < count; i++)
-        length += vector[i].iov_len;
-    return length;
 }
 
 static void copy_in(struct iooutput_segment *segment, const struct iovec *vector, int count, uint64_t skip)
@@ -123,7 +118,7 @@ static struct iooutput_segment *last_segment(struct iooutput *output)
 bool iooutput_copy(struct iooutput *output, const struct iovec *vector, int count, uint64_t skip,
                    iostream_write_fn *callback, void *arg)
 {
-    uint64_t length = vector_length(vector, count) - skip;
+    uint64_t length = iooutput_length_of(vector, count) - skip;
     struct iooutput_segment *segment = last_segment(output);
 
     /* A segment with a callback is whole: what follows it must not hold it up. */
@@ -184,10 +179,17 @@ bool iooutput_has_moved(struct iooutput *output)
 
 struct iooutput_segment *iooutput_take_done(struct iooutput *output)
 {
+    struct iooutput_segment *done = output->done;
+
+    output->done = NULL;
+    output->last_done = &output->done;
+    return done;
+}
+
+static struct iooutput_segment *take_first_done(struct iooutput *output)
+{
     struct iooutput_segment *segment = output->done;
 
-    if (segment == NULL)
-        return NULL;
     output->done = segment->next;
     if (output->done == NULL)
         output->last_done = &output->done;
@@ -196,16 +198,11 @@ struct iooutput_segment *iooutput_take_done(struct iooutput *output)
 
 struct iooutput_segment *iooutput_take_any(struct iooutput *output)
 {
-    struct iooutput_segment *segment = iooutput_take_done(output);
-
-    if (segment != NULL)
-        return segment;
-    segment = output->first;
-    if (segment == NULL)
-        return NULL;
-    output->first = segment->next;
+    if (output->done != NULL)
+        return take_first_done(output);
     if (output->first == NULL)
-        output->last = &output->first;
+        return NULL;
+    struct iooutput_segment *segment = take_first(output);
     output->pending -= segment->left;
     if (segment->file >= 0)
         output->in_files -= segment->left;

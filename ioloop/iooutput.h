@@ -62,9 +62,19 @@ void iooutput_sent(struct iooutput *output, uint64_t count);
 /* Have bytes gone to the kernel since this was last asked? The first time: yes. */
 bool iooutput_has_moved(struct iooutput *output);
 
-/* Takes the next segment that is done, or, when all is to end, the next at all; NULL: none. The caller frees it by
- * iobudget_free. */
+/* Takes all segments that are done, as a list; or, when all is to end, the next one at all. NULL: none. The caller
+ * frees them by iobudget_free. */
 struct iooutput_segment *iooutput_take_done(struct iooutput *output);
 struct iooutput_segment *iooutput_take_any(struct iooutput *output);
+
+/* How many bytes a vector has. */
+static inline uint64_t iooutput_length_of(const struct iovec *vector, int count)
+{
+    uint64_t length = 0;
+
+    for (int i = 0; i < count; i++)
+        length += vector[i].iov_len;
+    return length;
+}
 
 #endif

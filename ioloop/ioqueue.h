@@ -46,6 +46,7 @@ int ioqueue_get_nowait(struct ioqueue *queue, void **item) IOAPI_MUST_USE;
 struct iofuture *ioqueue_join(struct ioqueue *queue, double timeout);
 int ioqueue_task_done(struct ioqueue *queue);
 
+/* How many items are in it, and how many may be: 0 for any number. */
 size_t ioqueue_qsize(const struct ioqueue *queue);
 size_t ioqueue_maxsize(const struct ioqueue *queue);
 bool ioqueue_empty(const struct ioqueue *queue);

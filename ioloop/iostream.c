@@ -172,7 +172,7 @@ void iostreamlayer_finish(struct iostream *stream)
     if (stream->consumer != NULL) {
         /* Who closed does not want to read on. */
         size_t length = error != -ECANCELED ? iobuffer_length(stream->input) : 0;
-        stream->consumer(stream, error, length > 0 ? iobuffer_data(stream->input) : "", length, stream->consumer_arg);
+        stream->consumer(stream, error, iostreamlayer_unread(stream), length, stream->consumer_arg);
         stream->consumer = NULL;
     }
     iostreamlayer_end_output(stream, error);

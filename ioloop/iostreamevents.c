@@ -14,8 +14,6 @@
 #define READ_DIRECT 4096    /* from so many unread bytes on, more is received right behind them */
 #define READ_AHEAD  262144u /* memory that is made ready for bytes that have not come yet, at most */
 
-static const char nothing[1];
-
 /* Input. */
 
 static ssize_t transport_read(struct iostream *stream, void *buffer, size_t size)
@@ -75,13 +73,12 @@ static size_t feed(struct iostream *stream, const char *data, size_t length)
 static void end_consumer(struct iostream *stream)
 {
     iostream_consumer_fn *consumer = stream->consumer;
-    size_t length = iobuffer_length(stream->input);
 
     iostreamlayer_begin_cork(stream);
     stream->is_feeding = true;
     stream->is_fresh = false;
-    size_t taken = consumer(stream, iostreamlayer_end(stream), length > 0 ? iobuffer_data(stream->input) : nothing,
-                            length, stream->consumer_arg);
+    size_t taken = consumer(stream, iostreamlayer_end(stream), iostreamlayer_unread(stream),
+                            iobuffer_length(stream->input), stream->consumer_arg);
     if (stream->consumer == consumer && !stream->is_fresh)
         stream->consumer = NULL;
     stream->is_feeding = false;
@@ -128,8 +125,7 @@ static void end_input(struct iostream *stream, int error)
 /* Shows what is in the stream's own buffer. */
 static void feed_unread(struct iostream *stream)
 {
-    size_t length = iobuffer_length(stream->input);
-    size_t taken = feed(stream, length > 0 ? iobuffer_data(stream->input) : nothing, length);
+    size_t taken = feed(stream, iostreamlayer_unread(stream), iobuffer_length(stream->input));
 
     iobuffer_consume(&stream->input, taken);
 }

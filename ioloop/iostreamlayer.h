@@ -89,6 +89,12 @@ static inline void iostreamlayer_set_end(struct iostream *stream, int error)
     stream->end = (unsigned)(error > 0 || error < -0x3ff ? EIO : -error) & 0x3ffu;
 }
 
+/* What is unread, as consumers are shown it: not NULL when there is nothing. */
+static inline const char *iostreamlayer_unread(const struct iostream *stream)
+{
+    return stream->input != NULL ? iobuffer_data(stream->input) : "";
+}
+
 static inline const struct iostream_transport *iostreamlayer_transport(const struct iostream *stream)
 {
     return stream->extras->options.transport;

@@ -324,7 +324,7 @@ int iostream_read_until_close(struct iostream *stream, size_t max_bytes, iostrea
 }
 
 /* The streaming ones. The op stays while its callback runs with a piece; a stream that is closed in there is told of
- * its end by finish_stream. */
+ * its end by iostreamlayer_finish. */
 
 static size_t consume_streaming(struct iostream *stream, int error, const char *data, size_t length, void *arg)
 {

@@ -22,8 +22,7 @@ _Static_assert(SENT_AT_ONCE + SENT_AT_ONCE / 2 <= IOSTREAMLAYER_HOLD_BACK,
 ssize_t iostreamlayer_transport_write(struct iostream *stream, const struct iovec *vector, int count, bool more)
 {
     if (stream->is_custom)
-        return stream->extras->options.transport->write(stream->extras->options.transport_context, stream->fd, vector,
-                                                        count);
+        return iostreamlayer_transport(stream)->write(iostreamlayer_context(stream), stream->fd, vector, count);
     return stream->is_pipe ? kernel_write_pipe(stream->fd, vector, count)
                            : kernel_send(stream->fd, vector, count, more);
 }

@@ -71,17 +71,24 @@ void iostreamlayer_settle_cork(struct iostream *stream, ssize_t sent)
     }
 }
 
-static inline void flush_cork(struct iostream *stream, bool more)
+/* Gives the kernel what the loop's cork holds of this stream. more: further bytes, or the end, follow at once. */
+static void flush_cork(struct iostream *stream, bool more)
 {
     struct loopcork *cork = loopmember_cork(stream->loop);
     struct iovec vector = { cork->data, cork->used };
 
-    iostreamlayer_settle_cork(stream, iostreamlayer_transport_write(stream, &vector, 1, more));
+    if (cork->owner == stream && cork->used > 0)
+        iostreamlayer_settle_cork(stream, iostreamlayer_transport_write(stream, &vector, 1, more));
 }
 
 void iostreamlayer_flush_cork(struct iostream *stream)
 {
     flush_cork(stream, false);
+}
+
+void iostreamlayer_flush_last(struct iostream *stream)
+{
+    flush_cork(stream, true);
 }
 
 /* In a child of fork() these bytes are the parent's to send, which has them too. */
@@ -118,28 +125,11 @@ void iostream_cork(struct iostream *stream)
         stream->extras->forks = loopmember_forks();
 }
 
-/* What the loop's cork holds was written first. */
-static void flush_now(struct iostream *stream)
-{
-    struct loopcork *cork = loopmember_cork(stream->loop);
-
-    if (cork->owner == stream && cork->used > 0)
-        iostreamlayer_flush_cork(stream);
-}
-
-void iostreamlayer_flush_last(struct iostream *stream)
-{
-    struct loopcork *cork = loopmember_cork(stream->loop);
-
-    if (cork->owner == stream && cork->used > 0)
-        flush_cork(stream, true);
-}
-
 void iostream_uncork(struct iostream *stream)
 {
     if (stream->is_closed || !iostreamsend_is_corked(stream) || --stream->extras->corks > 0)
         return;
-    flush_now(stream);
+    flush_cork(stream, false); /* what the loop's cork holds was written first */
     if (!stream->is_closed)
         iostreamlayer_send_output(stream);
 }
@@ -241,13 +231,12 @@ static ssize_t send_behind_cork(struct iostream *stream, struct loopcork *cork, 
 {
     struct iovec all[IOSTREAMSEND_VECTOR + 1] = { { cork->data, cork->used } };
 
-    if (cork->owner != stream || cork->used == 0) {
-        ssize_t sent = iostreamlayer_transport_write(stream, vector,
-                                                     count < IOSTREAMSEND_VECTOR ? count : IOSTREAMSEND_VECTOR, false);
-        return iostreamsend_would_block(sent) ? 0 : sent;
-    }
     if (count > IOSTREAMSEND_VECTOR)
         count = IOSTREAMSEND_VECTOR;
+    if (cork->owner != stream || cork->used == 0) {
+        ssize_t sent = iostreamlayer_transport_write(stream, vector, count, false);
+        return iostreamsend_would_block(sent) ? 0 : sent;
+    }
     memcpy(all + 1, vector, (size_t)count * sizeof *vector);
     ssize_t sent = iostreamlayer_transport_write(stream, all, count + 1, false);
     if (sent < 0 && !iostreamsend_would_block(sent)) {
@@ -316,19 +305,10 @@ static int write_vector(struct iostream *stream, const struct iovec *vector, int
     return error;
 }
 
-static uint64_t sum_lengths(const struct iovec *vector, int count)
-{
-    uint64_t length = 0;
-
-    for (int i = 0; i < count; i++)
-        length += vector[i].iov_len;
-    return length;
-}
-
 int iostream_writev(struct iostream *stream, const struct iovec *vector, int count, iostream_write_fn *callback,
                     void *arg)
 {
-    uint64_t length = sum_lengths(vector, count);
+    uint64_t length = iooutput_length_of(vector, count);
     int error = check_write(stream, length);
 
     if (error < 0 || (length == 0 && callback == NULL))
@@ -341,7 +321,7 @@ int iostreamlayer_write_anyway(struct iostream *stream, const struct iovec *vect
 {
     int error = check_open(stream);
 
-    return error < 0 ? error : write_vector(stream, vector, count, sum_lengths(vector, count), callback, arg);
+    return error < 0 ? error : write_vector(stream, vector, count, iooutput_length_of(vector, count), callback, arg);
 }
 
 /* The shortest ways of all, when nothing waits that was written before: to let it lie where the consumer was shown it,
@@ -381,18 +361,8 @@ int iostream_write(struct iostream *stream, const void *data, size_t length, ios
     return write_slowly(stream, data, length, callback, arg);
 }
 
-/* What the cork holds was written before the segment that waits now; it goes with its beginning where that follows at
- * once. */
-static void flush_cork_before_segment(struct iostream *stream, bool at_once)
-{
-    struct loopcork *cork = loopmember_cork(stream->loop);
-    struct iovec vector = { cork->data, cork->used };
-
-    if (cork->owner == stream && cork->used > 0)
-        iostreamlayer_settle_cork(stream, iostreamlayer_transport_write(stream, &vector, 1, at_once));
-}
-
-/* A segment of its own, behind everything that was written before. */
+/* A segment of its own, behind everything that was written before: what the cork holds goes first, and together with
+ * the beginning of the segment where that follows at once. */
 static int write_segment(struct iostream *stream, struct iooutput_segment *segment)
 {
     if (segment == NULL || !make_output(stream)) {
@@ -402,7 +372,7 @@ static int write_segment(struct iostream *stream, struct iooutput_segment *segme
     bool was_empty = stream->output->pending == 0;
     bool is_next = was_empty && segment->left > 0 && iostreamsend_may(stream) && !iostreamsend_is_corked(stream);
     iooutput_append(stream->output, segment);
-    flush_cork_before_segment(stream, is_next);
+    flush_cork(stream, is_next);
     if (!stream->is_closed && was_empty && iostreamsend_may(stream))
         iostreamlayer_send_output(stream);
     else
@@ -506,11 +476,9 @@ int iostream_shutdown(struct iostream *stream)
     if (stream->is_closed)
         return -EBADF;
     stream->shutdown_wanted = true;
-    if (cork->owner == stream) {
-        if (cork->used > 0)
-            flush_cork(stream, iostreamsend_queued(stream) == 0);
+    flush_cork(stream, iostreamsend_queued(stream) == 0);
+    if (cork->owner == stream)
         cork->owner = NULL;
-    }
     if (!stream->is_closed)
         iostreamlayer_try_shutdown(stream);
     if (iostreamlayer_waits_for_shutdown(stream))
@@ -548,8 +516,6 @@ static void tell(struct iostream *stream, struct iooutput_segment *segment, int 
 /* Those that are through now; what their callbacks write is told of in the next iteration. */
 void iostreamlayer_tell_written(struct iostream *stream)
 {
-    struct iooutput_segment *segment, *done;
-
     if (stream->extras != NULL && stream->extras->drained && !stream->is_closed) {
         stream->extras->drained = false;
         if (stream->extras->on_drain != NULL)
@@ -557,10 +523,10 @@ void iostreamlayer_tell_written(struct iostream *stream)
     }
     if (stream->output == NULL || stream->output->done == NULL)
         return;
-    done = stream->output->done;
-    stream->output->done = NULL;
-    stream->output->last_done = &stream->output->done;
-    while ((segment = done) != NULL) {
+    struct iooutput_segment *done = iooutput_take_done(stream->output);
+    while (done != NULL) {
+        struct iooutput_segment *segment = done;
+
         done = segment->next;
         tell(stream, segment, 0);
     }

@@ -79,18 +79,16 @@ static int open_stream(struct iosubprocess *child, int number, int *theirs)
 
 /* Noticing the end. */
 
-static struct iosubprocess *of_member(struct loopmember *member)
-{
-    return (struct iosubprocess *)((char *)member - offsetof(struct iosubprocess, member));
-}
-
 /* A child of this loop, from the member on, that SIGCHLD is for. */
 static struct iosubprocess *find_signalled(struct loopmember *member)
 {
-    while (member != NULL &&
-           (member->close != close_child_with_loop || of_member(member)->has_ended || of_member(member)->fd >= 0))
-        member = member->next;
-    return member != NULL ? of_member(member) : NULL;
+    for (; member != NULL; member = member->next) {
+        struct iosubprocess *child = (struct iosubprocess *)member;
+
+        if (member->close == close_child_with_loop && !child->has_ended && child->fd < 0)
+            return child;
+    }
+    return NULL;
 }
 
 static void unwatch_child(struct iosubprocess *child)
@@ -229,7 +227,7 @@ static int watch_child(struct iosubprocess *child)
 /* One that has ended by now is told how; one that has not is left alone. */
 static void close_child_with_loop(struct loopmember *member)
 {
-    struct iosubprocess *child = of_member(member);
+    struct iosubprocess *child = (struct iosubprocess *)member;
 
     loopmember_remove(member);
     iosubprocess_close(child);

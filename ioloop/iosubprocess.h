@@ -72,6 +72,7 @@ struct iostream *iosubprocess_stdin(const struct iosubprocess *child);
 struct iostream *iosubprocess_stdout(const struct iosubprocess *child);
 struct iostream *iosubprocess_stderr(const struct iosubprocess *child);
 
+/* To be shown. When the child has ended another process may have this number; iosubprocess_kill knows better. */
 pid_t iosubprocess_pid(const struct iosubprocess *child);
 
 IOAPI_END

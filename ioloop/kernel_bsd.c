@@ -94,6 +94,14 @@ int kernel_accept(int listener, struct sockaddr *address, socklen_t *length)
     return fd == -EINVAL ? -ECONNABORTED : fd; /* macOS: it was reset before it was accepted */
 }
 
+/* Answers the error. */
+static int close_pair(const int fds[2], int error)
+{
+    close(fds[0]);
+    close(fds[1]);
+    return error;
+}
+
 int kernel_pipe(int fds[2])
 {
     int error = 0;
@@ -110,11 +118,7 @@ int kernel_pipe(int fds[2])
 #endif
     if (error == 0)
         error = silence_pipe(fds[1]);
-    if (error == 0)
-        return 0;
-    close(fds[0]);
-    close(fds[1]);
-    return error;
+    return error == 0 ? 0 : close_pair(fds, error);
 }
 
 int kernel_socketpair(int fds[2])
@@ -133,11 +137,7 @@ int kernel_socketpair(int fds[2])
             error = set_flags(fds[i]);
 #endif
     }
-    if (error == 0)
-        return 0;
-    close(fds[0]);
-    close(fds[1]);
-    return error;
+    return error == 0 ? 0 : close_pair(fds, error);
 }
 
 int kernel_child_pipe(int fds[2])
@@ -145,12 +145,9 @@ int kernel_child_pipe(int fds[2])
 #ifdef SET_LATER
     if (pipe(fds) < 0)
         return -errno;
-    if (fcntl(fds[0], F_SETFD, FD_CLOEXEC) == 0 && fcntl(fds[1], F_SETFD, FD_CLOEXEC) == 0)
-        return 0;
-    int error = -errno;
-    close(fds[0]);
-    close(fds[1]);
-    return error;
+    if (fcntl(fds[0], F_SETFD, FD_CLOEXEC) < 0 || fcntl(fds[1], F_SETFD, FD_CLOEXEC) < 0)
+        return close_pair(fds, -errno);
+    return 0;
 #else
     return pipe2(fds, O_CLOEXEC) < 0 ? -errno : 0;
 #endif

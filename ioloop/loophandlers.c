@@ -81,7 +81,7 @@ static struct handler *find_handler(struct ioloop *loop, int fd)
     return &loop->handlers[fd];
 }
 
-/* A 32th more than is needed: so it seldom moves, and what is unused does not count. */
+/* A 32nd more than is needed: so it seldom moves, and what is unused does not count. */
 static int make_room_for(struct ioloop *loop, int fd)
 {
     size_t count = (size_t)fd + 1;
@@ -165,7 +165,7 @@ static void unwatch(struct ioloop *loop, int fd, struct handler *handler)
 {
     /* In a child of fork() the kernel queue is the parent's: hands off. */
     if (handler->watched && loop->forks == loopstate_forks)
-        poller_remove(loop->poller, fd, handler->events);
+        poller_remove(loop->poller, fd);
     handler->watched = false;
     handler->events = 0;
     handler->generation++; /* what is pending for it is not told any more */
@@ -185,7 +185,7 @@ static int watch(struct ioloop *loop, int fd, unsigned events)
         return 0;
     if (handler->watched && ((handler->events | events) & POLLER_EXCLUSIVE) != 0)
         unwatch(loop, fd, handler);
-    error = handler->watched ? poller_update(loop->poller, fd, handler->events, events, handler->generation)
+    error = handler->watched ? poller_update(loop->poller, fd, events, handler->generation)
                              : poller_add(loop->poller, fd, events, handler->generation);
     if (error < 0)
         return error;

@@ -222,14 +222,13 @@ static inline void stay_awake(struct ioloop *loop)
     atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
 }
 
-/* The functions that are not inlined keep the turn of a busy loop, which calls none of them, short. */
-
 static inline bool is_asked_to_end(struct ioloop *loop)
 {
     return (atomic_load_explicit(&loop->asked, memory_order_relaxed) & (STOPPING | FORKED)) != 0;
 }
 
-/* All that is due in this turn but the descriptors. Those callbacks run that were there when it began. */
+/* All that is due in this turn but the descriptors. Those callbacks run that were there when it began. Not inlined, as
+ * others here: the turn of a busy loop, which calls none of them, is short then. */
 static void __attribute__((noinline)) run_what_is_due(struct ioloop *loop)
 {
     loop->front.knows_now = false;
@@ -319,8 +318,11 @@ int ioloop_start(struct ioloop *loop)
 
 int ioloop_run_once(struct ioloop *loop, double timeout)
 {
-    int result = __builtin_isnan(timeout) ? -EINVAL : begin_running(loop), called = 0;
+    int called = 0;
 
+    if (__builtin_isnan(timeout))
+        return -EINVAL;
+    int result = begin_running(loop);
     if (result < 0)
         return result;
     result = run_iteration(loop, timeout < 0 ? -1 : loopstate_nanoseconds(timeout), &called);

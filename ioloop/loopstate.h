@@ -67,9 +67,9 @@ struct ioloop {
     struct taskqueue taken;     /* posted ones of this turn */
     struct timeouts timeouts;
     struct deadlines *deadlines;
-    void *executors; /* loopmember_executors */
-    void *client;    /* loopmember_client */
-    void *websockets;
+    void *executors;  /* loopmember_executors */
+    void *client;     /* loopmember_client */
+    void *websockets; /* loopmember_websockets */
     struct loopmember *members, *first_members, *last_members, *reopened_members;
     void *spares; /* a list through their first bytes */
     unsigned spare_count;
@@ -121,8 +121,8 @@ int loopstate_check(const struct ioloop *loop);
 /* Seconds become the nearest nanosecond, or the last there is. */
 int64_t loopstate_nanoseconds(double seconds);
 
-/* Nanoseconds of the loop's clock: as it stands, the same remembered for this turn, and how long until then (not below
- * 0). */
+/* Nanoseconds of the loop's clock as it stands; read_time also remembers them for this turn, and settles what was put
+ * off by some seconds. */
 static inline int64_t loopstate_read_clock(struct ioloop *loop)
 {
     struct timespec now;
@@ -146,6 +146,7 @@ static inline int64_t loopstate_read_time(struct ioloop *loop)
     return loop->front.now;
 }
 
+/* How many nanoseconds there are until then; 0 when it has passed. */
 int64_t loopstate_until(struct ioloop *loop, int64_t deadline);
 
 /* What is called for a handler in the end. */

@@ -70,6 +70,14 @@ bool netutil_is_valid_ip(const char *text)
     return text != NULL && (inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1);
 }
 
+static void format_ipv4(const struct sockaddr_in *address, char *text, size_t size)
+{
+    char host[INET_ADDRSTRLEN];
+
+    inet_ntop(AF_INET, &address->sin_addr, host, sizeof host);
+    snprintf(text, size, "%s:%u", host, (unsigned)ntohs(address->sin_port));
+}
+
 static void format_ipv6(const struct sockaddr_in6 *address, char *text, size_t size)
 {
     char host[INET6_ADDRSTRLEN];
@@ -101,22 +109,17 @@ static void format_unix(const struct sockaddr_un *address, socklen_t length, cha
 
 size_t netutil_format_address(const struct sockaddr *address, socklen_t length, char *text, size_t size)
 {
-    char host[INET_ADDRSTRLEN];
-
     if (size == 0)
         return 0;
     text[0] = '\0';
     if (length < (socklen_t)sizeof(sa_family_t))
         return 0;
-    if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)address;
-        inet_ntop(AF_INET, &ipv4->sin_addr, host, sizeof host);
-        snprintf(text, size, "%s:%u", host, (unsigned)ntohs(ipv4->sin_port));
-    } else if (address->sa_family == AF_INET6) {
+    if (address->sa_family == AF_INET)
+        format_ipv4((const struct sockaddr_in *)address, text, size);
+    else if (address->sa_family == AF_INET6)
         format_ipv6((const struct sockaddr_in6 *)address, text, size);
-    } else if (address->sa_family == AF_UNIX) {
+    else if (address->sa_family == AF_UNIX)
         format_unix((const struct sockaddr_un *)address, length, text, size);
-    }
     return strlen(text);
 }
 
@@ -399,18 +402,16 @@ static void close_handler(struct loopmember *member)
     ioalloc_free(handler);
 }
 
-/* Among the members of the loop; a new one leads to the others. */
-static struct accept_handler *find_accept_handler(struct ioloop *loop, int listener)
+/* Among the members of the loop. NULL: there is none. */
+static struct accept_handler *find_accept_handler(const struct ioloop *loop, int listener)
 {
-    struct loopmember newest = { .close = NULL };
+    for (struct loopmember *member = loopmember_first(loop); member != NULL; member = member->next) {
+        struct accept_handler *handler = (struct accept_handler *)member;
 
-    loopmember_add(loop, &newest);
-    struct loopmember *member = newest.next;
-    loopmember_remove(&newest);
-    while (member != NULL &&
-           !(member->close == close_handler && ((struct accept_handler *)member)->listener == listener))
-        member = member->next;
-    return (struct accept_handler *)member;
+        if (member->close == close_handler && handler->listener == listener)
+            return handler;
+    }
+    return NULL;
 }
 
 int netutil_add_accept_handler(struct ioloop *loop, int listener, netutil_accept_fn *callback, void *arg)

@@ -34,7 +34,7 @@ struct periodiccallback *periodiccallback_new_future(struct ioloop *loop, double
 /* Each period becomes seconds * (1 + jitter * (r - 0.5)), r random in [0, 1). 0: none. -EINVAL outside 0 to 1. */
 int periodiccallback_set_jitter(struct periodiccallback *periodic, double jitter);
 
-/* Starting what runs is fine and changes nothing. -ENOMEM. */
+/* Starting what runs is fine and changes nothing; stopping what does not run, too. -EBADF: it is closed; -ENOMEM. */
 int periodiccallback_start(struct periodiccallback *periodic) IOAPI_MUST_USE;
 void periodiccallback_stop(struct periodiccallback *periodic);
 bool periodiccallback_is_running(const struct periodiccallback *periodic);

@@ -30,10 +30,10 @@ void poller_free(struct poller *poller);
 int poller_fd(const struct poller *poller);
 
 int poller_add(struct poller *poller, int fd, unsigned events, uint32_t generation);
-int poller_update(struct poller *poller, int fd, unsigned old_events, unsigned events, uint32_t generation);
+int poller_update(struct poller *poller, int fd, unsigned events, uint32_t generation);
 
-/* Of a descriptor that is still open. */
-void poller_remove(struct poller *poller, int fd, unsigned events);
+/* Of a descriptor that is still open. Removing what is not there is fine. */
+void poller_remove(struct poller *poller, int fd);
 
 /* Waits at most so many nanoseconds (negative: without end; never less than asked for, unless something happens) and
  * answers the number of events put into ready; 0 for a timeout or an interrupt. A wake-up may be one of them, of

@@ -97,12 +97,12 @@ int poller_add(struct poller *poller, int fd, unsigned events, uint32_t generati
 }
 
 /* The kernel refuses this (EINVAL) for what was added with POLLER_EXCLUSIVE: that is removed and added again. */
-int poller_update(struct poller *poller, int fd, unsigned old_events, unsigned events, uint32_t generation)
+int poller_update(struct poller *poller, int fd, unsigned events, uint32_t generation)
 {
     return control(poller, EPOLL_CTL_MOD, fd, events & (IOLOOP_READ | IOLOOP_WRITE), generation);
 }
 
-void poller_remove(struct poller *poller, int fd, unsigned events)
+void poller_remove(struct poller *poller, int fd)
 {
     control(poller, EPOLL_CTL_DEL, fd, 0, 0);
 }
@@ -189,8 +189,9 @@ static void translate(const struct poller *poller, struct poller_event *ready, i
 int poller_wait(struct poller *poller, struct poller_event *ready, int capacity, int64_t nanoseconds)
 {
     struct epoll_event *events = place_for(poller, ready, &capacity);
+    int forever = (int)(nanoseconds >> 63); /* the sign alone: -1, or 0 for not at all */
     int count = nanoseconds > 0 ? wait_nanoseconds(poller, events, capacity, nanoseconds)
-                                : epoll_wait(poller->epoll, events, capacity, (int)(nanoseconds >> 63));
+                                : epoll_wait(poller->epoll, events, capacity, forever);
     if (count < 0)
         return errno == EINTR ? 0 : -errno;
     translate(poller, ready, count);

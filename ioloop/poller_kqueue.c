@@ -220,6 +220,14 @@ static bool is_in_kernel(const struct poller *poller, int fd, const struct regis
                                    change_filter(poller, fd, EVFILT_WRITE, flags, registration->generation) == 0);
 }
 
+/* NULL: it has none. */
+static struct registration *find_registration(const struct poller *poller, int fd)
+{
+    bool has_one = fd >= 0 && fd < poller->registration_count && poller->registrations[fd].added;
+
+    return has_one ? &poller->registrations[fd] : NULL;
+}
+
 /* POLLER_EXCLUSIVE: no kqueue knows it. Regular files and folders are refused as by epoll. Writing to a pipe that
  * nobody reads any more may be refused here, with -EPIPE or -EBADF, and is an event there. */
 int poller_add(struct poller *poller, int fd, unsigned events, uint32_t generation)
@@ -244,37 +252,40 @@ int poller_add(struct poller *poller, int fd, unsigned events, uint32_t generati
     return error;
 }
 
-int poller_update(struct poller *poller, int fd, unsigned old_events, unsigned events, uint32_t generation)
+int poller_update(struct poller *poller, int fd, unsigned events, uint32_t generation)
 {
-    if (fd < 0 || fd >= poller->registration_count || !poller->registrations[fd].added)
+    struct registration *registration = find_registration(poller, fd);
+
+    if (registration == NULL)
         return -ENOENT;
-    struct registration *registration = &poller->registrations[fd];
-    unsigned old = registration->events, new = events &BOTH;
-    if (new == old && generation == registration->generation)
+    unsigned had = registration->events, wanted = events & BOTH;
+    if (wanted == had && generation == registration->generation)
         return 0;
 
-    if (old == IOLOOP_NONE || new == IOLOOP_NONE)
-        delete_filters(poller, fd, old); /* one that is there would keep its EV_CLEAR, or be left without it */
-    int error = add_filters(poller, fd, new, generation);
+    if (had == IOLOOP_NONE || wanted == IOLOOP_NONE)
+        delete_filters(poller, fd, had); /* one that is there would keep its EV_CLEAR, or be left without it */
+    int error = add_filters(poller, fd, wanted, generation);
     if (error < 0) {
-        delete_filters(poller, fd, new);
-        if (add_filters(poller, fd, old, registration->generation) < 0)
+        delete_filters(poller, fd, wanted);
+        if (add_filters(poller, fd, had, registration->generation) < 0)
             registration->added = false;
         return error;
     }
-    if (new != IOLOOP_NONE && (old & ~new) != 0)
-        delete_filters(poller, fd, old & ~new);
-    registration->events = new;
+    if (wanted != IOLOOP_NONE && (had & ~wanted) != 0)
+        delete_filters(poller, fd, had & ~wanted);
+    registration->events = wanted;
     registration->generation = generation;
     return 0;
 }
 
-void poller_remove(struct poller *poller, int fd, unsigned events)
+void poller_remove(struct poller *poller, int fd)
 {
-    if (fd < 0 || fd >= poller->registration_count || !poller->registrations[fd].added)
+    struct registration *registration = find_registration(poller, fd);
+
+    if (registration == NULL)
         return;
-    delete_filters(poller, fd, poller->registrations[fd].events);
-    poller->registrations[fd].added = false;
+    delete_filters(poller, fd, registration->events);
+    registration->added = false;
 }
 
 /* Waiting. */
@@ -312,16 +323,14 @@ static int merge(struct poller *poller, struct poller_event *ready, int count, c
 int poller_wait(struct poller *poller, struct poller_event *ready, int capacity, int64_t nanoseconds)
 {
     const int64_t a_year = (int64_t)365 * 24 * 3600 * 1000000000; /* some kernels refuse more than three */
-    struct timespec timeout;
     int reported = 0;
 
     if (nanoseconds > a_year)
         nanoseconds = a_year;
-    timeout =
-        (struct timespec){ .tv_sec = (time_t)(nanoseconds / 1000000000), .tv_nsec = (long)(nanoseconds % 1000000000) };
-    unsigned short room = EVENTS_A_WAIT; /* an int for some, a size_t for NetBSD */
-    if (capacity < EVENTS_A_WAIT)
-        room = (unsigned short)capacity;
+    struct timespec timeout = { .tv_sec = (time_t)(nanoseconds / 1000000000),
+                                .tv_nsec = (long)(nanoseconds % 1000000000) };
+    /* Of a type that fits both an int and the size_t of NetBSD. */
+    unsigned short room = (unsigned short)(capacity < EVENTS_A_WAIT ? capacity : EVENTS_A_WAIT);
     int count = kevent(poller->kqueue, NULL, 0, poller->events, room, nanoseconds < 0 ? NULL : &timeout);
     if (count < 0)
         return errno == EINTR ? 0 : -errno;

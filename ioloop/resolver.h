@@ -3,7 +3,9 @@
  *     uint64_t query = resolver_resolve(NULL, loop, "example.org", 80, AF_UNSPEC, 10.0, on_resolved, NULL);
  *
  * getaddrinfo on the threads of an ioexecutor; literal addresses need no thread and are answered in the next
- * iteration. A resolver of one's own adds overrides (OverrideResolver) or another executor.
+ * iteration. Who asks for a name that is being looked up for the same loop, executor and family, gets what comes of
+ * that: each with its own port, timeout and cancel. A resolver of one's own adds overrides (OverrideResolver) or
+ * another executor.
  *
  * Lifetime: resolver_close. Queries end with their loop at the latest.
  * Callbacks: once for each query accepted, from the loop; the addresses, each one once and in the order of getaddrinfo,
@@ -45,8 +47,9 @@ int resolver_add_override(struct resolver *resolver, const char *host, int port,
                           int to_port) IOAPI_MUST_USE;
 
 /* An id to cancel by; 0 with errno when not accepted: EINVAL (host empty or over 253 bytes, port, family, a timeout
- * that is NaN), EAGAIN (256 wait), ENOMEM, EBADF. resolver NULL: no overrides, the default executor. timeout 0: 10
- * seconds; one below 0 is over in the next iteration. */
+ * that is NaN), EAGAIN (the queue of the executor is full, or 4,096 queries wait for this name), ENOMEM, EBADF.
+ * resolver NULL: no overrides, the default executor. timeout 0: 10 seconds; one below 0 is over in the next iteration.
+ */
 uint64_t resolver_resolve(struct resolver *resolver, struct ioloop *loop, const char *host, int port, int family,
                           double timeout, resolver_fn *callback, void *arg);
 

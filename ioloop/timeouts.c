@@ -4,14 +4,14 @@
 
 #include "ioloop/ioalloc.h"
 
-#define MIN_USELESS 512u
+#define MIN_USELESS 512u /* Tornado's rule: so many, and more than half, are worth the dropping */
 
 /* Large blocks of malloc begin 16 bytes behind a page or a cache line. With two nodes left out before the first, the
  * four children of a node then share a cache line. */
 #define LEFT_OUT 2
 
-#define MOST       (UINT32_MAX / 2) /* timeouts at a time */
-#define LAST_ORDER 0x7fffffffu      /* of a half turn */
+#define MOST_TIMEOUTS (UINT32_MAX / 2) /* at a time */
+#define LAST_ORDER    0x7fffffffu      /* of a half turn */
 
 void timeouts_free(struct timeouts *timeouts)
 {
@@ -148,7 +148,6 @@ static void drop_useless(struct timeouts *timeouts)
     build_heap(timeouts);
 }
 
-/* Tornado's rule. */
 static inline void drop_useless_if_many(struct timeouts *timeouts)
 {
     if (timeouts->useless > MIN_USELESS && timeouts->useless > timeouts->heap_count / 2)
@@ -199,10 +198,10 @@ static bool grow_heap(struct timeouts *timeouts)
 {
     uint32_t capacity = timeouts->heap_capacity != 0 ? 2 * timeouts->heap_capacity : 16;
     struct timeouts_node *old = timeouts->heap != NULL ? timeouts->heap - LEFT_OUT : NULL;
-    struct timeouts_node *heap = timeouts->heap_capacity <= MOST / 2
-                                     ? ioalloc_array_resize(old, (size_t)capacity + LEFT_OUT, sizeof *heap)
-                                     : NULL;
 
+    if (timeouts->heap_capacity > MOST_TIMEOUTS / 2)
+        return false;
+    struct timeouts_node *heap = ioalloc_array_resize(old, (size_t)capacity + LEFT_OUT, sizeof *heap);
     if (heap == NULL)
         return false;
     timeouts->heap = heap + LEFT_OUT;
@@ -213,7 +212,8 @@ static bool grow_heap(struct timeouts *timeouts)
 static bool grow_slots(struct timeouts *timeouts)
 {
     uint32_t capacity = timeouts->slot_capacity != 0 ? 2 * timeouts->slot_capacity : 16;
-    if (timeouts->slot_capacity > MOST / 2)
+
+    if (timeouts->slot_capacity > MOST_TIMEOUTS / 2)
         return false;
     uint32_t *young = ioalloc_array_resize(timeouts->young, capacity, sizeof *young);
     if (young == NULL)

@@ -179,6 +179,117 @@ static void a_request_that_is_not_sent_is_sent_by_the_parent_alone(void **state)
     fetchscene_close(&scene);
 }
 
+/* What of a response a callback has not seen when it forks is the parent's, as with what a consumer has not seen: a
+ * child that does not reopen the loop is told nothing more, and sends nothing. */
+static struct fetchscene_fetch *forking;
+
+static void fork_once(struct fetchscene_fetch *fetch)
+{
+    if (forked < 0)
+        forked = fork_child();
+}
+
+static void fork_at_line(struct fetchscene_fetch *fetch)
+{
+    fork_once(fetch);
+}
+
+static void fork_at_head(const struct httpclient_response *response, void *arg)
+{
+    fork_once(forking);
+}
+
+static void end_in_child(const struct fetchscene_fetch *fetch, const struct fetchscene_fetch *waiting,
+                         const char *lines, const char *body)
+{
+    if (strcmp(fetch->lines.bytes, lines) != 0 || strcmp(fetch->body.bytes, body) != 0)
+        fprintf(stderr, "the child has seen \"%s\" and \"%s\"\n", fetch->lines.bytes, fetch->body.bytes);
+    CHECK(strcmp(fetch->lines.bytes, lines) == 0 && strcmp(fetch->body.bytes, body) == 0);
+    CHECK(fetch->calls == 0 && waiting->calls == 0);
+    _exit(0);
+}
+
+enum { AT_LINE, AT_HEAD, AT_DATA };
+
+static void what_a_callback_has_not_seen_is_the_parents(void **state)
+{
+#define STATUS "HTTP/1.1 200 OK\r\n"
+    static const struct {
+        int at;
+        const char *answer, *lines, *body; /* of which the child sees so much */
+        const char *whole;
+    } rows[] = {
+        { AT_LINE, STATUS "Content-Length: 2\r\n\r\nhi", STATUS, "", "hi" },
+        { AT_LINE, STATUS "Content-Length: 0\r\n\r\n", STATUS, "", "" },
+        { AT_HEAD, STATUS "Content-Length: 2\r\n\r\nhi", STATUS "Content-Length: 2\r\n\r\n", "", "hi" },
+        { AT_HEAD, STATUS "Content-Length: 0\r\n\r\n", STATUS "Content-Length: 0\r\n\r\n", "", "" },
+        { AT_DATA, STATUS "Content-Length: 2\r\n\r\nhi", STATUS "Content-Length: 2\r\n\r\n", "hi", "hi" },
+        { AT_DATA, STATUS "Transfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1\r\ni\r\n0\r\n\r\n",
+          STATUS "Transfer-Encoding: chunked\r\n\r\n", "h", "hi" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fetchscene_open(&scene, &(struct httpclient_options){ .max_per_origin = 1 });
+        struct httpclient_request request = { .url = "/", .header_callback = fetchscene_on_line };
+        request.on_head = rows[i].at == AT_HEAD ? fork_at_head : NULL;
+        request.streaming_callback = fetchscene_on_data;
+        forking = fetchscene_fetch(&scene, request);
+        forking->on_line = rows[i].at == AT_LINE ? fork_at_line : NULL;
+        forking->on_data = rows[i].at == AT_DATA ? fork_once : NULL;
+        struct fetchscene_fetch *waiting = fetchscene_get(&scene, "/waiting");
+        struct fetchscene_peer *peer = fetchscene_accept(&scene);
+        fetchscene_take_request(&scene, peer, &seen);
+        forked = -1;
+        fetchscene_put_some(peer, rows[i].answer, strlen(rows[i].answer));
+        while (forked < 0)
+            (void)!ioloop_run_once(scene.loop, 0.01);
+        if (forked == 0)
+            end_in_child(forking, waiting, rows[i].lines, rows[i].body);
+        wait_for(forked);
+        fetchscene_expect(&scene, forking, 200, rows[i].whole);
+        fetchscene_take_request(&scene, peer, &seen);
+        assert_string_equal(seen.target, "/waiting");
+        fetchscene_expect_nothing(&scene, peer);
+        fetchscene_put(&scene, peer, HI);
+        fetchscene_expect(&scene, waiting, 200, "hi");
+        fetchscene_close(&scene);
+    }
+}
+
+/* A producer that forks is not called again in the child. */
+static int produced;
+
+static void produce_and_fork(struct httpclient *client, uint64_t fetch, void *arg)
+{
+    if (++produced == 1)
+        forked = fork_child();
+    if (produced <= 3)
+        (void)!httpclient_upload_write(client, fetch, forked > 0 ? "p" : "c", 1);
+    else
+        httpclient_upload_finish(client, fetch);
+}
+
+static void what_is_left_to_produce_is_the_parents(void **state)
+{
+    fetchscene_open(&scene, NULL);
+    produced = 0;
+    forked = -1;
+    struct fetchscene_fetch *fetch = fetchscene_fetch(
+        &scene, (struct httpclient_request){ .url = "/", .method = "POST", .body_producer = produce_and_fork });
+    struct fetchscene_peer *peer = fetchscene_accept(&scene);
+    while (forked < 0)
+        (void)!ioloop_run_once(scene.loop, 0.01);
+    if (forked == 0) {
+        CHECK(produced == 1);
+        _exit(0);
+    }
+    wait_for(forked);
+    assert_int_equal(produced, 4);
+    fetchscene_put(&scene, peer, HI);
+    fetchscene_expect(&scene, fetch, 200, "hi");
+    fetchscene_close(&scene);
+}
+
 /* Its session, too: the child says nothing in it, not even good bye. */
 static struct veil veil;
 
@@ -259,6 +370,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(fetches_that_are_under_way_are_the_parents),
     cmocka_unit_test(a_fetch_whose_name_is_not_known_yet_does_not_wait_in_the_child),
     cmocka_unit_test(a_request_that_is_not_sent_is_sent_by_the_parent_alone),
+    cmocka_unit_test(what_a_callback_has_not_seen_is_the_parents),
+    cmocka_unit_test(what_is_left_to_produce_is_the_parents),
     cmocka_unit_test(a_session_of_tls_is_the_parents),
     cmocka_unit_test(clients_close_in_a_child_as_ever),
 };

@@ -34,7 +34,7 @@ static void an_address_that_the_filter_refuses_is_not_connected_to(void **state)
     fetchscene_close(&scene);
 }
 
-/* hostile.md F8 is about names whose address changes from hop to hop. */
+/* A name may lead elsewhere from one hop to the next (DNS rebinding). */
 static void the_filter_is_asked_for_each_hop(void **state)
 {
     struct fetchscene scene;

@@ -89,7 +89,7 @@ static void the_status_decides_on_method_and_body(void **state)
     }
 }
 
-/* Where the path and query come from is in test_httpurl_resolve.c. */
+/* Where the path and query come from is in test_httpurlwrite.c. */
 static void resolves_the_location(void **state)
 {
     static const char from[] = "http://a/b/c?d";

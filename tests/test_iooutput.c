@@ -50,13 +50,17 @@ static void expect_first(struct iooutput *output, const char *text)
 
 static void expect_done(struct iooutput *output, int count)
 {
-    struct iooutput_segment *segment;
+    struct iooutput_segment *done = iooutput_take_done(output);
 
-    while ((segment = iooutput_take_done(output)) != NULL) {
+    while (done != NULL) {
+        struct iooutput_segment *segment = done;
+
+        done = segment->next;
         count--;
         iobudget_free(segment);
     }
     assert_int_equal(count, 0);
+    assert_null(iooutput_take_done(output));
 }
 
 /* A writer and a sender against their own count of bytes. */
@@ -123,10 +127,12 @@ static void model_send(struct model *model, size_t most)
 
 static void model_expect_done(struct model *model)
 {
-    struct iooutput_segment *segment;
-
     iooutput_sent(model->output, 0);
-    while ((segment = iooutput_take_done(model->output)) != NULL) {
+    struct iooutput_segment *done = iooutput_take_done(model->output);
+    while (done != NULL) {
+        struct iooutput_segment *segment = done;
+
+        done = segment->next;
         assert_ptr_equal(segment->arg, &model->marks[model->done]);
         assert_true(model->marks[model->done++] <= model->out);
         iobudget_free(segment);

@@ -115,7 +115,7 @@ static void many_descriptors_are_all_reported(void **state)
     count_events(poller, 12, LIMIT, counts, LIMIT);
     for (int i = 0; i < count; i++) {
         assert_int_not_equal(counts[copies[i]], 0);
-        poller_remove(poller, copies[i], BOTH);
+        poller_remove(poller, copies[i]);
         close(copies[i]);
     }
     print_message("%d descriptors\n", count);
@@ -193,7 +193,7 @@ static void a_registration_that_fails_is_none(void **state)
     faults_allocation(1, false);
     int error = poller_add(poller, fds[0], BOTH, 1);
     assert_int_equal(error, faults_hit() ? -ENOMEM : 0);
-    poller_remove(poller, fds[0], BOTH);
+    poller_remove(poller, fds[0]);
 
     for (int i = 0; i < 16; i++) {
         unsigned from = interests[i / 4], to = interests[i % 4];
@@ -205,13 +205,13 @@ static void a_registration_that_fails_is_none(void **state)
             assert_true(error == 0 || (hit && error == -ENOSPC));
             assert_int_equal(wait_for(poller, fds[0]), error == 0 ? from : IOLOOP_NONE);
             if (error < 0) {
-                assert_int_equal(poller_update(poller, fds[0], from, to, 1), -ENOENT);
+                assert_int_equal(poller_update(poller, fds[0], to, 1), -ENOENT);
                 assert_int_equal(poller_add(poller, fds[0], from, 1), 0);
             }
-            assert_int_equal(poller_update(poller, fds[0], from, to, 1), 0);
+            assert_int_equal(poller_update(poller, fds[0], to, 1), 0);
             for (int repeat = 0; repeat < 2; repeat++)
                 assert_int_equal(wait_for(poller, fds[0]), to);
-            poller_remove(poller, fds[0], to);
+            poller_remove(poller, fds[0]);
             assert_int_equal(wait_for(poller, fds[0]), IOLOOP_NONE);
         }
     }
@@ -235,13 +235,13 @@ static void a_change_that_fails_changes_nothing(void **state)
             put(fds[1], "x");
             assert_int_equal(poller_add(poller, fds[0], from, 1), 0);
             faults_system_call("epoll_ctl", ENOSPC, nth);
-            int error = poller_update(poller, fds[0], from, to, 2);
+            int error = poller_update(poller, fds[0], to, 2);
             hit = faults_hit();
             assert_true(error == 0 || (hit && error == -ENOSPC));
             /* Hit without an error: what failed was a removal, which no kernel does. */
             for (int repeat = 0; repeat < 2 && (error < 0 || !hit); repeat++)
                 assert_int_equal(wait_for(poller, fds[0]), error == 0 ? to : from);
-            poller_remove(poller, fds[0], error == 0 ? to : from);
+            poller_remove(poller, fds[0]);
             close_both(fds);
         }
     }

@@ -278,7 +278,7 @@ static void the_queue_itself_is_readable_when_there_is_something(void **state)
     assert_int_equal(is_readable(poller_fd(poller)), 0);
     put(fds[1], "x");
     assert_int_equal(is_readable(poller_fd(poller)), 1);
-    poller_remove(poller, fds[0], IOLOOP_READ);
+    poller_remove(poller, fds[0]);
     assert_int_equal(is_readable(poller_fd(poller)), 0);
     poller_wake(poller);
     assert_int_equal(is_readable(poller_fd(poller)), 1);

@@ -324,7 +324,7 @@ static int serve_after_a_kill(struct report workers[2], int victim, int port)
     return answered;
 }
 
-/* hostile.md H2: one listener for all, so its queue belongs to none of them. */
+/* One listener for all, so its queue belongs to none of them. */
 static void loses_no_queued_connection_with_a_worker_that_is_killed(void **state)
 {
     struct report workers[2];
@@ -381,7 +381,7 @@ static double seconds_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* hostile.md C14: 48 descriptors, 90 clients. */
+/* 48 descriptors, 90 clients. */
 static void serves_as_many_as_it_can_when_descriptors_run_out(void **state)
 {
     enum { CLIENTS = 90 };

@@ -35,9 +35,16 @@ static inline void hand_over_message(struct websocket *socket, char *data, size_
     data[length] = behind;
 }
 
+/* In a child of fork() that a callback has called: what comes behind is the parent's to answer, as iostream has it for
+ * the bytes of a consumer. A fork drops the cork, so most of the time that is all there is to ask. */
+static inline bool is_parents_to_read(const struct iostream *stream)
+{
+    return loopmember_cork(stream->loop)->owner != stream && loopmember_is_stale(stream->loop);
+}
+
 static inline bool reads_frames(const struct iostream *stream)
 {
-    return stream->consumer == consume_frames && !stream->is_closed;
+    return stream->consumer == consume_frames && !stream->is_closed && !is_parents_to_read(stream);
 }
 
 bool websocketconnection_reads_frames(const struct websocket *socket)

@@ -29,17 +29,17 @@ COUNT=${COUNT:-1000000}
 results=$bench/results
 columns='limit ioloop echo_server libevent libuv libev'
 
-# build_peer LOOP HEADER LIBRARY...
-build_peer()
+# build_loop LOOP HEADER LIBRARY...
+build_loop()
 {
-    peer=$1
+    loop=$1
     has_header "$1" "$2" || return 0
     shift 2
-    if build "bench_$peer" tests/bench/bench.c "tests/bench/bench_$peer.c" "$@" &&
-        build "echo_$peer" "tests/bench/echo_$peer.c" "$@"; then
-        loops="$loops $peer"
+    if build "bench_$loop" tests/bench/bench.c "tests/bench/bench_$loop.c" "$@" &&
+        build "echo_$loop" "tests/bench/echo_$loop.c" "$@"; then
+        loops="$loops $loop"
     else
-        complain "$peer is left out: it does not build"
+        complain "$loop is left out: it does not build"
     fi
 }
 
@@ -53,9 +53,9 @@ build_all()
     build bench_limit tests/bench/bench.c tests/bench/bench_limit.c || exit 1
     build echo_limit tests/bench/echo_limit.c || exit 1
     loops='limit ioloop'
-    build_peer libevent event2/event.h -levent_core -levent_pthreads
-    build_peer libuv uv.h -luv
-    build_peer libev ev.h -lev
+    build_loop libevent event2/event.h -levent_core -levent_pthreads
+    build_loop libuv uv.h -luv
+    build_loop libev ev.h -lev
 }
 
 # The echo server of a loop: the programs as they are shipped are this library's.

@@ -14,19 +14,6 @@ columns='limit ioloop libcurl libevent tornado'
 
 # Programs.
 
-# build_client PEER HEADER FILE LIBRARY...
-build_client()
-{
-    peer=$1 file=$3
-    has_header "$1" "$2" || return 0
-    shift 3
-    if build "client_$peer" "tests/bench/$file" "$@"; then
-        peers="$peers $peer"
-    else
-        complain "$peer is left out: it does not build"
-    fi
-}
-
 build_all()
 {
     make_ours "$BUILD/libioloop.a"
@@ -35,8 +22,8 @@ build_all()
     build client_limit tests/bench/client_limit.c || exit 1
     build client_ioloop tests/bench/client_ioloop.c "$BUILD/libioloop.a" || exit 1
     peers='limit ioloop'
-    build_client libcurl curl/curl.h client_curl.c -lcurl
-    build_client libevent event2/http.h client_libevent.c -levent_core -levent_extra
+    build_peer libcurl curl/curl.h client_libcurl tests/bench/client_curl.c -lcurl
+    build_peer libevent event2/http.h client_libevent tests/bench/client_libevent.c -levent_core -levent_extra
     if python=$(python_with tornado); then
         peers="$peers tornado"
     else

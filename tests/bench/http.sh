@@ -19,19 +19,6 @@ columns='limit limit_memory ioloop web libevent libmicrohttpd nginx h2o lighttpd
 
 # Programs.
 
-# build_library PEER HEADER LIBRARY...
-build_library()
-{
-    peer=$1
-    has_header "$1" "$2" || return 0
-    shift 2
-    if build "http_$peer" "tests/bench/http_$peer.c" "$@"; then
-        peers="$peers $peer"
-    else
-        complain "$peer is left out: it does not build"
-    fi
-}
-
 build_all()
 {
     make_ours "$BUILD/libioloop.a" "$application"
@@ -40,8 +27,8 @@ build_all()
     build http_limit tests/bench/http_limit.c || exit 1
     build http_ioloop tests/bench/http_ioloop.c "$BUILD/libioloop.a" || exit 1
     peers='limit limit_memory ioloop web'
-    build_library libevent event2/http.h -levent_core -levent_extra
-    build_library libmicrohttpd microhttpd.h -lmicrohttpd
+    build_peer libevent event2/http.h http_libevent tests/bench/http_libevent.c -levent_core -levent_extra
+    build_peer libmicrohttpd microhttpd.h http_libmicrohttpd tests/bench/http_libmicrohttpd.c -lmicrohttpd
     for peer in nginx h2o lighttpd; do
         if command -v $peer > /dev/null; then
             peers="$peers $peer"

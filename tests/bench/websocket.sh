@@ -27,13 +27,7 @@ build_all()
     build ws_limit tests/bench/ws_limit.c || exit 1
     build ws_ioloop tests/bench/ws_ioloop.c "$BUILD/libioloop.a" || exit 1
     peers='limit ioloop'
-    if has_header libwebsockets libwebsockets.h; then
-        if build ws_libwebsockets tests/bench/ws_libwebsockets.c -lwebsockets; then
-            peers="$peers libwebsockets"
-        else
-            complain "libwebsockets is left out: it does not build"
-        fi
-    fi
+    build_peer libwebsockets libwebsockets.h ws_libwebsockets tests/bench/ws_libwebsockets.c -lwebsockets
     if node -e 'require("ws")' > "$work/node" 2>&1; then
         peers="$peers node"
     else

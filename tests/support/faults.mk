@@ -1,4 +1,4 @@
-# The system calls that tests/support/faults.c can make fail, each as the linker's --wrap.
+# The system calls that tests/support/faults.h can make fail, each as the linker's --wrap.
 FAULTS := recv send sendmsg read write writev accept4 socket bind listen connect setsockopt getsockopt \
           epoll_create1 epoll_ctl epoll_wait eventfd fcntl close pipe2 sendfile shutdown poll pthread_create getaddrinfo \
           open openat fstat pread syscall socketpair fork kill

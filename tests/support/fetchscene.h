@@ -21,6 +21,7 @@
 #include "httpserver/httprequest.h"
 
 enum { FETCHSCENE_PEERS = 64, FETCHSCENE_ANY_PHASE = -1 };
+enum { FETCHSCENE_ROUNDS = 400 }; /* turns of the loop, of up to 10 ms, for what has to come */
 
 /* Where servers listen: two origins on 127.0.0.1, and a Unix socket. */
 enum { FETCHSCENE_FIRST, FETCHSCENE_SECOND, FETCHSCENE_UNIX, FETCHSCENE_LISTENERS };
@@ -126,8 +127,9 @@ void fetchscene_forget(struct fetchscene *scene);
 /* Lets time pass, on the loop's clock. */
 void fetchscene_pass(struct fetchscene *scene, double seconds);
 
-/* Runs the loop for a while, until nothing happens any more. */
+/* Runs the loop for a while, until nothing happens any more; or once, as the next of a number of rounds. */
 void fetchscene_settle(struct fetchscene *scene);
+void fetchscene_turn(struct fetchscene *scene, int round);
 
 /* Servers. A slot is used again after it was closed. accept waits for the next connection. */
 struct fetchscene_peer *fetchscene_accept(struct fetchscene *scene);
@@ -164,7 +166,9 @@ void fetchscene_expect_end(struct fetchscene *scene, struct fetchscene_peer *pee
 /* Nothing comes, and the connection stays. */
 void fetchscene_expect_nothing(struct fetchscene *scene, struct fetchscene_peer *peer);
 
-/* The value of the first header of this name; NULL: there is none. Valid until the call but three. */
+/* The value of the first header of this name, in a text of lines too; NULL: there is none. Valid until the call but
+ * three. */
+const char *fetchscene_line(const char *text, const char *name);
 const char *fetchscene_request_header(const struct fetchscene_request *request, const char *name);
 const char *fetchscene_header(const struct fetchscene_fetch *fetch, const char *name);
 
