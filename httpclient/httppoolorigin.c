@@ -56,7 +56,7 @@ static bool is_same_host(const struct httpurl_part *a, const struct httpurl_part
     return true;
 }
 
-static bool is_same_option(const char *a, const char *b)
+static inline __attribute__((always_inline)) bool is_same_option(const char *a, const char *b)
 {
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }

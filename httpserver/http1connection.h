@@ -80,6 +80,9 @@ struct httprequest {
     bool without_body : 1;
     bool keep_alive : 1; /* behind the answer */
     bool has_remote_ip : 1;
+    bool has_peer_ip : 1; /* in remote_ip stands whose connection it was; a proxy may say another */
+    bool is_held : 1;     /* its stream is corked, by httprequest_cork */
+    uint32_t corks;
 
     /* Set for each request. */
     struct httpserver *server;
@@ -138,6 +141,13 @@ void http1connection_finish(struct http1connection *connection);
 /* Could it be closed to make room, with nothing lost but a wait? Asks the kernel. */
 bool http1connection_is_idle(const struct http1connection *connection);
 
+/* Whose connection it is, by the PROXY header or as the kernel says, which is asked once, if keep is true: else what it
+ * says is not kept. 0: not known. */
+socklen_t http1connection_address(struct http1connection *connection, struct sockaddr_storage *address, bool keep);
+
+/* It is closed just now: the request under way, if there is one, keeps what is known of its client, for the log. */
+void http1connection_keep_peer(struct http1connection *connection);
+
 /* For http1body.c and http1answer.c. */
 
 void http1connection_set_deadline(struct http1connection *connection, double seconds,
@@ -145,6 +155,10 @@ void http1connection_set_deadline(struct http1connection *connection, double sec
 
 /* Answers with an error and ends. what for goes to the log. */
 void http1connection_refuse(struct http1connection *connection, int status, const char *why);
+
+/* Gives the client of a request up: with that answer if none has begun. For the program it is as if the client had
+ * left. */
+void http1connection_give_up(struct httprequest *request, int status, const char *why);
 
 /* No more will come from the client. */
 void http1connection_input_ended(struct http1connection *connection, int error);
@@ -183,5 +197,12 @@ int http1answer_write_file(struct httprequest *request, int file, int64_t offset
                            iostream_write_fn *callback, void *arg);
 int http1answer_finish(struct httprequest *request);
 void http1answer_abort(struct httprequest *request);
+void http1answer_cork(struct httprequest *request);
+void http1answer_uncork(struct httprequest *request);
+
+/* Around several writes in one call, which may end the request: they leave together, as they do in a callback of the
+ * server. Cheaper than a cork. NULL, which is fine to end: there is nothing to be done. */
+struct iostream *http1answer_begin_burst(struct httprequest *request);
+void http1answer_end_burst(struct iostream *stream);
 
 #endif

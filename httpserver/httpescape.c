@@ -135,6 +135,7 @@ static char json_letter(uint8_t byte)
     }
 }
 
+/* In a script of an HTML page "</" would begin its end, and "<!--" what can hide that (HTML 13.2.5.20). */
 static size_t put_json_ascii(char *place, uint8_t byte, bool follows_less_than)
 {
     char letter = byte == '/' && follows_less_than ? '/' : json_letter(byte);
@@ -144,7 +145,7 @@ static size_t put_json_ascii(char *place, uint8_t byte, bool follows_less_than)
         place[1] = letter;
         return 2;
     }
-    if (byte < 0x20)
+    if (byte < 0x20 || (byte == '!' && follows_less_than))
         return put_unicode_escape(place, byte);
     place[0] = (char)byte;
     return 1;

@@ -19,8 +19,9 @@ IOAPI_BEGIN
  * how many it got. */
 size_t httpescape_html(const char *text, size_t length, char *place);
 
-/* The inside of a JSON string, which may stand in a script of an HTML page: "</" becomes "<\/", U+2028 and U+2029 are
- * escaped, and each byte that is not UTF-8 becomes \ufffd. The place has 6 * length bytes. Answers how many it got. */
+/* The inside of a JSON string, which may stand in a script of an HTML page: "</" becomes "<\/", "<!" becomes
+ * "<\u0021", U+2028 and U+2029 are escaped, and each byte that is not UTF-8 becomes \ufffd. The place has 6 * length
+ * bytes. Answers how many it got. */
 size_t httpescape_json(const char *text, size_t length, char *place);
 
 /* For a line of a log: all but 0x20 to 0x7E, and " and \ of those, as \xHH. NUL-terminated; what does not fit into

@@ -13,7 +13,7 @@
  * Errors: of a call that sends: -EBADF the client has left, or what the kernel says when it is just going (-EPIPE,
  *     -ECONNRESET); -EINVAL what it is given cannot be sent in HTTP, and nothing was; -EALREADY the head of the answer
  *     has gone. The connection is closed by -EMSGSIZE, the body is not as long as its Content-Length said, -ENOBUFS,
- *     the client does not read, and max_unsent bytes wait, and -ENOMEM. The first bytes of an answer are taken however
+ *     the client does not read, and max_unsent bytes wait, -EIO, of write_file, and -ENOMEM. The first bytes of an answer are taken however
  *     many they are, and so is its end; behind a piece of more than max_unsent the next has to wait for its callback.
  * Threads: the loop's. */
 #ifndef HTTPSERVER_HTTPREQUEST_H
@@ -127,7 +127,15 @@ int httprequest_finish(struct httprequest *request);
  * answer is made of fails in the middle. */
 void httprequest_abort(struct httprequest *request);
 
-/* Bytes of a file, which stays the caller's and open until the callback. One that ends sooner closes the connection. */
+/* From cork to uncork what is written of the answer only collects; uncork sends it, in one call as a rule, and so does
+ * the end of the request, behind which there is nothing to uncork. In the server's callbacks writes leave together
+ * anyway: this is for those who answer later. They nest. What is collected counts for max_unsent, not for write_timeout;
+ * a 100 (Continue) is not held back. */
+void httprequest_cork(struct httprequest *request);
+void httprequest_uncork(struct httprequest *request);
+
+/* Bytes of a file, which stays the caller's and open until the callback. One that ends sooner, or cannot be read, closes
+ * the connection with -EIO, which is answered or told to the callback; the log says more. */
 int httprequest_write_file(struct httprequest *request, int file, int64_t offset, uint64_t length,
                            iostream_write_fn *callback, void *arg);
 

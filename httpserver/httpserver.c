@@ -43,6 +43,7 @@ static void free_server(struct looptask *task)
         free_request(request);
     }
     httpinflate_free(server->spare_inflate);
+    httpaddresses_free(&server->addresses);
     ioloop_release(server->loop);
     ioalloc_free(server);
 }
@@ -92,14 +93,24 @@ static void make_room(struct tcpserver *tcp, void *arg)
     }
 }
 
+/* With a line for each request; errors alone are not worth the memory. */
+static bool writes_access_log(const struct httpserver *server)
+{
+    return server->options.on_log == NULL && iolog_says(IOLOG_INFO);
+}
+
 static void handle_stream(struct tcpserver *tcp, struct iostream *stream, const struct sockaddr *address,
                           socklen_t length, void *arg)
 {
     struct httpserver *server = arg;
 
+    if (server->addresses.count > 0 || writes_access_log(server))
+        httpaddresses_keep(&server->addresses, stream->fd, address, length);
     server->streams = stream->owner;
     stream->owner = &server->owner;
     http1connection_begin(server, stream);
+    if (server->closing)
+        http1connection_finish(iostream_user(stream)); /* it waited to be accepted when the listeners were closed */
 }
 
 /* Comes from inside iostream_close, so from anywhere. */
@@ -107,6 +118,7 @@ static void stream_gone(struct iostreamlayer_owner *owner, struct iostream *stre
 {
     struct httpserver *server = (struct httpserver *)((char *)owner - offsetof(struct httpserver, owner));
 
+    http1connection_keep_peer(iostream_user(stream));
     server->streams->gone(server->streams, stream);
 }
 
@@ -260,6 +272,7 @@ void httpserver_close(struct httpserver *server)
     if (server->close_timeout == 0)
         close_connections(server); /* without memory there is no waiting */
     for_each_guest(server, server->dismiss);
+    tcpserver_stop(server->tcp); /* who has asked already is served, too */
     tcpserver_close(server->tcp);
 }
 

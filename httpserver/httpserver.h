@@ -85,8 +85,9 @@ int httpserver_add_sockets(struct httpserver *server, const int *fds, size_t cou
 int httpserver_bind(struct httpserver *server, int port, const struct netutil_bind_options *options);
 int httpserver_start(struct httpserver *server, int processes, int max_restarts);
 
-/* Stops accepting, and says Connection: close with each answer; idle connections stay. A while before httpserver_close
- * it lets those finish who are about to ask: to close a connection at that moment is to lose their request. */
+/* Stops accepting, and says Connection: close with each answer; idle connections stay, and so do those that the kernel
+ * has accepted by now. A while before httpserver_close it lets those finish who are about to ask: to close a connection
+ * at that moment is to lose their request. */
 void httpserver_stop(struct httpserver *server);
 
 /* Stops accepting, closes idle connections, says Connection: close on the others and waits for their requests to be

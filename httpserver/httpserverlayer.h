@@ -3,6 +3,7 @@
 #define HTTPSERVER_HTTPSERVERLAYER_H
 
 #include "httpserver/http1connection.h"
+#include "httpserver/httpaddresses.h"
 #include "httpserver/httpdate.h"
 #include "ioloop/iostreamlayer.h"
 #include "ioloop/looptask.h"
@@ -33,6 +34,7 @@ struct httpserver {
     struct http1parser_limits limits;
     struct http1connection *connections, **last; /* the one that has been idle for longest first */
     size_t connection_count;
+    struct httpaddresses addresses;  /* of its connections, from when somebody asks for one */
     struct http1connection *serving; /* for which on_request is on the stack; NULL: none, or it has left HTTP there */
     size_t request_count;            /* that are not released, of clients that have left too */
     struct httprequest *spare_requests;

@@ -91,23 +91,20 @@ int web_set_cookie(struct web_request *request, const char *name, const char *va
                    const struct httpcookie_options *options)
 {
     char small[SHORT_COOKIE], *place = small;
-    size_t size = 256 + strlen(name) + 4 * strlen(value);
+    int refused = weblayer_cannot_change(request);
 
-    if (request->finished || request->flushed)
-        return request->finished ? -EPIPE : -EALREADY;
+    if (refused < 0 || value == NULL)
+        return refused < 0 ? refused : weblayer_missing(request);
+    size_t size = 256 + strlen(name) + 4 * strlen(value);
     if (options != NULL)
         size += length_or_0(options->domain) + length_or_0(options->path);
-    if (size > sizeof small && (place = ioalloc(size)) == NULL) {
-        request->failed = -ENOMEM;
-        return -ENOMEM;
-    }
+    if (size > sizeof small && (place = ioalloc(size)) == NULL)
+        return weblayer_note_failure(request, -ENOMEM);
     ssize_t length = httpcookie_format(place, size, name, value, options, time(NULL));
     int error = length < 0 ? (int)length : add_new_cookie(request, name, place);
     if (place != small)
         ioalloc_free(place);
-    if (error == -ENOMEM || error == -ENOBUFS)
-        request->failed = error;
-    return error;
+    return weblayer_note_failure(request, error);
 }
 
 int web_clear_cookie(struct web_request *request, const char *name, const struct httpcookie_options *options)
@@ -173,13 +170,13 @@ int web_set_signed_cookie(struct web_request *request, const char *name, const v
     const struct web_application *app = request->app;
     size_t size = HTTPSIGNED_ROOM(strlen(name), length);
 
-    if (app->keys == NULL)
+    if (app->keys == NULL) {
+        iolog_write(IOLOG_APPLICATION, IOLOG_ERROR, "a signed cookie needs cookie_secret in the settings");
         return -EINVAL;
-    char *text = ioalloc(size);
-    if (text == NULL) {
-        request->failed = -ENOMEM;
-        return -ENOMEM;
     }
+    char *text = ioalloc(size);
+    if (text == NULL)
+        return weblayer_note_failure(request, -ENOMEM);
     ssize_t count =
         httpsigned_create(app->keys, app->settings.key_version, name, value, length, time(NULL), text, size);
     int error = count < 0 ? (int)count : set_signed_text(request, name, text, options);
@@ -254,7 +251,7 @@ static const char *sent_token(struct web_request *request)
     if (token == NULL || token[0] != '\0')
         return token;
     token = httprequest_header(request->http, "X-Xsrftoken");
-    return token != NULL ? token : httprequest_header(request->http, "X-Csrftoken");
+    return token != NULL && token[0] != '\0' ? token : httprequest_header(request->http, "X-Csrftoken");
 }
 
 static bool is_safe_method(const struct web_request *request)

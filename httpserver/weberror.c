@@ -25,10 +25,9 @@ static void write_error_page(struct web_request *request)
                      text, request->status, (int)length, text);
 }
 
-/* A line of the log, with all that the client has sent escaped. */
-static void log_request_error(const struct web_request *request, int status, const char *why)
+void weblayer_log(const struct web_request *request, int status, const char *why)
 {
-    enum iolog_level level = status >= 500 ? IOLOG_ERROR : IOLOG_WARNING;
+    enum iolog_level level = status >= 500 ? IOLOG_ERROR : status > 0 ? IOLOG_WARNING : IOLOG_INFO;
     const char *method = httprequest_method(request->http), *target = httprequest_target(request->http);
     const char *remote_ip = httprequest_remote_ip(request->http);
     char method_text[64], target_text[512], ip_text[64], why_text[256];
@@ -111,7 +110,7 @@ void web_send_error_because(struct web_request *request, int status, const char 
     if (request->finished)
         return;
     if (why != NULL)
-        log_request_error(request, status, why);
+        weblayer_log(request, status, why);
     if (request->in_error) {
         give_up_page(request);
         return;

@@ -55,20 +55,39 @@ static size_t count_placeholders(const char *url)
     return count;
 }
 
+/* Could what comes next end a scheme? */
+static bool is_before_scheme(const char *url, const char *end)
+{
+    while (url < end && strchr(":/?#", *url) == NULL)
+        url++;
+    return url == end;
+}
+
+/* Answers the end. No argument names a scheme: its colons are escaped where they would end one. */
+static char *put_path_argument(const char *url, char *end, const char *argument)
+{
+    size_t length = strlen(argument), first = is_before_scheme(url, end) ? strcspn(argument, "/") : 0;
+
+    end += httpurl_encode(argument, first, end, 0);
+    return end + httpurl_encode(argument + first, length - first, end, HTTPURL_PATH);
+}
+
 /* Answers the end. */
 static char *fill_in_arguments(const struct web_request *request, const char *url, char *place)
 {
+    char *end = place;
+
     while (*url != '\0') {
         int number = read_placeholder(url, &url);
         const char *argument = number >= 0 ? web_path_argument(request, (size_t)number) : NULL;
 
         if (number < 0)
-            *place++ = *url++;
+            *end++ = *url++;
         else if (argument != NULL)
-            place += httpurl_encode(argument, strlen(argument), place, HTTPURL_PATH);
+            end = put_path_argument(place, end, argument);
     }
-    *place = '\0';
-    return place;
+    *end = '\0';
+    return end;
 }
 
 /* Behind the one of the URL, if it has one, and before its fragment. */

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "httpserver/httpescape.h"
@@ -185,10 +186,9 @@ static const char *check_value(struct web_request *request, const struct httparg
 
 static void refuse_missing(struct web_request *request, const char *name)
 {
-    char why[128] = "Missing argument ";
-    size_t length = strlen(why);
+    char why[128];
 
-    (void)httpescape_log(name, strlen(name), why + length, sizeof why - length);
+    snprintf(why, sizeof why, "Missing argument %s", name);
     web_send_error_because(request, 400, NULL, why);
 }
 

@@ -77,6 +77,18 @@ static bool concerns_one_connection(int error)
     }
 }
 
+int acceptor_take(struct acceptor *acceptor)
+{
+    int fd = -EAGAIN;
+
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        fd = kernel_accept(acceptor->listener, NULL, NULL);
+        if (fd >= 0 || !concerns_one_connection(fd))
+            break;
+    }
+    return fd;
+}
+
 static bool is_shortage(int error)
 {
     return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;

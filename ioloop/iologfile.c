@@ -22,6 +22,7 @@ struct iologfile {
     time_t looked;  /* when it was last made sure that path is still this file */
     time_t failed;  /* when it could last not be rotated */
     uint64_t lost;  /* lines */
+    bool torn;      /* it ends in part of a line */
     char path[];    /* absolute: a program may go to another folder */
 };
 
@@ -85,6 +86,7 @@ static int reopen(struct iologfile *file, time_t now)
     close(file->fd);
     file->fd = fd;
     file->written = now;
+    file->torn = false;
     return 0;
 }
 
@@ -227,26 +229,33 @@ static void rotate(struct iologfile *file, time_t now)
         file->failed = now;
 }
 
-static bool write_whole(int fd, const char *line, size_t length)
+/* On a disk that is full, or into a pipe, a part may go. What comes next does not go on in that line, but begins with a
+ * newline of its own. Answers whether the line is there whole. */
+static bool write_line(struct iologfile *file, const char *line, size_t length)
 {
-    while (length > 0) {
-        struct iovec vector = { (char *)line, length };
-        ssize_t count = kernel_write_pipe(fd, &vector, 1);
+    const char *at = line, *end = line + length;
+
+    while (at < end) {
+        struct iovec vector[] = { { (char *)"\n", 1 }, { (char *)at, (size_t)(end - at) } };
+        int skip = file->torn && at == line ? 0 : 1;
+        ssize_t count = kernel_write_pipe(file->fd, vector + skip, 2 - skip);
         if (count <= 0)
             return false;
-        line += count;
-        length -= (size_t)count;
+        at += count - (1 - skip);
+        file->torn = at > line && at[-1] != '\n';
     }
     return true;
 }
 
-static void tell_of_lost(struct iologfile *file)
+/* Before it is told nothing else is written. */
+static bool tell_of_lost(struct iologfile *file)
 {
     char text[64];
     int length = snprintf(text, sizeof text, "(%llu lines could not be written)\n", (unsigned long long)file->lost);
 
-    if (write_whole(file->fd, text, (size_t)length))
+    if (file->lost > 0 && write_line(file, text, (size_t)length))
         file->lost = 0;
+    return file->lost == 0;
 }
 
 void iologfile_write(struct iologfile *file, const char *line, size_t length, time_t now)
@@ -256,9 +265,7 @@ void iologfile_write(struct iologfile *file, const char *line, size_t length, ti
     file->looked = now;
     if (is_due(file, length, now))
         rotate(file, now);
-    if (file->lost > 0)
-        tell_of_lost(file);
-    if (write_whole(file->fd, line, length))
+    if (tell_of_lost(file) && write_line(file, line, length))
         file->written = now;
     else
         file->lost++;

@@ -1,6 +1,7 @@
 #include "ioloop/ioprocess.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -21,6 +22,7 @@
 #include "ioloop/kernel.h"
 
 #define MAX_RESTARTS 100
+#define END_TIMEOUT  60.0
 
 static const int supervised[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
 
@@ -36,6 +38,7 @@ struct supervisor {
     int count;
     int restarts_left;
     bool ending;                         /* nothing is started any more */
+    double deadline;                     /* on the monotonic clock: then those who have not ended are killed */
     ioprocesslayer_ending_fn *on_ending; /* NULL: nobody wants to know that */
     void *on_ending_arg;
     bool failed;                          /* exits with 1 */
@@ -48,6 +51,7 @@ struct supervisor {
 };
 
 static int task_id = -1;
+static double end_timeout = END_TIMEOUT;
 
 static _Atomic(pthread_t) supervising_thread;
 
@@ -61,6 +65,19 @@ int ioprocess_cpu_count(void)
 int ioprocess_task_id(void)
 {
     return task_id;
+}
+
+void ioprocess_set_end_timeout(double seconds)
+{
+    end_timeout = seconds > 0 ? seconds : END_TIMEOUT;
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 /* Signals. */
@@ -126,15 +143,19 @@ static bool is_any_pending(const struct supervisor *supervisor)
     return false;
 }
 
-/* The number of the signal; 0 when a worker could not be started and a second later none has come. Of several the one
- * with the lowest number, so that what makes workers end is seen before their end is. */
+/* The number of the signal; 0 when none has come, and there is something else to do: a worker that could not be started
+ * is due again, a second later, or the end has a deadline, which is looked at every 10 ms (not every system has
+ * sigtimedwait). Of several the one with the lowest number, so that what makes workers end is seen before their end
+ * is. */
 static int wait_for_signal(const struct supervisor *supervisor)
 {
-    const struct timespec second = { .tv_sec = 1 };
+    const struct timespec second = { .tv_sec = 1 }, moment = { .tv_nsec = 10000000 };
+    bool is_due = is_any_due(supervisor);
     int signal_number = 0;
 
-    if (is_any_due(supervisor)) {
-        nanosleep(&second, NULL);
+    if (is_due || (supervisor->ending && supervisor->deadline < HUGE_VAL)) {
+        if (is_due || !is_any_pending(supervisor))
+            nanosleep(is_due ? &second : &moment, NULL);
         if (!is_any_pending(supervisor))
             return 0;
     }
@@ -193,6 +214,8 @@ static int count_running(const struct supervisor *supervisor)
 
 static void end_workers(struct supervisor *supervisor, int signal_number)
 {
+    if (!supervisor->ending)
+        supervisor->deadline = seconds_now() + end_timeout;
     supervisor->ending = true;
     if (supervisor->on_ending != NULL)
         supervisor->on_ending(supervisor->on_ending_arg);
@@ -205,6 +228,22 @@ static void end_workers(struct supervisor *supervisor, int signal_number)
         worker->due = false;
         if (worker->pid != 0)
             kill(worker->pid, signal_number);
+    }
+}
+
+/* Who has not ended by now hangs, or was stopped. */
+static void kill_late_workers(struct supervisor *supervisor)
+{
+    if (!supervisor->ending || seconds_now() < supervisor->deadline)
+        return;
+    supervisor->deadline = HUGE_VAL;
+    for (int i = 0; i < supervisor->count; i++) {
+        pid_t pid = supervisor->workers[i].pid;
+
+        if (pid == 0)
+            continue;
+        iolog_write(IOLOG_GENERAL, IOLOG_WARNING, "worker %d (pid %ld) does not end, killing it", i, (long)pid);
+        kill(pid, SIGKILL);
     }
 }
 
@@ -276,6 +315,7 @@ static void supervise(struct supervisor *supervisor)
         if (signal_number != 0 && signal_number != SIGCHLD)
             end_workers(supervisor, signal_number);
         reap(supervisor);
+        kill_late_workers(supervisor);
         if (start_due_workers(supervisor))
             return;
     }

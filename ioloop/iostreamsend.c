@@ -1,6 +1,7 @@
 /* The way of a stream's output to the kernel: a piece in each iteration, so that others do not wait. */
 #include "ioloop/iostreamsend.h"
 
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -51,6 +52,21 @@ void iostreamsend_drop_empty(struct iostream *stream)
     stream->output = NULL;
 }
 
+/* Instead of an error: not the way to the peer has failed, but a file, and the log has been told so. */
+#define FILE_FAILED INT_MIN
+
+/* error 0: it has ended. */
+static ssize_t fail_file(const struct iostream *stream, int error)
+{
+    if (error == 0)
+        iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "descriptor %d: a file to be sent ends %llu bytes too soon", stream->fd,
+                    (unsigned long long)stream->output->first->left);
+    else
+        iolog_write(IOLOG_GENERAL, IOLOG_ERROR, "descriptor %d: a file to be sent cannot be read: %s", stream->fd,
+                    ioloop_strerror(error));
+    return FILE_FAILED;
+}
+
 /* Where sendfile does not lead (pipes, transports from outside, and files and sockets of some kinds: EINVAL), the next
  * bytes of the file become a segment of memory. Answers 0 or an error. */
 static ssize_t load_file_chunk(struct iostream *stream)
@@ -66,8 +82,9 @@ static ssize_t load_file_chunk(struct iostream *stream)
         count = pread(file->file, chunk->bytes, size, (off_t)file->offset);
     while (count < 0 && errno == EINTR);
     if (count <= 0) {
+        int error = count < 0 ? -errno : 0;
         iobudget_free(chunk);
-        return count < 0 ? -errno : -EIO;
+        return fail_file(stream, error);
     }
     chunk->left = (uint64_t)count;
     chunk->room = 0;
@@ -85,7 +102,9 @@ static ssize_t send_part_of_file(struct iostream *stream, size_t most)
     size_t size = file->left < most ? (size_t)file->left : most;
     ssize_t count = kernel_sendfile(stream->fd, file->file, file->offset, size);
 
-    return count == 0 ? -EIO : count; /* the file is shorter than it was said to be */
+    if (count == 0 || count == -EBADF || count == -EIO) /* of a socket that is open this is not said */
+        return fail_file(stream, (int)count);
+    return count;
 }
 
 /* So much of the vector as has at most so many bytes. Answers how many it has. */
@@ -187,7 +206,10 @@ void iostreamlayer_send_output(struct iostream *stream)
     for (int i = 0; i < SEND_BUDGET && !full && left > 0 && stream->output->pending > 0; i++) {
         ssize_t sent = send_once(stream, left, &full);
         if (sent < 0) {
-            iostreamsend_fail(stream, (int)sent);
+            if (sent == FILE_FAILED)
+                iostreamlayer_fail(stream, -EIO);
+            else
+                iostreamsend_fail(stream, (int)sent);
             return;
         }
         iooutput_sent(stream->output, (uint64_t)sent);

@@ -402,15 +402,13 @@ static void on_looked_up(int error, void *arg)
         free_lookup(lookup);
 }
 
-/* Nothing reports to the loop any more. Its queries end with it by themselves. */
+/* Nothing reports to the loop any more. All who wanted it are newer members, and have left. */
 static void abandon_lookup(struct loopmember *member)
 {
     struct lookup *lookup = lookup_of_member(member);
 
     loopmember_remove(member);
     unlist_lookup(lookup);
-    while (lookup->first != NULL)
-        part_from_lookup(lookup->first);
     bool running = ioexecutor_cancel(lookup->executor, lookup->job) == -EBUSY;
     if (!running || atomic_exchange(&lookup->state, LOOKUP_ABANDONED) == LOOKUP_DONE)
         free_lookup(lookup);

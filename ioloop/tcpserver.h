@@ -38,8 +38,11 @@ struct tcpserver_options {
     struct iostream_options stream;                /* for the stream of each connection */
     tcpserver_start_transport_fn *start_transport; /* for each connection; NULL: that of stream */
     void *start_transport_arg;
-    size_t max_connections;       /* then the listeners pause. 0: the lesser of 10,000 and RLIMIT_NOFILE - 64, which is
-                                     too many when each makes the program open descriptors of its own */
+    size_t max_connections;       /* then the listeners pause. 0: 10,000. Never more than RLIMIT_NOFILE - 64, so that a
+                                     server that is full makes room, or lets its clients wait, where one without
+                                     descriptors would have to turn them away; who asks for more is told by the log.
+                                     That is too many when each makes the program open descriptors of its own. When it
+                                     is reached, the limit is looked at anew: it may have been raised */
     tcpserver_full_fn *on_full;   /* told when a connection waits because of it, and again each 0.1 s while it does, to
                                      make room by closing one */
     tcpserver_close_fn *on_close; /* the server has closed and is freed when this returns */
@@ -64,8 +67,12 @@ int tcpserver_bind(struct tcpserver *server, int port, const struct netutil_bind
  * ioprocess_fork_processes). max_restarts 0: 100. */
 int tcpserver_start(struct tcpserver *server, int processes, int max_restarts);
 
-/* Stops accepting and closes the listeners; connections stay. Any number of times. */
+/* Stops accepting and closes the listeners; connections stay. Those that the kernel has accepted by now, max_connections
+ * at most, are taken before, or it would reset them, and handed to handle_stream from the next iteration on. Any number
+ * of times. */
 void tcpserver_stop(struct tcpserver *server);
+
+/* The same, but what waits is not taken. What a stop has taken is still handed over, before on_close. */
 void tcpserver_close(struct tcpserver *server);
 
 /* Streams of this server that are open now. */

@@ -142,6 +142,26 @@ static size_t collect_to_the_end(struct iostream *stream, int error, const char 
     return length;
 }
 
+/* Which one does that asks for nothing else. */
+static void a_detached_stream_closes_at_its_clients_end(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin(&scene, NULL);
+    int end = 0;
+
+    scene.on_request = detach_or_wait;
+    httpscene_put(&scene, client, GET("/detach") "abc");
+    httpscene_expect_text(&scene, client, "raw bytes");
+    assert_int_equal(iostream_set_consumer(detached, collect_to_the_end, &end), 0);
+    httpscene_finish(client);
+    httpscene_expect_end(&scene, client);
+    httpscene_settle(&scene);
+    assert_string_equal(got, "abc");
+    assert_int_equal(closes, 1);
+    closes = 0;
+    httpscene_close(&scene);
+}
+
 /* A tunnel: what the other side answers may come behind the end of what it was asked. */
 static void a_detached_stream_may_outlive_its_clients_end(void **state)
 {
@@ -269,6 +289,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_connection_can_be_taken_over_with_what_is_behind_the_request),
     cmocka_unit_test(a_connection_can_be_taken_over_behind_a_body),
     cmocka_unit_test(a_client_may_half_close_before_it_is_taken_over),
+    cmocka_unit_test(a_detached_stream_closes_at_its_clients_end),
     cmocka_unit_test(a_detached_stream_may_outlive_its_clients_end),
     cmocka_unit_test(a_connection_cannot_be_taken_over_before_its_body_is_through),
     cmocka_unit_test(a_stream_may_be_closed_as_soon_as_it_is_taken_over),

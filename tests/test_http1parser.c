@@ -240,17 +240,14 @@ static void does_the_same_with_and_without_vectors(void **state)
     static const char original[] =
         "POST http://example.com:80/x?y=z HTTP/1.1\r\nHost: example.com:80\r\nConnection: upgrade, close"
         "\r\nExpect: 100-continue\r\nContent-Length: 123\r\nUpgrade: h2c\r\nX-Long-Name: \ta\tb \r\n\r\n";
-    static const char bytes[] = "\r\n\t\0\x7f :,a0\x80\x1f%[]/#@\"=";
+    static const struct text bytes = TEXT("\r\n\t\0\x7f :,a0\x80\x1f%[]/#@\"=");
     uint32_t random = 1;
     char changed[sizeof original];
 
     for (int i = 0; i < 20000; i++) {
         struct outcome vectors;
         memcpy(changed, original, sizeof changed);
-        for (int changes = 1 + i % 3; changes > 0; changes--) {
-            random = random * 1664525 + 1013904223;
-            changed[(random >> 8) % (sizeof changed - 1)] = bytes[(random >> 24) % (sizeof bytes - 1)];
-        }
+        change_bytes(changed, sizeof changed - 1, bytes, 1 + i % 3, &random);
         struct text text = { changed, sizeof changed - 1 };
         parse_whole(text, NULL, &vectors);
         assert_same_when_split(parse_in_words, text, (random >> 4) % text.length, NULL, &vectors);

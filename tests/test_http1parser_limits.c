@@ -83,37 +83,19 @@ static void limits_header_lines(void **state)
     assert_limit(padded(GET "X: \t\t", 16, "\n\r\n\r\n"), &twenty, -431);
 }
 
-/* A head of the wanted size; at most 8,000 bytes a line. */
-static struct text head_of(size_t size)
-{
-    static char buffer[GUARDPAGE_ROOM];
-    size_t length = sizeof GET - 1;
-
-    memcpy(buffer, GET, length);
-    for (size_t line; length < size - 2; length += line) {
-        line = size - 2 - length > 8000 ? 4000 : size - 2 - length;
-        assert_true(line >= 5);
-        memset(buffer + length, 'a', line);
-        memcpy(buffer + length, "X:", 2);
-        memcpy(buffer + length + line - 2, "\r\n", 2);
-    }
-    memcpy(buffer + length, "\r\n", 2);
-    return (struct text){ buffer, size };
-}
-
 static void limits_the_head(void **state)
 {
     const struct http1parser_limits hundred = { .head = 100 };
     const struct http1parser_limits twenty = { .head = 20 };
 
-    assert_limit(head_of(32767), NULL, 1);
-    assert_limit(head_of(32768), NULL, 1);
-    assert_limit(head_of(32769), NULL, -431);
-    assert_limit(head_of(50000), NULL, -431);
-    assert_limit(head_of(99), &hundred, 1);
-    assert_limit(head_of(100), &hundred, 1);
-    assert_limit(head_of(101), &hundred, -431);
-    assert_limit(head_of(150), &hundred, -431);
+    assert_limit(head_of(GET, 32767), NULL, 1);
+    assert_limit(head_of(GET, 32768), NULL, 1);
+    assert_limit(head_of(GET, 32769), NULL, -431);
+    assert_limit(head_of(GET, 50000), NULL, -431);
+    assert_limit(head_of(GET, 99), &hundred, 1);
+    assert_limit(head_of(GET, 100), &hundred, 1);
+    assert_limit(head_of(GET, 101), &hundred, -431);
+    assert_limit(head_of(GET, 150), &hundred, -431);
     assert_limit(padded("GET /", 2, " HTTP/1.0\r\n\r\n"), &twenty, 1);
     assert_limit(padded("GET /", 3, " HTTP/1.0\r\n\r\n"), &twenty, -431);
     assert_limit(padded("GET /", 4, " HTTP/1.0\r\n\r\n"), &twenty, -431);
@@ -186,8 +168,8 @@ static void refuses_the_hopeless_before_it_is_whole(void **state)
     assert_int_equal(result_of(padded(GET, 21, ""), &small), -431);
     assert_int_equal(result_of(padded(GET "X:", 8, "\r"), &small), 0);
     assert_int_equal(result_of(padded(GET "X:", 8, "\r\n"), &small), -431);
-    assert_int_equal(result_of((struct text){ head_of(32768).bytes, 32767 }, NULL), 0);
-    assert_int_equal(result_of((struct text){ head_of(32769).bytes, 32768 }, NULL), -431);
+    assert_int_equal(result_of((struct text){ head_of(GET, 32768).bytes, 32767 }, NULL), 0);
+    assert_int_equal(result_of((struct text){ head_of(GET, 32769).bytes, 32768 }, NULL), -431);
 }
 
 /* What is left of work when the bytes come one by one is what the scan says: it goes on where it was. And nothing is
@@ -195,7 +177,7 @@ static void refuses_the_hopeless_before_it_is_whole(void **state)
 static void scans_no_byte_twice_while_bytes_drip_in(void **state)
 {
     static struct outcome outcome, whole;
-    struct text text = head_of(32768);
+    struct text text = head_of(GET, 32768);
     struct http1parser_scan scan = { 0 };
 
     parse_whole(text, NULL, &whole);

@@ -300,35 +300,17 @@ static void limits_lines(void **state)
     assert_limit(padded(OK "X: ", 28, "\n\r\n\r\n"), &thirty, -EMSGSIZE);
 }
 
-/* A head of the wanted size; at most 8,000 bytes a line. */
-static struct text head_of(size_t size)
-{
-    static char buffer[GUARDPAGE_ROOM];
-    size_t length = sizeof OK - 1;
-
-    memcpy(buffer, OK, length);
-    for (size_t line; length < size - 2; length += line) {
-        line = size - 2 - length > 8000 ? 4000 : size - 2 - length;
-        assert_true(line >= 5);
-        memset(buffer + length, 'a', line);
-        memcpy(buffer + length, "X:", 2);
-        memcpy(buffer + length + line - 2, "\r\n", 2);
-    }
-    memcpy(buffer + length, "\r\n", 2);
-    return (struct text){ buffer, size };
-}
-
 static void limits_the_head(void **state)
 {
     const struct http1parser_limits hundred = { .head = 100 };
 
-    assert_limit(head_of(65535), NULL, 0);
-    assert_limit(head_of(65536), NULL, 0);
-    assert_limit(head_of(65537), NULL, -EMSGSIZE);
-    assert_limit(head_of(100000), NULL, -EMSGSIZE);
-    assert_limit(head_of(100), &hundred, 0);
-    assert_limit(head_of(101), &hundred, -EMSGSIZE);
-    assert_limit(head_of(150), &hundred, -EMSGSIZE);
+    assert_limit(head_of(OK, 65535), NULL, 0);
+    assert_limit(head_of(OK, 65536), NULL, 0);
+    assert_limit(head_of(OK, 65537), NULL, -EMSGSIZE);
+    assert_limit(head_of(OK, 100000), NULL, -EMSGSIZE);
+    assert_limit(head_of(OK, 100), &hundred, 0);
+    assert_limit(head_of(OK, 101), &hundred, -EMSGSIZE);
+    assert_limit(head_of(OK, 150), &hundred, -EMSGSIZE);
     /* The end of a line at the limit is not the end of a head. */
     assert_limit(padded(OK "X: ", 100 - 22, "\r\nY: z\r\n\r\n"), &hundred, -EMSGSIZE);
 }
@@ -396,15 +378,15 @@ static void refuses_the_hopeless_before_it_is_whole(void **state)
         if (hopeless[i].bytes[0] != '\r')
             assert_int_equal(result_of((struct text){ hopeless[i].bytes, hopeless[i].length - 1 }), 0);
     }
-    assert_int_equal(result_of((struct text){ head_of(65536).bytes, 65535 }), 0);
-    assert_int_equal(result_of((struct text){ head_of(65537).bytes, 65536 }), -EMSGSIZE);
+    assert_int_equal(result_of((struct text){ head_of(OK, 65536).bytes, 65535 }), 0);
+    assert_int_equal(result_of((struct text){ head_of(OK, 65537).bytes, 65536 }), -EMSGSIZE);
 }
 
 /* C1, C7: and nothing is parsed, the response is not even cleared. */
 static void scans_no_byte_twice_while_bytes_drip_in(void **state)
 {
     static struct outcome outcome, whole;
-    struct text text = head_of(32768);
+    struct text text = head_of(OK, 32768);
     struct http1parser_scan scan = { 0 };
 
     responseparse_whole(text, HTTP1RESPONSE_TO_OTHER, NULL, &whole);
@@ -457,7 +439,7 @@ static void does_the_same_with_and_without_vectors(void **state)
 {
     static const char original[] = OK "Server: x\r\nConnection: upgrade, close\r\nContent-Length: 123\r\n"
                                       "Transfer-Encodin: chunked\r\nX-Long-Name: \ta\tb \r\n\r\n";
-    static const char bytes[] = "\r\n\t\0\x7f :,a0\x80\x1f%[]g#@\"=";
+    static const struct text bytes = TEXT("\r\n\t\0\x7f :,a0\x80\x1f%[]g#@\"=");
     static const enum http1response_to tos[] = { HTTP1RESPONSE_TO_OTHER, HTTP1RESPONSE_TO_HEAD,
                                                  HTTP1RESPONSE_TO_CONNECT };
     uint32_t random = 1;
@@ -466,10 +448,7 @@ static void does_the_same_with_and_without_vectors(void **state)
     for (int i = 0; i < 20000; i++) {
         struct outcome vectors;
         memcpy(changed, original, sizeof changed);
-        for (int changes = 1 + i % 3; changes > 0; changes--) {
-            random = random * 1664525 + 1013904223;
-            changed[(random >> 8) % (sizeof changed - 1)] = bytes[(random >> 24) % (sizeof bytes - 1)];
-        }
+        change_bytes(changed, sizeof changed - 1, bytes, 1 + i % 3, &random);
         struct text text = { changed, sizeof changed - 1 };
         const struct responseparse_way in_words = { parse_in_words, tos[i / 3 % 3], NULL };
         const struct responseparse_way in_vectors = { http1response_parse, tos[i / 3 % 3], NULL };

@@ -122,6 +122,18 @@ static void finds_an_empty_line_anywhere(void **state)
     }
 }
 
+/* Four control characters, one of them another: whoever looks at three of them alone is wrong. */
+static void takes_nothing_else_for_an_empty_line(void **state)
+{
+    static const struct text rows[] = {
+        TEXT("A\t\n\r\nB"), TEXT("A\r\t\r\nB"), TEXT("A\r\n\t\nB"),
+        TEXT("A\r\n\r\tB"), TEXT("A\r\n\r\t"),  TEXT("A\r\r\n\r\r\n"),
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_int_equal(http1scan_find_empty_line(guarded(rows[i].bytes, rows[i].length), rows[i].length), 0);
+}
+
 static void finds_the_first_of_two_empty_lines(void **state)
 {
     static const char bytes[] = "GET /\r\nA: b\r\n\r\nGET /\r\n\r\n";
@@ -156,6 +168,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(counts_lines_while_the_end_is_awaited),
     cmocka_unit_test(looks_at_no_byte_twice),
     cmocka_unit_test(finds_an_empty_line_anywhere),
+    cmocka_unit_test(takes_nothing_else_for_an_empty_line),
     cmocka_unit_test(finds_the_first_of_two_empty_lines),
     cmocka_unit_test(knows_the_first_line_of_a_response),
 };

@@ -10,6 +10,7 @@
 #include "tests/support/fakenames.h"
 #include "tests/support/fetchscene.h"
 #include "tests/support/forkedchild.h"
+#include "tests/support/packed.h"
 #include "tests/support/veil.h"
 
 #define HI "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -256,6 +257,64 @@ static void what_a_callback_has_not_seen_is_the_parents(void **state)
     }
 }
 
+/* The same of what lies inflated, when its connection is there, and when it has gone during a pause. */
+enum { INFLATED = 40000 };
+static bool forks_at_last;
+
+static void pause_first_and_fork(struct fetchscene_fetch *fetch)
+{
+    if (forks_at_last ? fetch->body.length == INFLATED : fetch->pieces == 1)
+        fork_once(fetch);
+    else if (fetch->pieces == 1)
+        httpclient_pause(scene.client, fetch->id);
+}
+
+static void put_packed(struct fetchscene_peer *peer)
+{
+    static char bytes[INFLATED];
+    char head[200];
+
+    pack(bytes, sizeof bytes);
+    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
+             packed_length);
+    assert_int_equal(fetchscene_put_some(peer, head, strlen(head)), strlen(head));
+    assert_int_equal(fetchscene_put_some(peer, packed, packed_length), packed_length);
+}
+
+static void what_is_inflated_and_not_told_is_the_parents(void **state)
+{
+    for (int at_last = 0; at_last < 2; at_last++) {
+        fetchscene_open(&scene, NULL);
+        forks_at_last = at_last;
+        forked = -1;
+        struct fetchscene_fetch *fetch = fetchscene_fetch(
+            &scene, (struct httpclient_request){
+                        .url = "/", .streaming_callback = fetchscene_on_data, .decompress_response = true });
+        fetch->on_data = pause_first_and_fork;
+        struct fetchscene_peer *peer = fetchscene_accept(&scene);
+        fetchscene_take_request(&scene, peer, &seen);
+        put_packed(peer);
+        if (at_last) {
+            fetchscene_settle(&scene);
+            assert_int_equal(fetch->pieces, 1);
+            fetchscene_hang_up(peer);
+            fetchscene_settle(&scene);
+            httpclient_resume(scene.client, fetch->id);
+        }
+        while (forked < 0)
+            (void)!ioloop_run_once(scene.loop, 0.01);
+        if (forked == 0) {
+            CHECK((fetch->body.length == INFLATED) == at_last && fetch->calls == 0);
+            _exit(0);
+        }
+        wait_for(forked);
+        fetchscene_wait(&scene, fetch);
+        assert_int_equal(fetch->error, 0);
+        assert_int_equal(fetch->body.length, INFLATED);
+        fetchscene_close(&scene);
+    }
+}
+
 /* A producer that forks is not called again in the child. */
 static int produced;
 
@@ -371,6 +430,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_fetch_whose_name_is_not_known_yet_does_not_wait_in_the_child),
     cmocka_unit_test(a_request_that_is_not_sent_is_sent_by_the_parent_alone),
     cmocka_unit_test(what_a_callback_has_not_seen_is_the_parents),
+    cmocka_unit_test(what_is_inflated_and_not_told_is_the_parents),
     cmocka_unit_test(what_is_left_to_produce_is_the_parents),
     cmocka_unit_test(a_session_of_tls_is_the_parents),
     cmocka_unit_test(clients_close_in_a_child_as_ever),

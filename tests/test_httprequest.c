@@ -422,6 +422,7 @@ static void check_reply(struct httpscene *scene, const struct reply *reply, bool
     struct httpscene_answer answer = httpscene_next(scene, client, to_head);
     assert_int_equal(replied, reply->result);
     assert_int_equal(answer.status, reply->sent);
+    assert_int_equal(scene->last_status, reply->sent);
     assert_int_equal(answer.length, reply->length);
     if (!to_head)
         assert_string_equal(answer.body, reply->gets);
@@ -461,6 +462,7 @@ static void sends_what_it_is_told_or_a_500(void **state)
         { 200, "a\177", "x", -EINVAL, 500, NULL, "a\177", sizeof oops - 1, oops },
         { 200, "\001", "x", -EINVAL, 500, NULL, "\001", sizeof oops - 1, oops },
         { 200, long_type + 1, "x", 0, 200, "xxxx\r\n", NULL, 1, "x" },
+        { 404, long_type + 1, "x", 0, 404, "xxxx\r\n", NULL, 1, "x" },
         { 200, long_type, "x", -EINVAL, 500, NULL, "xxxx", sizeof oops - 1, oops },
     };
     struct httpscene scene;

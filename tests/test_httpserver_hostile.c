@@ -56,7 +56,7 @@ static void a_server_without_descriptors_rests_and_serves_those_it_has(void **st
 {
     int served = 0;
 
-    httpprocess_start(&server, &(struct httpprocess_options){ .server.max_connections = 1000, .files = 48 });
+    httpprocess_start(&server, &(struct httpprocess_options){ .server.max_connections = 100, .files_later = 48 });
     for (int i = 0; i < MOST; i++) {
         connect_peer(&peers[i]);
         (void)!httppeer_put(&peers[i], GET);

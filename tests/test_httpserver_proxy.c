@@ -30,11 +30,16 @@ static struct httpscene_client *begin_proxied(struct httpscene *scene, const str
     return client;
 }
 
+/* Behind Host, and before it. */
 static void ask(struct httpscene *scene, struct httpscene_client *client, const char *headers, const char *wanted)
 {
     httpscene_put(scene, client, "GET / HTTP/1.1\r\nHost: a\r\n");
     httpscene_put(scene, client, headers);
     httpscene_put(scene, client, "\r\n");
+    httpscene_expect(scene, client, 200, wanted);
+    httpscene_put(scene, client, "GET / HTTP/1.1\r\n");
+    httpscene_put(scene, client, headers);
+    httpscene_put(scene, client, "Host: a\r\n\r\n");
     httpscene_expect(scene, client, 200, wanted);
 }
 

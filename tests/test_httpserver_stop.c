@@ -87,6 +87,72 @@ static void a_request_in_work_is_answered_and_the_last(void **state)
     httpscene_close(&scene);
 }
 
+/* Whom the kernel has accepted, and the loop has not seen yet. */
+static void those_who_wait_to_be_accepted_are_served(void **state)
+{
+    enum { COUNT = 40 };
+    struct httpscene_client *clients[COUNT];
+
+    for (int closes = 0; closes < 2; closes++) {
+        httpscene_open(&scene, NULL);
+        for (int i = 0; i < COUNT; i++) {
+            clients[i] = httpscene_connect(&scene);
+            assert_int_equal(httpscene_put_some(clients[i], GET("/"), strlen(GET("/"))), strlen(GET("/")));
+        }
+        assert_int_equal(scene.requests, 0);
+        if (closes)
+            httpserver_close(scene.server);
+        else
+            httpserver_stop(scene.server);
+        assert_int_equal(scene.requests, 0); /* from the loop only */
+        assert_int_equal(try_to_connect(), ECONNREFUSED);
+        for (int i = 0; i < COUNT; i++) {
+            httpscene_expect_last(&scene, clients[i], 200);
+            httpscene_hang_up(clients[i]);
+        }
+        httpscene_settle(&scene);
+        assert_int_equal(scene.closed, closes);
+        httpscene_close(&scene);
+    }
+}
+
+/* A stop leaves it the time to ask, a close does not. */
+static void of_those_one_that_has_not_asked_yet_is_idle(void **state)
+{
+    for (int closes = 0; closes < 2; closes++) {
+        httpscene_open(&scene, NULL);
+        struct httpscene_client *client = httpscene_connect(&scene);
+        if (closes)
+            httpserver_close(scene.server);
+        else
+            httpserver_stop(scene.server);
+        if (closes) {
+            httpscene_expect_end(&scene, client);
+        } else {
+            httpscene_expect_nothing(&scene, client);
+            httpscene_put(&scene, client, GET("/"));
+            httpscene_expect_last(&scene, client, 200);
+        }
+        httpscene_close(&scene);
+    }
+}
+
+static void there_are_never_more_than_there_may_be(void **state)
+{
+    httpscene_open(&scene, &(struct httpserver_options){ .max_connections = 3 });
+    struct httpscene_client *clients[5];
+    for (int i = 0; i < 5; i++) {
+        clients[i] = httpscene_connect(&scene);
+        httpscene_put_some(clients[i], GET("/"), strlen(GET("/")));
+    }
+    httpserver_stop(scene.server);
+    for (int i = 0; i < 3; i++)
+        httpscene_expect_last(&scene, clients[i], 200);
+    httpscene_settle(&scene);
+    assert_int_equal(scene.requests, 3);
+    httpscene_close(&scene);
+}
+
 static void stopping_one_that_closes_is_nothing(void **state)
 {
     httpscene_open(&scene, NULL);
@@ -130,6 +196,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_server_that_has_stopped_accepts_nothing_and_listens_nowhere),
     cmocka_unit_test(connections_stay_for_one_request),
     cmocka_unit_test(a_request_in_work_is_answered_and_the_last),
+    cmocka_unit_test(those_who_wait_to_be_accepted_are_served),
+    cmocka_unit_test(of_those_one_that_has_not_asked_yet_is_idle),
+    cmocka_unit_test(there_are_never_more_than_there_may_be),
     cmocka_unit_test(stopping_one_that_closes_is_nothing),
     cmocka_unit_test(it_may_be_stopped_in_a_request_and_closed_later),
 };

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <fcntl.h>
@@ -317,6 +319,69 @@ static void lines_that_could_not_be_written_are_counted(void **state)
     close_log();
 }
 
+/* On a disk with room for so many bytes. */
+static void put_with_room_for(const char *line, rlim_t bytes)
+{
+    struct rlimit before, limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    put(line, 100);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+}
+
+static void behind_a_part_of_a_line_the_next_begins_anew(void **state)
+{
+    open_log(NULL);
+    put("one\n", 100);
+    put_with_room_for("two\n", 6);
+    put_with_room_for("three\n", 6);
+    assert_file("log", "one\ntw");
+    put("four\n", 100);
+    put("five\n", 100);
+    assert_file("log", "one\ntw\n(2 lines could not be written)\nfour\nfive\n");
+    close_log();
+}
+
+/* Room for the newline alone, then for a part of what tells of the lines, then for just that. */
+static void a_line_is_ended_once(void **state)
+{
+    open_log(NULL);
+    put_with_room_for("one\n", 3);
+    put_with_room_for("two\n", 4);
+    assert_file("log", "one\n");
+    put_with_room_for("three\n", 9);
+    assert_file("log", "one\n(2 li");
+    put_with_room_for("four\n", 10 + 31);
+    assert_file("log", "one\n(2 li\n(3 lines could not be written)\n");
+    put("five\n", 100);
+    assert_file("log", "one\n(2 li\n(3 lines could not be written)\n(1 lines could not be written)\nfive\n");
+    close_log();
+}
+
+static void what_is_not_the_end_of_a_line_but_one_of_its_own_is_enough(void **state)
+{
+    open_log(NULL);
+    put_with_room_for("first\n    second\n", 6);
+    put("next\n", 100);
+    assert_file("log", "first\n(1 lines could not be written)\nnext\n");
+    close_log();
+}
+
+static void a_new_file_begins_with_a_line(void **state)
+{
+    open_log(NULL);
+    put_with_room_for("one\n", 2);
+    assert_int_equal(rename(folder_place(&folder, "log"), folder_place(&folder, "away")), 0);
+    put("two\n", 101);
+    assert_file("away", "on");
+    assert_file("log", "(1 lines could not be written)\ntwo\n");
+    close_log();
+}
+
 static void short_and_interrupted_writes_are_continued(void **state)
 {
     open_log(NULL);
@@ -488,6 +553,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_file_that_another_process_has_begun_is_not_ended_again),
     cmocka_unit_test(what_is_no_file_is_never_ended),
     cmocka_unit_test(lines_that_could_not_be_written_are_counted),
+    cmocka_unit_test(behind_a_part_of_a_line_the_next_begins_anew),
+    cmocka_unit_test(a_line_is_ended_once),
+    cmocka_unit_test(what_is_not_the_end_of_a_line_but_one_of_its_own_is_enough),
+    cmocka_unit_test(a_new_file_begins_with_a_line),
     cmocka_unit_test(short_and_interrupted_writes_are_continued),
     cmocka_unit_test(a_file_that_cannot_be_moved_goes_on),
     cmocka_unit_test(without_a_new_file_lines_go_to_the_old_one),

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ioloop/iolog.h"
@@ -293,6 +295,98 @@ static void how_workers_end_after_a_signal_is_the_parents_status(void **state)
         assert_int_equal(status_of(crew), cases[i].status);
         assert_int_equal(shared->starts[2], 1);
     }
+}
+
+/* Ends. */
+
+static void end_after_a_moment(void)
+{
+    ioprocess_set_end_timeout(0.2);
+}
+
+static int ignore_the_end(int id, int life)
+{
+    if (id == 1)
+        signal(SIGTERM, SIG_IGN);
+    return wait_for_the_end(id, life);
+}
+
+static void workers_that_do_not_end_are_killed(void **state)
+{
+    for (int stopped = 0; stopped < 2; stopped++) {
+        struct crew crew = start_crew(3, 0, end_after_a_moment, stopped ? wait_for_the_end : ignore_the_end);
+
+        hear(crew, 3);
+        if (stopped)
+            kill(shared->pids[1], SIGSTOP);
+        kill(crew.parent, SIGTERM);
+        assert_int_equal(status_of(crew), 1);
+        for (int id = 0; id < 3; id++)
+            assert_int_equal(shared->starts[id], 1);
+        assert_int_equal(shared->warnings, 2); /* it does not end; it was killed */
+    }
+}
+
+static int end_slowly(int id, int life)
+{
+    sigset_t set;
+    int number;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    say('r');
+    sigwait(&set, &number);
+    nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
+    return 0;
+}
+
+static void have_more_time(void)
+{
+    ioprocess_set_end_timeout(20);
+}
+
+static void have_the_usual_time(void)
+{
+    ioprocess_set_end_timeout(0.01);
+    ioprocess_set_end_timeout(0);
+}
+
+static void have_all_the_time(void)
+{
+    ioprocess_set_end_timeout(INFINITY);
+}
+
+static void those_that_end_in_time_are_left_alone(void **state)
+{
+    static void (*const times[])(void) = { NULL, have_more_time, have_the_usual_time, have_all_the_time };
+
+    for (int i = 0; i < 4; i++) {
+        struct crew crew = start_crew(2, 0, times[i], end_slowly);
+
+        hear(crew, 2);
+        kill(crew.parent, SIGTERM);
+        kill(crew.parent, SIGINT);
+        assert_int_equal(status_of(crew), 0);
+        assert_int_equal(shared->warnings, 0);
+    }
+}
+
+static int give_up_or_hang(int id, int life)
+{
+    while (id == 0 && shared->starts[1] == 0)
+        sched_yield();
+    if (id == 0)
+        return 1;
+    signal(SIGTERM, SIG_IGN);
+    shared->starts[1]++;
+    return wait_forever();
+}
+
+static void when_it_gives_up_that_is_an_end_too(void **state)
+{
+    assert_int_equal(status_of(start_crew(2, -1, end_after_a_moment, give_up_or_hang)), 1);
+    assert_int_equal(shared->give_ups, 1);
 }
 
 static void ignore_hangups(void)
@@ -631,6 +725,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_restart_is_allowed_with_a_negative_number),
     cmocka_unit_test(signals_are_passed_on_and_end_it),
     cmocka_unit_test(how_workers_end_after_a_signal_is_the_parents_status),
+    cmocka_unit_test(workers_that_do_not_end_are_killed),
+    cmocka_unit_test(those_that_end_in_time_are_left_alone),
+    cmocka_unit_test(when_it_gives_up_that_is_an_end_too),
     cmocka_unit_test(what_is_ignored_stays_ignored),
     cmocka_unit_test(what_the_program_blocks_is_passed_on_all_the_same),
     cmocka_unit_test(workers_have_the_signals_of_the_caller),

@@ -185,10 +185,62 @@ static void closes_when_the_file_ends_too_soon(void **state)
         assert_ended(sent, -EIO);
         assert_int_equal(next.calls, 1);
         assert_ended(pair.closed, -EIO);
-        assert_int_equal(testing_logs("W write error"), 1);
+        assert_int_equal(testing_logs("a file to be sent ends 1 bytes too soon"), 1);
+        assert_int_equal(testing_logs(NULL), 1);
         streampair_expect_end(&pair);
         streampair_close(&pair);
         close(file);
+    }
+}
+
+/* It was cut while a slow peer reads it. */
+static void closes_when_the_file_is_cut(void **state)
+{
+    enum { SIZE = 3 << 20, CUT = 2 << 20 };
+
+    for (int way = 0; way < WAYS; way++) {
+        struct streampair pair;
+        struct outcome sent = { 0 };
+        int file = streampair_file(SIZE);
+
+        testing_begin_logs();
+        open_narrow(&pair, way, 0);
+        accepted(iostream_sendfile(pair.stream, file, 0, SIZE, outcome_end, &sent));
+        assert_int_equal(ftruncate(file, CUT), 0);
+        streampair_expect_pattern(&pair, 0, CUT);
+        streampair_run(&pair, &pair.closed);
+        assert_ended(sent, -EIO);
+        assert_ended(pair.closed, -EIO);
+        assert_int_equal(testing_logs("a file to be sent ends 1048576 bytes too soon"), 1);
+        assert_int_equal(testing_logs(NULL), 1);
+        streampair_close(&pair);
+        close(file);
+    }
+}
+
+/* Its descriptor is of no use: which is not the stream's fault. */
+static void closes_when_the_file_cannot_be_read(void **state)
+{
+    for (int way = 0; way < WAYS; way++) {
+        for (int is_closed = 0; is_closed < 2; is_closed++) {
+            struct streampair pair;
+            struct outcome sent = { 0 };
+            int file = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+            testing_begin_logs();
+            open_way(&pair, way);
+            if (is_closed)
+                close(file);
+            accepted(iostream_sendfile(pair.stream, file, 0, 10, outcome_end, &sent));
+            streampair_run(&pair, &pair.closed);
+            assert_ended(sent, -EIO);
+            assert_ended(pair.closed, -EIO);
+            assert_int_equal(testing_logs("a file to be sent cannot be read: "), 1);
+            assert_int_equal(testing_logs(NULL), 1);
+            streampair_close(&pair);
+            if (!is_closed)
+                close(file);
+        }
     }
 }
 
@@ -345,6 +397,8 @@ static const struct CMUnitTest once[] = {
     cmocka_unit_test(still_limits_memory_behind_a_file),
     cmocka_unit_test(reads_files_that_sendfile_refuses),
     cmocka_unit_test(reads_a_file_again_when_that_was_interrupted),
+    cmocka_unit_test(closes_when_the_file_is_cut),
+    cmocka_unit_test(closes_when_the_file_cannot_be_read),
 };
 
 STREAMPAIR_MAIN(at_all_sizes, once)

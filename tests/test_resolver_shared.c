@@ -2,7 +2,7 @@
 #include "ioloop/resolver.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -113,6 +113,24 @@ static void what_differs_is_looked_up_for_itself(void **state)
     ioloop_close(other_loop, false);
     resolver_close(other_resolver);
     ioexecutor_close(other_executor, true);
+    close_scene();
+}
+
+/* More than there are chains for them. */
+static void each_name_is_looked_up_for_itself(void **state)
+{
+    enum { NAMES = 200 };
+    static struct answer answers[NAMES];
+    char name[32];
+
+    open_scene(2);
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "many-%d.test", i);
+        ask_for(name, 80, AF_UNSPEC, &answers[i]);
+    }
+    for (int i = 0; i < NAMES; i++)
+        await(&answers[i]);
+    assert_int_equal(asked, NAMES);
     close_scene();
 }
 
@@ -412,6 +430,11 @@ static void see_the_end_in_child(const struct answer *answer)
         ioloop_run_once(loop, 0);
     CHECK(victims[0].told == 1 && victims[0].error == -ETIMEDOUT);
     CHECK(victims[1].told == 1 && victims[1].error == -ETIMEDOUT);
+    resolver_close(resolver);
+    ioloop_close(loop, false);
+    ioexecutor_close(executor, true);
+    ioexecutor_close(ioexecutor_default(), true);
+    CHECK(faults_allocated() == allocated);
     _exit(0);
 }
 
@@ -441,6 +464,7 @@ static void who_has_not_been_told_when_a_callback_forks_is_the_parents_to_tell(v
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(equal_queries_are_one_lookup_and_each_has_its_port),
     cmocka_unit_test(what_differs_is_looked_up_for_itself),
+    cmocka_unit_test(each_name_is_looked_up_for_itself),
     cmocka_unit_test(cancelling_one_is_nothing_to_the_others),
     cmocka_unit_test(each_has_its_own_deadline),
     cmocka_unit_test(a_query_after_all_have_cancelled_is_answered),

@@ -1,4 +1,4 @@
-/* What the client has sent: arguments of query and body, files. Path arguments are in test_webapplication.c. */
+/* What the client has sent: arguments of query and body, files. Path arguments are in test_webrouter.c. */
 #include "httpserver/web.h"
 
 #include <stdio.h>

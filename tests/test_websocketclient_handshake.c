@@ -67,6 +67,22 @@ static void the_handshake_is_as_rfc_6455_wants_it(void **state)
     webscene_expect_notes("close:1006::ESHUTDOWN ");
 }
 
+static void a_handshake_may_go_elsewhere_than_the_url_says(void **state)
+{
+    struct socketserver server;
+
+    socketserver_open(&server);
+    struct httpclient_request there = { .connect_host = "127.0.0.1", .connect_port = server.port };
+    socketserver_connect(&server, "ws://example.org/ws", &notes, &(struct websocket_options){ .request = &there });
+    socketserver_wait(&server);
+    assert_int_equal(count_lines(server.request, "\r\nHost: example.org\r\n"), 1);
+    socketserver_answer(&server, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: upgrade\r\n"
+                                 "Sec-WebSocket-Accept: %s\r\n\r\n");
+    webscene_expect_notes("open ");
+    socketserver_close(&server);
+    webscene_expect_notes("close:1006::ESHUTDOWN ");
+}
+
 static void no_two_handshakes_have_the_same_key(void **state)
 {
     struct socketserver server;
@@ -260,6 +276,8 @@ static void another_answer_than_101_is_an_error(void **state)
           "close:1006::EPROTO " },
         { "HTTP/1.1 101 X\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", 101, "close:1006::EPROTO " },
         { "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\n\r\n", 101, "close:1006::EPROTO " },
+        { "HTTP/1.0 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", 101,
+          "close:1006::EPROTO " },
         { "HTTP/1.1 101 X\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", 101,
           "close:1006::EPROTO " },
         { "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n"
@@ -441,6 +459,7 @@ static void a_loop_that_closes_ends_a_handshake(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_handshake_is_as_rfc_6455_wants_it),
+    cmocka_unit_test(a_handshake_may_go_elsewhere_than_the_url_says),
     cmocka_unit_test(no_two_handshakes_have_the_same_key),
     cmocka_unit_test(headers_origin_and_authentication_go_along),
     cmocka_unit_test(the_defaults_of_a_client_do_not_change_what_a_handshake_is),

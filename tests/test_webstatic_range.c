@@ -177,6 +177,59 @@ static void a_part_of_another_file_is_not_sent(void **state)
     staticscene_close(&scene);
 }
 
+/* None of these may be there twice (RFC 9110 5.3): which of them would be meant? */
+static void what_is_asked_twice_is_not_asked(void **state)
+{
+    static const struct {
+        const char *headers;
+        int status;
+    } twice[] = {
+        { "Range: bytes=0-1\r\nRange: bytes=0-1\r\n", 200 },
+        { "Range: bytes=50-\r\nRange: bytes=0-1\r\n", 200 },
+        { "Range: bytes=0-1\r\nIf-Range: Sun, 06 Nov 1994 08:49:37 GMT\r\nIf-Range: \"x\"\r\n", 200 },
+        { "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\nIf-Modified-Since: x\r\n", 200 },
+        { "If-Unmodified-Since: Sat, 05 Nov 1994 08:49:37 GMT\r\nIf-Unmodified-Since: x\r\n", 200 },
+        { "If-Match: \"x\"\r\nIf-Match: \"y\"\r\n", 412 },
+    };
+    struct staticscene scene;
+
+    open_ten(&scene);
+    folder_set_time(&scene.folder, "root/ten.txt", A_SUNDAY, 0);
+    for (size_t i = 0; i < sizeof twice / sizeof *twice; i++)
+        staticscene_expect(&scene, "GET /static/ten.txt", twice[i].headers, twice[i].status, NULL);
+    staticscene_close(&scene);
+}
+
+static void serve_ten(struct web_request *request)
+{
+    webstatic_serve(request, web_route_arg(request), "ten.txt");
+}
+
+static const struct web_handler posts_handler = { .get = serve_ten, .post = serve_ten };
+
+/* RFC 9110 13.2.1, 14.2: what is the answer to a POST is not the file that the client may have. */
+static void conditions_and_ranges_are_for_get_alone(void **state)
+{
+    static const char *const headers[] = {
+        "Range: bytes=0-1\r\n",
+        "If-None-Match: *\r\n",
+        "If-Match: \"x\"\r\n",
+        "If-Modified-Since: Sun, 06 Nov 2094 08:49:37 GMT\r\n",
+    };
+    static const int of_get[] = { 206, 304, 412, 304 };
+    struct staticscene scene;
+    const struct web_route routes[] = { { .pattern = "/ten", .handler = &posts_handler, .arg = &scene.files }, { 0 } };
+
+    scene.files = (struct webstatic){ 0 };
+    staticscene_open_routes(&scene, routes, NULL);
+    folder_write(&scene.folder, "root/ten.txt", "0123456789");
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        staticscene_expect(&scene, "GET /ten", headers[i], of_get[i], NULL);
+        staticscene_expect(&scene, "POST /ten", headers[i], 200, "0123456789");
+    }
+    staticscene_close(&scene);
+}
+
 /* A date tells nothing of what has changed in the second that it names. */
 static void a_date_that_is_not_over_is_no_condition_for_a_part(void **state)
 {
@@ -252,6 +305,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_empty_file_has_no_parts),
     cmocka_unit_test(what_the_client_has_is_not_sent_in_part_either),
     cmocka_unit_test(a_part_of_another_file_is_not_sent),
+    cmocka_unit_test(what_is_asked_twice_is_not_asked),
+    cmocka_unit_test(conditions_and_ranges_are_for_get_alone),
     cmocka_unit_test(a_date_that_is_not_over_is_no_condition_for_a_part),
     cmocka_unit_test(a_file_of_the_future_was_modified_no_later_than_now),
     cmocka_unit_test(parts_of_big_files_are_exact),

@@ -29,6 +29,7 @@ static void say_urls(struct web_request *request)
     web_printf(request, "%s %s", web_full_url(request), web_reverse_url(request, "named", &argument, 1));
     assert_null(web_reverse_url(request, "nobody", NULL, 0));
     assert_null(web_reverse_url(request, "named", NULL, 0));
+    assert_null(web_reverse_url(request, "named", &(const char *){ NULL }, 1));
     assert_null(web_static_url(request, "robots.txt", false, false)); /* there is no static_path */
 }
 
@@ -107,9 +108,46 @@ static void urls_of_a_request_are_complete(void **state)
     webscene_close(&scene);
 }
 
+static void what_leads_to_another_host_is_not_local(void **state)
+{
+    static const struct {
+        const char *url;
+        bool is_local;
+    } cases[] = {
+        { "/", true },
+        { "/a/b?c=http://d#e", true },
+        { "/a//b", true },
+        { "/.//a", true },
+        { "/\xc3\xa4", true },
+        { NULL, false },
+        { "", false },
+        { "a", false },
+        { "?a", false },
+        { "//evil.com", false },
+        { "///evil.com", false },
+        { "/\\evil.com", false },
+        { "\\/evil.com", false },
+        { "/\t/evil.com", false },
+        { "/a\t/evil.com", false },
+        { "/\n/evil.com", false },
+        { "\t//evil.com", false },
+        { " /a", false },
+        { "/ a", false },
+        { "/a\x7f", false },
+        { "http://evil.com", false },
+        { "javascript:alert(1)", false },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (web_is_local_url(cases[i].url) != cases[i].is_local)
+            fail_msg("%s", cases[i].url != NULL ? cases[i].url : "NULL");
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_slash_at_the_end_is_added_or_removed),
     cmocka_unit_test(urls_of_a_request_are_complete),
+    cmocka_unit_test(what_leads_to_another_host_is_not_local),
 };
 
 TESTING_MAIN(tests)

@@ -266,12 +266,11 @@ static int put_answer(struct web_request *request, const struct handshake_choice
 static int keep_remote_ip(struct websocket *socket, struct httprequest *http)
 {
     struct websocketconnection_rare *rare;
-    const char *remote_ip = httprequest_remote_ip(http);
 
     if (!http->server->options.xheaders && !http->connection->has_proxy)
         return 0;
     rare = websocketconnection_rare(socket);
-    return rare != NULL && (rare->remote_ip = ioalloc_string(remote_ip)) != NULL ? 0 : -ENOMEM;
+    return rare != NULL && (rare->remote_ip = ioalloc_string(httprequest_remote_ip(http))) != NULL ? 0 : -ENOMEM;
 }
 
 static int keep_subprotocol(struct websocket *socket, const char *subprotocol)

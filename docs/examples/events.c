@@ -38,6 +38,7 @@ static void get_events(struct web_request *request)
 {
     struct listener *listener = web_state(request);
 
+    web_asynchronous(request);
     web_set_header(request, "Content-Type", "text/event-stream");
     web_set_header(request, "Cache-Control", "no-store");
     if (web_flush(request, NULL, NULL) < 0) {
@@ -78,7 +79,6 @@ static const struct web_handler page_handler = { .get = get_page };
 static const struct web_handler events_handler = {
     .get = get_events,
     .on_connection_close = listener_left,
-    .asynchronous = true,
     .size = sizeof(struct listener),
 };
 

@@ -62,6 +62,7 @@ static void get_work(struct web_request *request)
     struct work *state = web_state(request);
     const char *text = web_get_argument(request, "seconds", "1");
 
+    web_asynchronous(request);
     if (text == NULL)
         return; /* it is no text, and the request has been answered */
     double seconds = strtod(text, NULL);
@@ -103,7 +104,6 @@ static const struct web_handler page_handler = { .get = get_page };
 static const struct web_handler work_handler = {
     .get = get_work,
     .on_connection_close = client_left,
-    .asynchronous = true,
     .size = sizeof(struct work),
 };
 

@@ -38,6 +38,7 @@ static void get_with_callbacks(struct web_request *request)
     struct ioloop *loop = httprequest_loop(web_http(request));
     uint64_t *fetch = web_state(request);
 
+    web_asynchronous(request);
     *fetch = httpclient_fetch(httpclient_current(loop), &wanted, on_response, request);
     if (*fetch == 0)
         web_send_error(request, 503);
@@ -51,9 +52,9 @@ static void cancel_fetch(struct web_request *request)
     httpclient_cancel(httpclient_current(ioloop_current()), *fetch);
 }
 
-static const struct web_handler callbacks_handler = {
-    .get = get_with_callbacks, .on_connection_close = cancel_fetch, .asynchronous = true, .size = sizeof(uint64_t)
-};
+static const struct web_handler callbacks_handler = { .get = get_with_callbacks,
+                                                      .on_connection_close = cancel_fetch,
+                                                      .size = sizeof(uint64_t) };
 
 /* As a generator. The state of a request is the generator's future. */
 
@@ -76,6 +77,7 @@ static void get_with_generator(struct web_request *request)
     struct ioloop *loop = httprequest_loop(web_http(request));
     struct iofuture **end = web_state(request);
 
+    web_asynchronous(request);
     *end = iogen_start(loop, download, &(struct download){ request }, sizeof(struct download));
     if (*end == NULL)
         web_send_error(request, 503);
@@ -90,7 +92,6 @@ static void cancel_generator(struct web_request *request)
 
 static const struct web_handler generator_handler = { .get = get_with_generator,
                                                       .on_connection_close = cancel_generator,
-                                                      .asynchronous = true,
                                                       .size = sizeof(struct iofuture *) };
 
 int main(int argc, char **argv)

@@ -24,6 +24,7 @@ static void get_main(struct web_request *request)
 {
     struct waiting *waiting = web_state(request);
 
+    web_asynchronous(request);
     if (meeting == NULL)
         meeting = iofuture_new(ioloop_current());
     if (meeting == NULL || iofuture_add_callback(meeting, meet, request) < 0) {
@@ -55,7 +56,6 @@ static void get_index(struct web_request *request)
 static const struct web_handler main_handler = {
     .get = get_main,
     .on_connection_close = client_left,
-    .asynchronous = true,
     .size = sizeof(struct waiting),
 };
 static const struct web_handler index_handler = { .get = get_index };

@@ -23,10 +23,14 @@ static const char page[] =
     "};\n"
     "async function follow(after) {\n"
     "    for (;;) {\n"
-    "        const answer = await fetch('/messages?after=' + after);\n"
-    "        const news = await answer.json();\n"
-    "        after = news.last;\n"
-    "        for (const message of news.messages) log.append(message + '\\n');\n"
+    "        try {\n"
+    "            const answer = await fetch('/messages?after=' + after);\n"
+    "            const news = await answer.json();\n"
+    "            after = news.last;\n"
+    "            for (const message of news.messages) log.append(message + '\\n');\n"
+    "        } catch {\n"
+    "            await new Promise(awake => setTimeout(awake, 1000));\n"
+    "        }\n"
     "    }\n"
     "}\n"
     "follow(0);\n"
@@ -77,6 +81,7 @@ static void get_messages(struct web_request *request)
     struct waiting *waiting = web_state(request);
     const char *after = web_get_argument(request, "after", "0");
 
+    web_asynchronous(request);
     if (after == NULL)
         return; /* it is no text, and the request has been answered */
     waiting->request = request;
@@ -112,7 +117,6 @@ static void post_message(struct web_request *request)
     memcpy(messages[last % KEPT], body, length);
     messages[last % KEPT][length] = '\0';
     web_set_status(request, 204, NULL);
-    web_finish(request);
     while (all_waiting != NULL) {
         struct waiting *waiting = all_waiting;
 
@@ -131,7 +135,6 @@ static const struct web_handler messages_handler = {
     .get = get_messages,
     .post = post_message,
     .on_connection_close = client_left,
-    .asynchronous = true,
     .size = sizeof(struct waiting),
 };
 

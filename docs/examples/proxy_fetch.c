@@ -122,6 +122,7 @@ static void get_relayed(struct web_request *request)
 {
     struct iofuture **end = web_state(request);
 
+    web_asynchronous(request);
     *end = iogen_start(ioloop_current(), relay, &(struct relay){ .request = request }, sizeof(struct relay));
     if (*end == NULL)
         web_send_error(request, 503);
@@ -134,9 +135,9 @@ static void client_left(struct web_request *request)
     iofuture_cancel(*end);
 }
 
-static const struct web_handler relay_handler = {
-    .get = get_relayed, .on_connection_close = client_left, .asynchronous = true, .size = sizeof(struct iofuture *)
-};
+static const struct web_handler relay_handler = { .get = get_relayed,
+                                                  .on_connection_close = client_left,
+                                                  .size = sizeof(struct iofuture *) };
 
 int main(int argc, char **argv)
 {

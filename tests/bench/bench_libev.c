@@ -2,6 +2,7 @@
  * the program's own would cost, behind one such watcher, is the limit's row.) For idle timeouts its manual has several
  * ways; this is ev_timer_again, the one that is a single call. */
 #include "bench.h"
+#include "idletimer.h"
 
 #include <ev.h>
 #include <stdio.h>
@@ -157,20 +158,4 @@ void bench_post(bench_fn *callback, void *arg)
 {
     if (postlist_add(&posted, callback, arg))
         ev_async_send(loop, &wake_up);
-}
-
-static void on_idle(void *arg)
-{
-    (void)arg;
-}
-
-void bench_idle_init(void *idle, double seconds)
-{
-    bench_timer_init(idle, on_idle, NULL);
-    bench_timer_start(idle, seconds);
-}
-
-void bench_idle_touch(void *idle, double seconds)
-{
-    bench_timer_again(idle, seconds);
 }

@@ -1,6 +1,7 @@
 /* bench.h on libevent. call_soon is a timeout of no time: an event made active by hand would be cheaper, but runs in
  * the same turn, and a chain of them would keep the loop from its descriptors. */
 #include "bench.h"
+#include "idletimer.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -132,20 +133,4 @@ void bench_post(bench_fn *callback, void *arg)
 {
     if (postlist_add(&posted, callback, arg))
         event_active(&wake_up, EV_READ, 1);
-}
-
-static void on_idle(void *arg)
-{
-    (void)arg;
-}
-
-void bench_idle_init(void *idle, double seconds)
-{
-    bench_timer_init(idle, on_idle, NULL);
-    bench_timer_start(idle, seconds);
-}
-
-void bench_idle_touch(void *idle, double seconds)
-{
-    bench_timer_again(idle, seconds);
 }

@@ -1,6 +1,7 @@
 /* bench.h on libuv. It has no call_soon: a task is an idle handle that is started, and stops itself. (What a queue of
  * the program's own would cost, behind one such handle, is the limit's row.) */
 #include "bench.h"
+#include "idletimer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -156,20 +157,4 @@ void bench_post(bench_fn *callback, void *arg)
 {
     if (postlist_add(&posted, callback, arg))
         uv_async_send(&wake_up);
-}
-
-static void on_idle(void *arg)
-{
-    (void)arg;
-}
-
-void bench_idle_init(void *idle, double seconds)
-{
-    bench_timer_init(idle, on_idle, NULL);
-    bench_timer_start(idle, seconds);
-}
-
-void bench_idle_touch(void *idle, double seconds)
-{
-    bench_timer_again(idle, seconds);
 }

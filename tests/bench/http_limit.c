@@ -10,14 +10,12 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#include "server.h"
+#include "epollserver.h"
 
-#define EVENTS      512
 #define CONNECTIONS 32768
 #define PIPELINED   512         /* answers that leave at once, at most */
 #define PIECE       (256 << 10) /* of a content, at most, in one turn */
@@ -35,7 +33,6 @@ static char buffer[SERVER_BUFFER], plain[PIPELINED * HEAD], head[HEAD];
 static size_t plain_length, head_length, content_length;
 static char *content; /* memory: the file */
 static int file;
-static int queue;
 
 static bool (*serve)(int fd); /* false: nothing has come */
 
@@ -45,14 +42,6 @@ static size_t make_head(char *to, const char *more)
                             "HTTP/1.1 200 OK\r\nServer: limit\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n%s"
                             "Content-Type: text/plain\r\nContent-Length: %zu\r\n\r\n",
                             more, content_length);
-}
-
-static void watch(int fd, int operation, unsigned wanted)
-{
-    struct epoll_event event = { .events = wanted, .data.fd = fd };
-
-    if (epoll_ctl(queue, operation, fd, &event) < 0)
-        server_fail("epoll_ctl");
 }
 
 static void close_connection(int fd)
@@ -135,7 +124,7 @@ static void answer(int fd, const char *bytes)
     connection->sent += some > 0 ? (size_t)some : 0;
     bool waits = connection->sent < head_length + content_length;
     if (waits != connection->waits)
-        watch(fd, EPOLL_CTL_MOD, waits ? EPOLLOUT : EPOLLIN);
+        epollserver_watch(fd, EPOLL_CTL_MOD, waits ? EPOLLOUT : EPOLLIN);
     connection->waits = waits;
     if (!waits)
         connection->sent = connection->count = 0;
@@ -172,9 +161,9 @@ static void accept_all(int listener)
 {
     int fd;
 
-    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0 && fd < CONNECTIONS) {
+    while ((fd = epollserver_accept(listener)) >= 0 && fd < CONNECTIONS) {
         if (serve != serve_once || !serve_once(fd))
-            watch(fd, EPOLL_CTL_ADD, EPOLLIN);
+            epollserver_watch(fd, EPOLL_CTL_ADD, EPOLLIN);
     }
 }
 
@@ -230,27 +219,20 @@ static void make_answers(void)
     }
 }
 
+static void serve_connection(int fd)
+{
+    serve(fd);
+}
+
 int main(int argc, char **argv)
 {
-    struct epoll_event events[EVENTS];
-
     if (!parse_arguments(argc, argv)) {
         fprintf(stderr, "usage: %s plain | close | post BYTES | memory FILE | sendfile FILE\n", argv[0]);
         return 2;
     }
     make_answers();
-    queue = epoll_create1(EPOLL_CLOEXEC);
     int listener = server_listen();
     if (serve == serve_once) /* what is accepted has its request */
         setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &(int){ 1 }, sizeof(int));
-    for (watch(listener, EPOLL_CTL_ADD, EPOLLIN);;) {
-        int count = epoll_wait(queue, events, EVENTS, -1);
-
-        for (int i = 0; i < count; i++) {
-            if (events[i].data.fd == listener)
-                accept_all(listener);
-            else
-                serve(events[i].data.fd);
-        }
-    }
+    epollserver_run(listener, accept_all, serve_connection);
 }

@@ -7,11 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/epoll.h>
 
-#include "server.h"
+#include "epollserver.h"
 
-#define EVENTS      512
 #define CONNECTIONS 32768
 #define SHARED      (256 << 10) /* bytes that are read at once, where nothing is left over */
 #define MESSAGE     (1 << 20)
@@ -32,7 +30,6 @@ static struct connection connections[CONNECTIONS]; /* by descriptor */
 static int highest;                                /* of the descriptors */
 static char shared[SHARED];
 static char *spare; /* buffers that are not used: a list, each has the next at its beginning */
-static int queue;
 
 static char *take_large(void)
 {
@@ -49,14 +46,6 @@ static void give_back(char *large)
 {
     memcpy(large, &spare, sizeof spare);
     spare = large;
-}
-
-static void watch(int fd, int operation, unsigned wanted)
-{
-    struct epoll_event event = { .events = wanted, .data.fd = fd };
-
-    if (epoll_ctl(queue, operation, fd, &event) < 0)
-        server_fail("epoll_ctl");
 }
 
 static void close_connection(int fd)
@@ -196,7 +185,7 @@ static void answer(int fd, char *buffer)
     } else {
         keep(connection, buffer);
         if (connection->sent < connection->ready)
-            watch(fd, EPOLL_CTL_MOD, EPOLLOUT);
+            epollserver_watch(fd, EPOLL_CTL_MOD, EPOLLOUT);
         else
             keep_rest(connection);
     }
@@ -209,7 +198,7 @@ static void go_on_sending(int fd)
     if (!send_answers(fd, connection->large)) {
         close_connection(fd);
     } else if (connection->sent == connection->ready) {
-        watch(fd, EPOLL_CTL_MOD, EPOLLIN);
+        epollserver_watch(fd, EPOLL_CTL_MOD, EPOLLIN);
         keep_rest(connection);
     }
 }
@@ -241,26 +230,13 @@ static void accept_all(int listener)
 {
     int fd;
 
-    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0 && fd < CONNECTIONS) {
+    while ((fd = epollserver_accept(listener)) >= 0 && fd < CONNECTIONS) {
         highest = fd > highest ? fd : highest;
-        watch(fd, EPOLL_CTL_ADD, EPOLLIN);
+        epollserver_watch(fd, EPOLL_CTL_ADD, EPOLLIN);
     }
 }
 
 int main(void)
 {
-    struct epoll_event events[EVENTS];
-
-    queue = epoll_create1(EPOLL_CLOEXEC);
-    int listener = server_listen();
-    for (watch(listener, EPOLL_CTL_ADD, EPOLLIN);;) {
-        int count = epoll_wait(queue, events, EVENTS, -1);
-
-        for (int i = 0; i < count; i++) {
-            if (events[i].data.fd == listener)
-                accept_all(listener);
-            else
-                serve(events[i].data.fd);
-        }
-    }
+    epollserver_run(server_listen(), accept_all, serve);
 }

@@ -8,8 +8,8 @@
 /* clang-format off */
 #define FAULTCALLS(X)                                                                                                  \
     X(recv) X(send) X(sendmsg) X(read) X(write) X(writev) X(accept4) X(socket) X(bind) X(listen) X(connect)            \
-    X(setsockopt) X(getsockopt) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(eventfd) X(fcntl) X(close)               \
-    X(pipe2) X(sendfile) X(shutdown) X(poll) X(pthread_create) X(getaddrinfo) X(open) X(openat) X(openat2)             \
+    X(setsockopt) X(getsockopt) X(getpeername) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(eventfd) X(fcntl)         \
+    X(close) X(pipe2) X(sendfile) X(shutdown) X(poll) X(pthread_create) X(getaddrinfo) X(open) X(openat) X(openat2)    \
     X(fstat) X(pread) X(socketpair) X(fork) X(kill) X(pidfd_open) X(pidfd_send_signal) X(close_range)
 /* clang-format on */
 

@@ -45,6 +45,7 @@ WRAP(int, connect, (int fd, const struct sockaddr *address, socklen_t length), (
 WRAP(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t length),
      (fd, level, name, value, length))
 WRAP(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *length), (fd, level, name, value, length))
+WRAP(int, getpeername, (int fd, struct sockaddr *address, socklen_t *length), (fd, address, length))
 WRAP(int, epoll_create1, (int flags), (flags))
 WRAP(int, epoll_ctl, (int epoll, int operation, int fd, struct epoll_event *event), (epoll, operation, fd, event))
 WRAP(int, epoll_wait, (int epoll, struct epoll_event *events, int count, int timeout), (epoll, events, count, timeout))

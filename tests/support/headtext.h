@@ -54,6 +54,33 @@ static inline struct text padded(const char *before, size_t count, const char *a
     return (struct text){ buffer, length + count + strlen(after) };
 }
 
+/* A head of the wanted size, with this first part; its lines have at most 8,000 bytes. Until the next one is made. */
+static inline struct text head_of(const char *before, size_t size)
+{
+    static char buffer[GUARDPAGE_ROOM];
+    size_t length = strlen(before);
+
+    memcpy(buffer, before, length);
+    for (size_t line; length < size - 2; length += line) {
+        line = size - 2 - length > 8000 ? 4000 : size - 2 - length;
+        assert_true(line >= 5);
+        memset(buffer + length, 'a', line);
+        memcpy(buffer + length, "X:", 2);
+        memcpy(buffer + length + line - 2, "\r\n", 2);
+    }
+    memcpy(buffer + length, "\r\n", 2);
+    return (struct text){ buffer, size };
+}
+
+/* Puts so many of these bytes in places of the text. random: goes on with each call. */
+static inline void change_bytes(char *text, size_t length, struct text bytes, int changes, uint32_t *random)
+{
+    for (; changes > 0; changes--) {
+        *random = *random * 1664525 + 1013904223;
+        text[(*random >> 8) % length] = bytes.bytes[(*random >> 24) % bytes.length];
+    }
+}
+
 static inline bool is_alphanumeric(int byte)
 {
     return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');

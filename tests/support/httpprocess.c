@@ -142,16 +142,23 @@ static struct ioloop *start_serving(const struct httpprocess_options *options, i
     return loop;
 }
 
+static void limit_files(int files)
+{
+    setrlimit(RLIMIT_NOFILE, &(struct rlimit){ (rlim_t)files, (rlim_t)files });
+}
+
 _Noreturn static void run(const struct httpprocess_options *options, int life, int reports)
 {
     int files = testing_count_fds();
     long allocated = faults_allocated();
 
     if (options->files > 0)
-        setrlimit(RLIMIT_NOFILE, &(struct rlimit){ (rlim_t)options->files, (rlim_t)options->files });
+        limit_files(options->files);
     if (options->logs_all)
         iolog_set_level(IOLOG_INFO);
     struct ioloop *loop = start_serving(options, life, reports);
+    if (options->files_later > 0)
+        limit_files(options->files_later);
     int error = ioloop_start(loop);
     ioloop_close(loop, false);
     if (error < 0 || server != NULL || waiting_count > 0)

@@ -31,9 +31,10 @@ struct httpprocess {
 
 struct httpprocess_options {
     struct httpserver_options server;
-    int workers;   /* 0: none, the process serves by itself */
-    int files;     /* RLIMIT_NOFILE; 0: as it is */
-    bool logs_all; /* IOLOG_INFO */
+    int workers;     /* 0: none, the process serves by itself */
+    int files;       /* RLIMIT_NOFILE; 0: as it is */
+    int files_later; /* the same, but only when it listens already, and has not reckoned with it */
+    bool logs_all;   /* IOLOG_INFO */
 };
 
 /* What a process that serves has used. */

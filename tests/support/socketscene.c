@@ -73,6 +73,26 @@ const char *socketscene_error_name(int error)
     return "another";
 }
 
+void socketscene_note_close(struct websocket *socket, int code, const char *reason)
+{
+    char word[200];
+
+    snprintf(word, sizeof word, "close:%d:%s:%s", code, reason, socketscene_error_name(websocket_error(socket)));
+    webscene_note(word);
+}
+
+void socketscene_check_closed(struct websocket *socket)
+{
+    assert_true(websocket_closing(socket));
+    assert_int_equal(websocket_write_text(socket, "a"), -EBADF);
+    assert_int_equal(websocket_ping(socket, "a", 1), -EBADF);
+    assert_int_equal(websocket_subscribe(socket, "a"), -EBADF);
+    websocket_pause(socket);
+    websocket_resume(socket);
+    assert_int_equal(websocket_close(socket, 1000, NULL), 0);
+    websocket_abort(socket);
+}
+
 static void opened(struct websocket *socket, struct web_request *request)
 {
     struct socketscene *scene = socketscene_current;
@@ -88,21 +108,11 @@ static void opened(struct websocket *socket, struct web_request *request)
 static void closed(struct websocket *socket, int code, const char *reason)
 {
     struct socketscene *scene = socketscene_current;
-    char word[200];
-
-    snprintf(word, sizeof word, "close:%d:%s:%s", code, reason, socketscene_error_name(websocket_error(socket)));
     if (!scene->is_mute)
-        webscene_note(word);
+        socketscene_note_close(socket, code, reason);
     scene->closed++;
     assert_int_equal(scene->web.closed, 0); /* the server is the last */
-    assert_true(websocket_closing(socket));
-    assert_int_equal(websocket_write_text(socket, "a"), -EBADF);
-    assert_int_equal(websocket_ping(socket, "a", 1), -EBADF);
-    assert_int_equal(websocket_subscribe(socket, "a"), -EBADF);
-    websocket_pause(socket);
-    websocket_resume(socket);
-    assert_int_equal(websocket_close(socket, 1000, NULL), 0);
-    websocket_abort(socket);
+    socketscene_check_closed(socket);
     if (scene->on_close != NULL)
         scene->on_close(socket, code, reason);
     if (scene->socket == socket)

@@ -79,6 +79,10 @@ void socketscene_leave(struct socketscene *scene, struct httpscene_client *clien
 /* Of those that sockets end with; "0" of none. */
 const char *socketscene_error_name(int error);
 
+/* In on_close: notes why; and what holds of each socket then, which is that everything is legal and nothing works. */
+void socketscene_note_close(struct websocket *socket, int code, const char *reason);
+void socketscene_check_closed(struct websocket *socket);
+
 /* For handlers. */
 websocket_message_fn socketscene_echo, socketscene_note_message;
 websocket_control_fn socketscene_note_ping, socketscene_note_pong;

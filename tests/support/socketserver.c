@@ -35,15 +35,10 @@ static void note_opened(struct websocket *socket, struct web_request *request)
 static void note_closed(struct websocket *socket, int code, const char *reason)
 {
     struct socketserver *server = socketserver_current;
-    char word[200];
 
-    snprintf(word, sizeof word, "close:%d:%s:%s", code, reason, socketscene_error_name(websocket_error(socket)));
-    webscene_note(word);
+    socketscene_note_close(socket, code, reason);
     server->closed++;
-    assert_true(websocket_closing(socket));
-    assert_int_equal(websocket_write_text(socket, "a"), -EBADF);
-    assert_int_equal(websocket_close(socket, 1000, NULL), 0);
-    websocket_abort(socket);
+    socketscene_check_closed(socket);
     if (server->on_close != NULL)
         server->on_close(socket, code, reason);
     server->socket = NULL;
