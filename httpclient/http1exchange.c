@@ -28,7 +28,7 @@ static bool may_be_kept(const struct httppool_connection *connection, const stru
 static bool may_have_more(const struct httppool_connection *connection, const char *end)
 {
     return end == NULL || connection->stream->input != NULL ||
-           end == loopmember_scratch(connection->client->loop) + LOOPMEMBER_SCRATCH;
+           end == loopfront_scratch(connection->client->loop) + LOOPFRONT_SCRATCH;
 }
 
 static void fail_cut_off(struct httpfetch *fetch)
@@ -131,21 +131,26 @@ static bool may_go_on(const struct httpfetch *fetch)
     return !fetch->is_paused && !fetch->is_over;
 }
 
-/* Tells what has not been told: the lines, then the head as a whole. False: the fetch is paused, or over. */
+/* Tells what has not been told: the lines, then the head as a whole. False: the fetch is paused, or over, or in here
+ * has become the parent's. */
 static bool tell_head(struct httpfetch *fetch)
 {
     struct httpfetch_room *lines = &fetch->lines;
+    bool is_ours = true;
 
-    while (lines->bytes != NULL && fetch->lines_told < lines->length && may_go_on(fetch)) {
+    while (is_ours && lines->bytes != NULL && fetch->lines_told < lines->length && may_go_on(fetch)) {
         const char *line = lines->bytes + fetch->lines_told;
         const char *end = memchr(line, '\n', lines->length - fetch->lines_told);
         size_t length = (size_t)(end + 1 - line);
         fetch->lines_told += length;
         fetch->on_line(line, length, fetch->callback_arg);
+        is_ours = !httpfetch_is_parents(fetch);
     }
-    if (fetch->owes_head && may_go_on(fetch))
+    if (is_ours && fetch->owes_head && may_go_on(fetch)) {
         httpfetch_tell_head(fetch);
-    return may_go_on(fetch);
+        is_ours = !httpfetch_is_parents(fetch);
+    }
+    return is_ours && may_go_on(fetch);
 }
 
 /* What is to be told of the head. False: it is over. */
@@ -267,6 +272,8 @@ static enum http1response_to asked_with(const struct httpfetch *fetch)
                                                                          : HTTP1RESPONSE_TO_OTHER;
 }
 
+/* HTTP/1.0 knows neither Upgrade nor 1xx (RFC 9110 7.8, 15.2): such a 101 is of somebody who does not know what it says.
+ */
 static void take_upgrade(struct httppool_connection *connection, struct httpfetch *fetch, const char *data)
 {
     int error = keep_head(fetch, data);
@@ -274,6 +281,8 @@ static void take_upgrade(struct httppool_connection *connection, struct httpfetc
     begin_body(fetch);
     if (error < 0)
         httpfetch_fail(fetch, error, NULL);
+    else if (fetch->parsed.minor_version == 0)
+        httpfetch_fail(fetch, -EPROTO, "it changes to another protocol in HTTP/1.0");
     else
         hand_over(connection, fetch);
 }
@@ -357,7 +366,7 @@ static void go_on_without_connection(struct httpfetch *fetch)
 {
     if (fetch->parsed.framing != HTTP1RESPONSE_NO_BODY)
         (void)httpdownload_take(fetch, "", 0);
-    if (fetch->is_over)
+    if (fetch->is_over || httpfetch_is_parents(fetch))
         return;
     bool is_done = fetch->parsed.framing == HTTP1RESPONSE_NO_BODY || httpdownload_is_done(fetch);
     if (!is_done && fetch->is_paused)

@@ -106,7 +106,8 @@ struct httpclient_request {
                                           url's ("name" or "name:port", one: EINVAL), as far as the url's origin, which
                                           is connected to; but a proxy that gets the whole URL gets its Host */
     const void *body;                  /* POST, PUT and PATCH have to have one, others must not; length 0 counts if
-                                          body is not NULL */
+                                          body is not NULL. A POST whose headers have no Content-Type is said to have a
+                                          form (application/x-www-form-urlencoded) */
     size_t body_length;
     iostream_release_fn *body_release; /* then the body is not copied: release(body, arg) when it is not needed */
     void *body_release_arg;
@@ -117,7 +118,7 @@ struct httpclient_request {
     enum httpclient_resend resend;  /* HTTPCLIENT_RESEND_SAFE */
 
     const char *auth_username, *auth_password; /* Basic (RFC 7617); what the url has wins */
-    const char *user_agent;                    /* "ioloop" */
+    const char *user_agent;                    /* "ioloop"; "": none is sent */
     int64_t if_modified_since;                 /* seconds since 1970 */
     bool decompress_response;                  /* asks for gzip, and undoes it, of all its members; headers have
                                                   X-Consumed-Content-Encoding then */

@@ -124,7 +124,6 @@ struct httpfetch {
     httpclient_data_fn *on_data;
     void *callback_arg;
     struct httppool_key key;
-    struct httpfetch_detour detour;
     int64_t connect_timeout, idle_timeout, request_timeout, total_timeout, queue_timeout; /* nanoseconds */
     uint64_t max_body;
     struct http1parser_limits limits;
@@ -178,8 +177,9 @@ struct httpfetch {
 
     /* Kept from fetch to fetch. */
     struct httpclient *client;
-    struct httppool_ring place; /* in a queue */
-    struct looptask task;       /* tells the end */
+    struct httpfetch_detour detour; /* set anew by each */
+    struct httppool_ring place;     /* in a queue */
+    struct looptask task;           /* tells the end */
     struct looptask resume_task, upload_task;
     struct httpfetch *next_spare;
     struct deadline deadline; /* stays set when the fetch is over: the next one may do with it */
@@ -190,7 +190,7 @@ struct httpfetch {
 
 static inline int64_t httpfetch_now(const struct httpfetch *fetch)
 {
-    return loopmember_now(fetch->client->loop);
+    return loopfront_now(fetch->client->loop);
 }
 
 /* Room for so many bytes; those that were there stay. */

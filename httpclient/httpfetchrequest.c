@@ -350,19 +350,20 @@ static bool is_connect_host(const char *text)
     size_t length = strlen(text);
 
     return netutil_is_valid_ip(text) ||
-           (length <= MOST_OF_HOST && text[0] != '[' && httpurl_split_host_and_port(text, length, &host, &port) == 0 &&
+           (length <= MOST_OF_HOST && httpurl_split_host_and_port(text, length, &host, &port) == 0 &&
             host.length == length);
+}
+
+static bool has_detour(const struct httpclient_request *request)
+{
+    return request->connect_host != NULL || request->connect_port != 0;
 }
 
 static int check_detour(const struct httpclient_request *request)
 {
-    if (request->connect_host != NULL && !is_connect_host(request->connect_host))
+    if (request->unix_path != NULL || request->connect_port < 0 || request->connect_port > 65535)
         return -EINVAL;
-    if (request->connect_port < 0 || request->connect_port > 65535)
-        return -EINVAL;
-    if (request->unix_path != NULL && (request->connect_host != NULL || request->connect_port != 0))
-        return -EINVAL;
-    return 0;
+    return request->connect_host == NULL || is_connect_host(request->connect_host) ? 0 : -EINVAL;
 }
 
 static int check_route(const struct httpclient_request *request)
@@ -377,7 +378,7 @@ static int check_route(const struct httpclient_request *request)
         return -EINVAL;
     if (proxied && (request->proxy_host[0] == '\0' || request->proxy_port < 1 || request->proxy_port > 65535))
         return -EINVAL;
-    return check_detour(request);
+    return has_detour(request) ? check_detour(request) : 0;
 }
 
 static int set_credentials(char **place, const char *user, const char *password)
@@ -397,10 +398,12 @@ static void set_route(struct httpfetch *fetch, const struct httpclient_request *
     fetch->key.proxy_host = keep_string(fetch, request->proxy_host);
     fetch->key.proxy_port = fetch->key.proxy_host != NULL ? request->proxy_port : 0;
     fetch->key.family = request->family;
+    fetch->wants_tunnel = request->proxy_tunnel;
+    fetch->detour.is_set = has_detour(request);
+    if (!fetch->detour.is_set)
+        return;
     fetch->detour.host = keep_string(fetch, request->connect_host);
     fetch->detour.port = request->connect_port;
-    fetch->detour.is_set = request->connect_host != NULL || request->connect_port != 0;
-    fetch->wants_tunnel = request->proxy_tunnel;
 }
 
 static bool make_room_for_texts(struct httpfetch *fetch, const struct httpclient_request *request)
@@ -418,6 +421,8 @@ static void set_texts(struct httpfetch *fetch, const struct httpclient_request *
 {
     fetch->method = request->method != NULL ? keep_string(fetch, request->method) : "GET";
     fetch->user_agent = request->user_agent != NULL ? keep_string(fetch, request->user_agent) : "ioloop";
+    if (fetch->user_agent[0] == '\0')
+        fetch->user_agent = NULL;
     fetch->private_headers = keep_names(fetch, request->private_headers);
     fetch->if_modified_since = NULL;
     if (request->if_modified_since != 0) {

@@ -8,7 +8,7 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/iostreamlayer.h"
 #include "ioloop/kernel.h"
-#include "ioloop/loopmember.h"
+#include "ioloop/loopfront.h"
 #include "ioloop/tcpclient.h"
 
 #define FIRST_CHAINS 16
@@ -153,7 +153,7 @@ static bool watch_kept(struct httppool_connection *connection, int64_t now)
 static void keep_time_passed(struct deadline *deadline)
 {
     struct httppool_connection *connection = HTTPPOOL_OWNER(deadline, struct httppool_connection, deadline);
-    int64_t now = loopmember_now(connection->client->loop);
+    int64_t now = loopfront_now(connection->client->loop);
 
     connection->watched = HTTPFETCH_NEVER;
     if (!connection->is_kept)
@@ -367,7 +367,7 @@ void httppool_release(struct httppool_connection *connection, bool may_have_more
 
     connection->fetch->connection = NULL;
     connection->fetch = NULL;
-    connection->released = loopmember_now(connection->client->loop);
+    connection->released = loopfront_now(connection->client->loop);
     connection->may_have_more = may_have_more;
     if (iostream_set_consumer(connection->stream, consume_unasked, connection) < 0 ||
         !watch_kept(connection, connection->released)) {

@@ -253,16 +253,83 @@ static size_t longest_head(const struct answer *answer)
 
 /* Sending. */
 
+/* Begins to watch a client that has something to take, which it has not while that is held back. */
+static void watch_client_take(struct httprequest *request)
+{
+    if (!request->is_held && http1connection_stream(request->connection)->output != NULL)
+        http1connection_watch_sending(request->connection);
+}
+
 /* What was not sent is not to be followed by anything. */
 static int check_sent(struct httprequest *request, int error)
 {
-    struct http1connection *connection = request->connection;
-
     if (error < 0)
-        iostreamlayer_fail(http1connection_stream(connection), error);
-    else if (http1connection_stream(connection)->output != NULL)
-        http1connection_watch_sending(connection);
+        iostreamlayer_fail(http1connection_stream(request->connection), error);
+    else
+        watch_client_take(request);
     return error;
+}
+
+/* A cork is put on with the first bytes of the answer: what the server says before them goes at once. */
+static struct iostream *stream_to_answer(struct httprequest *request)
+{
+    struct iostream *stream = http1connection_stream(request->connection);
+
+    if (request->corks > 0 && !request->is_held) {
+        request->is_held = true;
+        iostream_cork(stream);
+    }
+    return stream;
+}
+
+static void let_go(struct httprequest *request)
+{
+    if (!request->is_held || request->connection == NULL)
+        return;
+    struct iostream *stream = http1connection_stream(request->connection);
+    request->is_held = false;
+    iostream_uncork(stream);
+    if (stream->is_closed)
+        return;
+    iostreamlayer_drop_extras(stream);
+    watch_client_take(request);
+}
+
+void http1answer_cork(struct httprequest *request)
+{
+    request->corks++;
+}
+
+void http1answer_uncork(struct httprequest *request)
+{
+    if (request->corks > 0 && --request->corks == 0)
+        let_go(request);
+}
+
+/* The end of an answer is that of its corks. */
+static void end_answer(struct httprequest *request)
+{
+    let_go(request);
+    http1connection_end_request(request);
+}
+
+struct iostream *http1answer_begin_burst(struct httprequest *request)
+{
+    struct iostream *stream = request->connection != NULL ? http1connection_stream(request->connection) : NULL;
+
+    if (stream == NULL || stream->is_closed || request->corks > 0 || loopfront_cork(stream->loop)->owner != NULL)
+        return NULL;
+    iostreamlayer_begin_cork(stream);
+    return stream;
+}
+
+void http1answer_end_burst(struct iostream *stream)
+{
+    if (stream == NULL)
+        return;
+    iostreamlayer_end_cork(stream);
+    if (!stream->is_closed)
+        iostreamlayer_update_interest(stream);
 }
 
 /* An answer that cannot be what the program said: there is no way to tell the client but to end. */
@@ -276,16 +343,14 @@ static int break_off(struct httprequest *request, const char *why)
 static int send_vector(struct httprequest *request, const struct iovec *vector, int count, iostream_write_fn *callback,
                        void *arg)
 {
-    return check_sent(request,
-                      iostream_writev(http1connection_stream(request->connection), vector, count, callback, arg));
+    return check_sent(request, iostream_writev(stream_to_answer(request), vector, count, callback, arg));
 }
 
 /* Of the beginning of an answer, before which nothing but a 100 (Continue) can wait, and of its end. */
 static int send_anyway(struct httprequest *request, const struct iovec *vector, int count, iostream_write_fn *callback,
                        void *arg)
 {
-    return check_sent(
-        request, iostreamlayer_write_anyway(http1connection_stream(request->connection), vector, count, callback, arg));
+    return check_sent(request, iostreamlayer_write_anyway(stream_to_answer(request), vector, count, callback, arg));
 }
 
 /* Head and body at once, the body perhaps as the first chunk. */
@@ -328,7 +393,7 @@ static void answer_broken(struct httprequest *request)
     request->status = 500;
     request->body_sent = sizeof page - 1;
     (void)!send_head(&answer, page, request->without_body ? 0 : sizeof page - 1, NULL, NULL);
-    http1connection_end_request(request);
+    end_answer(request);
 }
 
 /* Behind an answer the next request is read, if both sides want it and the body of this one is through. */
@@ -373,7 +438,7 @@ answer_the_long_way(struct httprequest *request, int status, const char *reason,
     error = send_head(&answer, body, length, NULL, NULL);
     if (error == 0)
         request->status = (uint16_t)status;
-    http1connection_end_request(request);
+    end_answer(request);
     return error;
 }
 
@@ -475,11 +540,19 @@ int http1answer_begin(struct httprequest *request, int status, const char *reaso
     return error;
 }
 
+/* Why nothing more can be sent: the client has left, or a file was not what it was said to be. */
+static int closed_error(const struct httprequest *request)
+{
+    if (request->connection == NULL || iostream_error(http1connection_stream(request->connection)) != -EIO)
+        return -EBADF;
+    return -EIO;
+}
+
 /* Counts bytes of a body that are about to be sent. */
 static int account(struct httprequest *request, uint64_t length)
 {
     if (request->connection == NULL || iostream_closed(http1connection_stream(request->connection)))
-        return -EBADF;
+        return closed_error(request);
     if (!request->head_sent)
         return -EINVAL;
     if (request->by_length && !request->without_body) {
@@ -511,8 +584,7 @@ int http1answer_write(struct httprequest *request, const void *data, size_t leng
 static int send_file(struct httprequest *request, int file, int64_t offset, uint64_t length,
                      iostream_write_fn *callback, void *arg)
 {
-    return check_sent(
-        request, iostream_sendfile(http1connection_stream(request->connection), file, offset, length, callback, arg));
+    return check_sent(request, iostream_sendfile(stream_to_answer(request), file, offset, length, callback, arg));
 }
 
 /* Nobody has a file that long; what adds up lengths does not have to look. */
@@ -521,25 +593,36 @@ static bool is_in_file(int file, int64_t offset, uint64_t length)
     return file >= 0 && offset >= 0 && offset <= INT64_MAX / 4 && length <= INT64_MAX / 4;
 }
 
-int http1answer_write_file(struct httprequest *request, int file, int64_t offset, uint64_t length,
+static int send_file_chunk(struct httprequest *request, int file, int64_t offset, uint64_t length,
                            iostream_write_fn *callback, void *arg)
 {
     char line[HTTPCHUNKED_LONGEST_LINE];
-    struct iovec vector = { line, 0 };
+    struct iovec begin = { line, httpchunked_format(line, length) }, end = { (char *)"\r\n", 2 };
+    int error = send_vector(request, &begin, 1, NULL, NULL);
+
+    if (error == 0)
+        error = send_file(request, file, offset, length, NULL, NULL);
+    if (error == 0 && iostream_closed(http1connection_stream(request->connection)))
+        error = closed_error(request);
+    return error < 0 ? error : send_vector(request, &end, 1, callback, arg);
+}
+
+int http1answer_write_file(struct httprequest *request, int file, int64_t offset, uint64_t length,
+                           iostream_write_fn *callback, void *arg)
+{
+    const struct iovec none = { 0 };
     int error = is_in_file(file, offset, length) ? account(request, length) : -EINVAL;
 
     if (error < 0)
         return error;
     if (request->without_body || length == 0)
-        return send_vector(request, &vector, 0, callback, arg);
+        return send_vector(request, &none, 0, callback, arg);
     if (!request->in_chunks)
         return send_file(request, file, offset, length, callback, arg);
-    vector.iov_len = httpchunked_format(line, length);
-    error = send_vector(request, &vector, 1, NULL, NULL);
-    if (error == 0)
-        error = send_file(request, file, offset, length, NULL, NULL);
-    vector = (struct iovec){ (char *)"\r\n", 2 };
-    return error < 0 ? error : send_vector(request, &vector, 1, callback, arg);
+    struct iostream *burst = http1answer_begin_burst(request);
+    error = send_file_chunk(request, file, offset, length, callback, arg);
+    http1answer_end_burst(burst);
+    return error;
 }
 
 /* A body that lasts until the end of the connection is not whole only if that is a reset. */
@@ -556,7 +639,7 @@ void http1answer_abort(struct httprequest *request)
         iostream_reset(http1connection_stream(connection));
     else
         iostream_close(http1connection_stream(connection));
-    http1connection_end_request(request);
+    end_answer(request);
 }
 
 int http1answer_finish(struct httprequest *request)
@@ -569,7 +652,7 @@ int http1answer_finish(struct httprequest *request)
         return -EBADF;
     }
     if (iostream_closed(http1connection_stream(connection))) {
-        error = -EBADF;
+        error = closed_error(request);
     } else if (!request->head_sent) {
         answer_broken(request);
         return -EINVAL;
@@ -580,6 +663,6 @@ int http1answer_finish(struct httprequest *request)
     }
     if (request->server->stopping)
         request->keep_alive = false; /* whatever its head has said */
-    http1connection_end_request(request);
+    end_answer(request);
     return error;
 }

@@ -166,16 +166,22 @@ void http1connection_input_ended(struct http1connection *connection, int error)
         iostream_close(stream);
 }
 
-/* False: the program has ended the request meanwhile. */
-static bool tell_left(struct httprequest *request)
+static void say_left(struct httprequest *request)
 {
-    struct http1connection *connection = request->connection;
     httprequest_close_fn *callback = request->on_close;
 
     request->left = true;
     request->on_close = NULL;
     if (callback != NULL)
         callback(request, request->on_close_arg);
+}
+
+/* False: the program has ended the request meanwhile. */
+static bool tell_left(struct httprequest *request)
+{
+    struct http1connection *connection = request->connection;
+
+    say_left(request);
     return connection->request == request;
 }
 
@@ -269,16 +275,55 @@ static struct httprequest *take_unread_request(struct httpserver *server)
     return request;
 }
 
-/* For the log: who it is, whatever else has not been understood. */
-static const char *format_peer(const struct http1connection *connection, char ip[NETUTIL_IP_SIZE])
-{
-    struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
-    socklen_t length = sizeof address;
+/* Who it is. */
 
-    if (connection->has_proxy)
-        address = connection->proxy[0].remote;
-    else
-        (void)!getpeername(http1connection_stream(connection)->fd, (struct sockaddr *)&address, &length);
+/* Without the kernel. 0: not known. */
+static socklen_t find_kept_address(const struct http1connection *connection, struct sockaddr_storage *address)
+{
+    if (!connection->has_proxy)
+        return httpaddresses_find(&httpserverlayer_of(connection)->addresses, http1connection_stream(connection)->fd,
+                                  address);
+    *address = connection->proxy[0].remote;
+    return connection->proxy[0].length;
+}
+
+socklen_t http1connection_address(struct http1connection *connection, struct sockaddr_storage *address, bool keep)
+{
+    int fd = http1connection_stream(connection)->fd;
+    socklen_t length = find_kept_address(connection, address);
+
+    if (length > 0 || fd < 0)
+        return length;
+    length = sizeof *address;
+    if (getpeername(fd, (struct sockaddr *)address, &length) < 0)
+        return 0;
+    if (keep)
+        httpaddresses_keep(&httpserverlayer_of(connection)->addresses, fd, (struct sockaddr *)address, length);
+    return length;
+}
+
+static void set_peer_ip(struct httprequest *request, const struct sockaddr_storage *address)
+{
+    netutil_format_ip((const struct sockaddr *)address, request->remote_ip);
+    request->has_peer_ip = true;
+}
+
+/* The descriptor may be another thread's by now: the kernel is not to be asked. */
+void http1connection_keep_peer(struct http1connection *connection)
+{
+    struct httprequest *request = request_of(connection);
+    struct sockaddr_storage address;
+
+    if (request != NULL && !request->has_remote_ip && find_kept_address(connection, &address) > 0)
+        set_peer_ip(request, &address);
+}
+
+/* For the log: who it is, whatever else has not been understood. */
+static const char *format_peer(struct http1connection *connection, char ip[NETUTIL_IP_SIZE])
+{
+    struct sockaddr_storage address;
+
+    (void)http1connection_address(connection, &address, false);
     return netutil_format_ip((struct sockaddr *)&address, ip);
 }
 
@@ -315,6 +360,26 @@ void http1connection_refuse(struct http1connection *connection, int status, cons
     memcpy(page + 5, reason, length);
     page[5 + length] = '\n';
     http1answer_whole(connection->request, status, "text/plain", page, length + 6);
+}
+
+/* One in work stays until the program has answered it, and what the client gets is the answer to another. */
+void http1connection_give_up(struct httprequest *request, int status, const char *why)
+{
+    struct http1connection *connection = request->connection;
+
+    if (request->head_sent && !request->in_chunks && !request->by_length) {
+        iostream_reset(http1connection_stream(connection)); /* by FIN it would seem whole */
+    } else if (request->head_sent) {
+        iostream_close(http1connection_stream(connection));
+    } else if (!connection->in_work) {
+        http1connection_refuse(connection, status, why);
+    } else {
+        http1connection_keep_peer(connection);
+        request->connection = NULL;
+        connection->request = NULL;
+        http1connection_refuse(connection, status, why);
+        say_left(request);
+    }
 }
 
 /* Requests. */
@@ -373,7 +438,7 @@ static void take_head(struct http1connection *connection, struct httprequest *re
     request->connection = connection;
     connection->request = request;
     connection->head_began = false;
-    request->began = loopmember_now(http1connection_stream(connection)->loop);
+    request->began = loopfront_now(http1connection_stream(connection)->loop);
     request->keep_alive = request->head.keep_alive && !is_last_request(connection);
     if (request->head.expect_unknown)
         http1connection_refuse(connection, 417, "the expectation is unknown");
@@ -399,6 +464,24 @@ static void wait_for_more(struct http1connection *connection, const char *data, 
     if (connection->deadline_is != HTTP1CONNECTION_HEAD)
         http1connection_set_deadline(connection, httpserverlayer_of(connection)->options.header_timeout,
                                      HTTP1CONNECTION_HEAD);
+}
+
+/* It may begin with the one empty line that a parser passes over. */
+static bool is_asking_for_head(const char *data, size_t length)
+{
+    size_t at = length >= 2 && memcmp(data, "\r\n", 2) == 0 ? 2 : 0;
+
+    return length - at >= sizeof "HEAD " - 1 && memcmp(data + at, "HEAD ", sizeof "HEAD " - 1) == 0;
+}
+
+/* What is not understood otherwise may still be seen to be a HEAD, and no answer to that has a body (RFC 9110 9.3.2). */
+static void refuse_head(struct http1connection *connection, int status, const char *why, bool without_body)
+{
+    connection->request = take_unread_request(httpserverlayer_of(connection));
+    connection->head_began = false;
+    if (connection->request != NULL && without_body)
+        connection->request->head.method_code = HTTP1PARSER_HEAD;
+    http1connection_refuse(connection, status, why);
 }
 
 static size_t consume_head(struct iostream *stream, int error, const char *data, size_t length, void *arg)
@@ -427,7 +510,7 @@ static size_t consume_head(struct iostream *stream, int error, const char *data,
     if (size == 0)
         wait_for_more(connection, data, length);
     else
-        http1connection_refuse(connection, -size, why);
+        refuse_head(connection, -size, why, is_asking_for_head(data, length));
     return size == 0 ? 0 : length;
 }
 
@@ -456,7 +539,8 @@ static size_t consume_proxy_header(struct iostream *stream, int error, const cha
 
 /* Life. */
 
-/* The client takes nothing: over. It has taken something since, or there is something to wait for: another time. */
+/* The client takes nothing: over. It has taken something since, or there is something to wait for, which may be that the
+ * program takes its cork out: another time. */
 static void deadline_passed(struct deadline *deadline)
 {
     struct http1connection *connection =
@@ -469,7 +553,7 @@ static void deadline_passed(struct deadline *deadline)
     iostreamlayer_send_output(stream); /* the kernel has room for a byte long before it says so */
     if (iostream_closed(stream))
         return;
-    if (iostream_pending(stream) > 0) {
+    if (iostream_pending(stream) > 0 && (request == NULL || !request->is_held)) {
         if (watched && !has_output_moved(stream)) {
             iostream_reset(stream); /* else the kernel would keep what it has for minutes */
             return;
@@ -568,7 +652,10 @@ struct iostream *http1connection_detach(struct httprequest *request)
 struct iostream *http1connection_leave(struct httprequest *request)
 {
     struct http1connection *connection = request->connection;
+    struct sockaddr_storage address;
 
+    if (!request->has_remote_ip && http1connection_address(connection, &address, false) > 0)
+        set_peer_ip(request, &address);
     request->status = 101;
     request->connection = NULL;
     connection->request = NULL;

@@ -138,18 +138,10 @@ const struct httpheaders *httprequest_trailers(const struct httprequest *request
 
 socklen_t httprequest_remote_address(const struct httprequest *request, struct sockaddr_storage *address)
 {
-    socklen_t length = sizeof *address;
-
+    if (request->connection != NULL)
+        return http1connection_address(request->connection, address, true);
     memset(address, 0, sizeof *address);
-    if (request->connection == NULL)
-        return 0;
-    if (request->connection->has_proxy) {
-        *address = request->connection->proxy[0].remote;
-        return request->connection->proxy[0].length;
-    }
-    if (getpeername(iostream_fd(http1connection_stream(request->connection)), (struct sockaddr *)address, &length) < 0)
-        return 0;
-    return length;
+    return 0;
 }
 
 /* All values of a name as one list; NULL without any, or without memory. *list: what they were joined in, to be freed.
@@ -188,8 +180,7 @@ static bool find_forwarded_ip(const struct httprequest *request, char place[INET
     return found;
 }
 
-/* Found when first asked for: it takes a system call. Of no use to a program that has no client any more; it is for
- * logs then. */
+/* Found when first asked for. When the client has left it is for logs, and what has been kept for them. */
 const char *httprequest_remote_ip(const struct httprequest *request)
 {
     struct httprequest *ours = (struct httprequest *)request;
@@ -197,8 +188,9 @@ const char *httprequest_remote_ip(const struct httprequest *request)
 
     if (request->has_remote_ip)
         return request->remote_ip;
-    if (!request->server->options.xheaders || !find_forwarded_ip(request, ours->remote_ip)) {
-        httprequest_remote_address(request, &address);
+    bool is_forwarded = request->server->options.xheaders && find_forwarded_ip(request, ours->remote_ip);
+    if (!is_forwarded && !request->has_peer_ip) {
+        (void)httprequest_remote_address(request, &address);
         netutil_format_ip((struct sockaddr *)&address, ours->remote_ip);
     }
     ours->has_remote_ip = true;
@@ -220,7 +212,7 @@ const char *httprequest_protocol(const struct httprequest *request)
 
 double httprequest_time(const struct httprequest *request)
 {
-    return (double)(loopmember_read_now(request->server->loop) - request->began) / 1e9;
+    return (double)(loopfront_read_now(request->server->loop) - request->began) / 1e9;
 }
 
 struct httpserver *httprequest_server(const struct httprequest *request)
@@ -308,6 +300,16 @@ int httprequest_write_file(struct httprequest *request, int file, int64_t offset
                            iostream_write_fn *callback, void *arg)
 {
     return http1answer_write_file(request, file, offset, length, callback, arg);
+}
+
+void httprequest_cork(struct httprequest *request)
+{
+    http1answer_cork(request);
+}
+
+void httprequest_uncork(struct httprequest *request)
+{
+    http1answer_uncork(request);
 }
 
 int httprequest_finish(struct httprequest *request)

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "httpserver/http1connection.h"
@@ -9,9 +10,10 @@
 /* The end. A request is released when the program has finished it, the answer has been given to the server, and none of
  * the program's functions runs for it or is still to be called. */
 
-static bool is_done(const struct web_request *request)
+/* One that is answered, and in no function of the program. */
+static inline bool is_done(const struct web_request *request)
 {
-    return request->answered && request->entered == 0 && request->flushes == 0 && !looptask_waits(&request->task);
+    return request->flushes == 0 && !looptask_waits(&request->task);
 }
 
 void weblayer_enter(struct web_request *request)
@@ -19,11 +21,69 @@ void weblayer_enter(struct web_request *request)
     request->entered++;
 }
 
-/* Nobody looks at the request behind this. */
+/* Requests that wait for the program. Most never do; for the others there is a deadline, which starts again whenever
+ * something of the program has run for them. */
+
+static bool is_with_program(const struct web_request *request)
+{
+    return !request->finished && (request->paused || request->body_through);
+}
+
+static void finish_is_overdue(struct deadline *deadline);
+
+/* Without memory for a deadline there is none. */
+static __attribute__((noinline)) void wait_for_program(struct web_request *request)
+{
+    struct web_application *app = request->app;
+    double seconds = request->handler->finish_timeout;
+
+    if (request->deadline.link != NULL) {
+        deadline_touch(&request->deadline, deadline_now(app->loop));
+        return;
+    }
+    if (seconds == 0)
+        seconds = app->settings.finish_timeout;
+    request->sent_before = request->http->body_sent;
+    if (is_with_program(request) && !request->is_overdue)
+        (void)deadline_set(app->loop, &request->deadline, seconds, finish_is_overdue);
+}
+
+/* Who has been forgotten is given up: what comes of that is what comes when a client leaves. */
+static void give_client_up(struct web_request *request)
+{
+    const char *pattern = request->route->pattern;
+    char why[160];
+
+    request->is_overdue = true;
+    snprintf(why, sizeof why, "not finished in time by the handler of %s", pattern != NULL ? pattern : "no pattern");
+    weblayer_log(request, 503, why);
+    if (!httprequest_left(request->http))
+        http1connection_give_up(request->http, 503, "not finished in time");
+}
+
+/* While something goes to the client it is not the program that is late. */
+static void finish_is_overdue(struct deadline *deadline)
+{
+    struct web_request *request = (struct web_request *)((char *)deadline - offsetof(struct web_request, deadline));
+
+    if (!is_with_program(request))
+        return;
+    if (httprequest_pending(request->http) > 0 || request->http->body_sent != request->sent_before)
+        wait_for_program(request);
+    else
+        give_client_up(request);
+}
+
+/* Nobody looks at the request behind this. No other function of the program runs for it, as none is called inside
+ * another one but by weblayer_call. */
 static inline void leave(struct web_request *request)
 {
     request->entered--;
-    if (request->finished && !request->answered && request->entered == 0)
+    if (!request->finished) {
+        wait_for_program(request);
+        return;
+    }
+    if (!request->answered)
         (void)weblayer_answer(request);
     if (is_done(request))
         weblayer_give(request);
@@ -78,7 +138,7 @@ static inline void call_method(struct web_request *request)
 {
     request->method_began = true;
     request->method(request);
-    if (!request->handler->asynchronous)
+    if (!request->asynchronous && !request->handler->asynchronous)
         request->finished = true;
 }
 
@@ -215,10 +275,20 @@ static void client_has_left(struct httprequest *http, void *arg)
     if (!request->finished && request->handler->on_connection_close != NULL) {
         request->handler->on_connection_close(request);
         request->given_up = request->finished;
+    } else if (!request->finished && !ends && !request->is_overdue) {
+        weblayer_log(request, 0, "the client has left before it was answered");
     }
     if (ends)
         request->finished = request->given_up = true;
     weblayer_leave(request);
+}
+
+void web_asynchronous(struct web_request *request)
+{
+    if (request->finished || request->asynchronous)
+        return;
+    request->asynchronous = true;
+    httprequest_set_close_callback(request->http, client_has_left, request);
 }
 
 /* The body of a handler that has it in pieces. */

@@ -1,16 +1,19 @@
 /* Internal: weblayer.h, what the parts of the web layer share: an application, and a request that it serves.
  *
- * webapplication.c has the application and its routes, web.c the life of a request, webinput.c what the client has
- * sent, weboutput.c and weberror.c what it gets, webcookie.c cookies and users, webhandlers.c handlers of our own,
- * webcompress.c compression. */
+ * webapplication.c has the application, webrouter.c its routes, web.c the life of a request, webinput.c what the client
+ * has sent, weboutput.c and weberror.c what it is to get, webanswer.c how it gets that, webcookie.c cookies and users,
+ * weburl.c where it is sent to, webhandlers.c handlers of our own, webcompress.c compression. */
 #ifndef HTTPSERVER_WEBLAYER_H
 #define HTTPSERVER_WEBLAYER_H
+
+#include <errno.h>
 
 #include "httpserver/httparguments.h"
 #include "httpserver/httpxsrf.h"
 #include "httpserver/web.h"
 #include "httpserver/webroute.h"
 #include "httpserver/webstatic.h"
+#include "ioloop/deadlines.h"
 #include "ioloop/loopmember.h"
 #include "ioloop/looptask.h"
 
@@ -41,7 +44,7 @@ struct web_application {
     struct webroute_table static_routes, routes;
     struct weblayer_host *hosts;
     size_t host_count;
-    struct webstatic files;          /* below settings.static_path */
+    struct webstatic files;          /* below settings.static_url_prefix; root NULL: none */
     struct webfilecache *file_cache; /* of webstatic.c; NULL: none yet. To be freed with webfilecache_free */
     struct httpsigned_key own_key[2];
     const struct httpsigned_key *keys; /* NULL: there is no secret */
@@ -96,12 +99,14 @@ struct web_request {
     const struct webroute *compiled; /* NULL: the route is not from a table */
     void *arg;
     const char *user;
-    int failed;      /* an error, mostly -ENOMEM: what was collected is not what the program meant */
-    int refused;     /* a status: the path cannot be decoded */
-    uint32_t groups; /* of the path */
+    int failed;           /* an error, mostly -ENOMEM: what was collected is not what the program meant */
+    int refused;          /* a status: the path cannot be decoded */
+    uint32_t groups;      /* of the path */
+    uint64_t sent_before; /* bytes of the answer's body, when the deadline was set */
     bool body_through;
     bool streams; /* data_received has the body */
     bool paused;
+    bool asynchronous; /* web_asynchronous was called */
     bool method_began;
     bool prepared; /* set by the handler of WebSockets: prepare was called */
     bool finished; /* by the program, or for it */
@@ -114,10 +119,12 @@ struct web_request {
     bool has_query, has_form, has_cookies, has_token, has_user;
     bool as_it_is;   /* the body is not compressed */
     bool with_query; /* and compiled: there is one */
+    bool is_overdue; /* and that was said */
 
     /* Zero again when a request is released. */
     unsigned flushes;            /* callbacks that are still to come */
     struct weblayer_flush flush; /* more of them at a time are allocated */
+    struct deadline deadline;    /* of a request that waits for the program */
     struct httpdeflate *deflate; /* compresses what is flushed; NULL: it goes out as it is */
     struct weblayer_text *texts;
     struct weblayer_lent lent; /* instead of what was written */
@@ -138,10 +145,16 @@ struct web_request {
     struct httpxsrf token;
 };
 
-/* webapplication.c */
+/* webrouter.c */
 
 /* Route and groups of the path. -ENOMEM. */
 int weblayer_find_route(struct web_request *request);
+
+/* Whether bodies are looked at before they are there: by handlers of this table, or of such a route. */
+void weblayer_note_handlers(struct web_application *app, const struct webroute_table *table);
+bool weblayer_looks_at_head(const struct web_route *route);
+
+/* webapplication.c */
 
 /* A request with nothing in it; NULL: no memory. Given back, it may be the last that the application has waited for. */
 struct web_request *weblayer_take(struct web_application *app);
@@ -194,6 +207,8 @@ void weblayer_clear(struct web_request *request);
 /* Headers that can be changed, instead of those of the application; NULL: no memory. */
 struct httpheaders *weblayer_own_headers(struct web_request *request);
 
+/* webanswer.c */
+
 /* Is the tag in that field of the request, If-Match or If-None-Match? */
 bool weblayer_has_tag(const struct web_request *request, const char *name, const char *etag, bool weak_comparison);
 
@@ -204,6 +219,9 @@ int weblayer_answer(struct web_request *request);
 
 /* 405, with the methods that there are. */
 void weblayer_refuse_method(struct web_request *request);
+
+/* A line of the log about a request, with all that the client has sent escaped. status 0: it has got none. */
+void weblayer_log(const struct web_request *request, int status, const char *why);
 
 /* webcookie.c */
 
@@ -219,6 +237,26 @@ static inline int weblayer_reserve(struct weblayer_buffer *buffer, size_t more)
 static inline bool weblayer_has_own_headers(const struct web_request *request)
 {
     return request->answer_headers == &request->headers;
+}
+
+/* Why nothing can be said about the answer any more; 0: it can. */
+static inline int weblayer_cannot_change(const struct web_request *request)
+{
+    return request->finished ? -EPIPE : request->flushed ? -EALREADY : 0;
+}
+
+/* What was collected is not whole: it must not go out as if it was. Answers the error. */
+static inline int weblayer_note_failure(struct web_request *request, int error)
+{
+    if (error == -ENOMEM || error == -ENOBUFS)
+        request->failed = error;
+    return error;
+}
+
+/* What a call that failed has answered may be handed on to the next: NULL, which is then this error. */
+static inline int weblayer_missing(const struct web_request *request)
+{
+    return request->failed != 0 ? request->failed : -EINVAL;
 }
 
 static inline bool weblayer_is_get_or_head(const struct web_request *request)

@@ -9,6 +9,7 @@
 #include "httpserver/httpdate.h"
 #include "httpserver/httpencoding.h"
 #include "httpserver/httpetag.h"
+#include "httpserver/httpfield.h"
 #include "httpserver/httprange.h"
 #include "httpserver/webcompress.h"
 #include "httpserver/webfile.h"
@@ -111,9 +112,18 @@ static void redirect_to_folder(struct web_request *request)
 
 /* Conditions: RFC 9110 13. */
 
+/* "" if there are several: that is no date and no range, and those that may be a list are looked at with each of
+ * them. */
 static const char *field_of(struct web_request *request, const char *name)
 {
-    return httprequest_header(web_http(request), name);
+    const char *each, *value, *found = NULL;
+    size_t length = strlen(name);
+
+    for (size_t i = 0; httprequest_header_at(web_http(request), i, &each, &value); i++) {
+        if (strlen(each) == length && httpfield_is_same(each, name, length))
+            found = found == NULL ? value : "";
+    }
+    return found;
 }
 
 /* Most requests have none of If-Match and so on, and no Range: the beginnings of names tell. */
@@ -357,7 +367,7 @@ static void answer_with_file(struct web_request *request, const struct webstatic
         files->set_extra_headers(request, path);
     if (web_finished(request))
         return;
-    bool conditional = has_conditions(request);
+    bool conditional = weblayer_is_get_or_head(request) && has_conditions(request); /* RFC 9110 13.2.1, 14.2 */
     int status = conditional ? check_conditions(request, file) : 0;
     if (status == 412) {
         web_send_error(request, 412);
@@ -407,7 +417,7 @@ static bool is_plain(const struct web_request *request, const struct webstatic *
 static bool serve_kept(struct web_request *request, const struct webstatic *files, const char *path)
 {
     struct weblayer_lent *lent = &request->lent;
-    double now = (double)loopmember_now(request->app->loop) / 1e9;
+    double now = (double)loopfront_now(request->app->loop) / 1e9;
 
     lent->bytes = webfilecache_hold(request->app->file_cache, files, path, strlen(path), now, &lent->length,
                                     &request->answer_headers, &lent->arg);

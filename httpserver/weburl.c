@@ -77,8 +77,11 @@ const char *web_reverse_url(struct web_request *request, const char *name, const
 {
     size_t size = WEBROUTE_PATTERN + 1;
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (arguments[i] == NULL)
+            return NULL;
         size += 3 * strlen(arguments[i]);
+    }
     char *url = weblayer_new_text(request, size);
     if (url == NULL)
         return NULL;
@@ -88,11 +91,11 @@ const char *web_reverse_url(struct web_request *request, const char *name, const
 const char *web_static_url(struct web_request *request, const char *path, bool with_host, bool with_version)
 {
     const struct web_settings *settings = &request->app->settings;
-    size_t length = strlen(path), prefix_length = strlen(settings->static_url_prefix);
     char version[64] = "";
 
-    if (settings->static_path == NULL || request->http == NULL)
+    if (request->app->files.root == NULL || request->http == NULL || path == NULL)
         return NULL;
+    size_t length = strlen(path), prefix_length = strlen(settings->static_url_prefix);
     struct origin origin = origin_of(request);
     if (with_version && webstatic_version(&request->app->files, path, version, sizeof version) < 0)
         version[0] = '\0'; /* a file that is not there has none */
@@ -173,4 +176,42 @@ bool web_addslash(struct web_request *request)
         return web_send_error(request, 404), false;
     redirect_to_path(request, length, "/");
     return false;
+}
+
+/* Redirects. */
+
+/* A tab, which headers may have, is nothing to browsers: "/\t/host" is "//host". */
+static bool is_redirect_to(int status, const char *url)
+{
+    return status >= 300 && status <= 399 && (url == NULL || strchr(url, '\t') == NULL);
+}
+
+int web_redirect_with_status(struct web_request *request, const char *url, int status)
+{
+    int error = weblayer_cannot_change(request);
+
+    if (error < 0)
+        return error;
+    error = is_redirect_to(status, url) ? web_set_header(request, "Location", url) : -EINVAL;
+    if (error == -EINVAL) {
+        web_send_error_because(request, 500, NULL, "a redirect to what is no URL");
+        return error;
+    }
+    web_set_status(request, status, NULL);
+    return web_finish(request);
+}
+
+int web_redirect(struct web_request *request, const char *url, bool permanent)
+{
+    return web_redirect_with_status(request, url, permanent ? 301 : 302);
+}
+
+/* Browsers take a backslash for a slash, and drop tabs and line ends wherever they are (URL standard, 4.4). */
+bool web_is_local_url(const char *url)
+{
+    if (url == NULL || url[0] != '/' || is_slash(url[1]))
+        return false;
+    while ((unsigned char)*url > ' ' && *url != 0x7f)
+        url++;
+    return *url == '\0';
 }

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "ioloop/ioalloc.h"
+#include "ioloop/loopfront.h"
 #include "ioloop/loopmember.h"
 
 #define TICK_BITS   DEADLINE_TICK_BITS
@@ -101,7 +102,7 @@ static int arm(struct deadlines *deadlines)
     if (ahead == 0 || (deadlines->timeout != 0 && (int32_t)(deadlines->armed - tick) <= 0))
         return 0;
     /* The clock counts more bits than a tick number has: what is missing comes from now. */
-    int64_t now = loopmember_now(deadlines->loop);
+    int64_t now = loopfront_now(deadlines->loop);
     int64_t when = ((now >> TICK_BITS) + (int32_t)(tick - (uint32_t)(now >> TICK_BITS))) * (1 << TICK_BITS);
     uint64_t timeout = ioloop_call_at(deadlines->loop, (double)when / 1e9, put_off_look, deadlines);
     if (timeout == 0)
@@ -194,9 +195,9 @@ static void look_at_slots(void *arg)
 static void put_off_look(void *arg)
 {
     struct deadlines *deadlines = arg;
-    double now = (double)loopmember_now(deadlines->loop) / 1e9;
+    double now = (double)loopfront_now(deadlines->loop) / 1e9;
 
-    deadlines->unsure = (uint32_t)(loopmember_began(deadlines->loop) >> TICK_BITS);
+    deadlines->unsure = (uint32_t)(loopfront_began(deadlines->loop) >> TICK_BITS);
     deadlines->timeout = ioloop_call_at(deadlines->loop, now, look_at_slots, deadlines);
     if (deadlines->timeout == 0)
         look_at_slots(deadlines);

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "ioloop/ioloop.h"
-#include "ioloop/loopmember.h"
+#include "ioloop/loopfront.h"
 
 struct deadline;
 struct deadlines;
@@ -42,7 +42,7 @@ void deadline_clear(struct deadline *deadline);
 #define DEADLINE_TICK_BITS 26 /* of nanoseconds */
 static inline uint32_t deadline_now(struct ioloop *loop)
 {
-    return (uint32_t)(loopmember_now(loop) >> DEADLINE_TICK_BITS);
+    return (uint32_t)(loopfront_now(loop) >> DEADLINE_TICK_BITS);
 }
 
 static inline void deadline_touch(struct deadline *deadline, uint32_t now)

@@ -10,7 +10,9 @@
  *     Who then wants arg back cancels the job: unless that answers -EBUSY, nothing looks at arg any more.
  * Threads: any may submit. The threads of the pool block all signals and are started when there is work for them.
  *     In a child of fork() they are started anew; jobs of the parent stay the parent's, and in the child are never
- *     told. */
+ *     told.
+ * Unloading: before dlclose of what has this library in it, each is closed, and waited for: those of loops (before their
+ *     loops), and ioexecutor_default, where names are looked up. Their threads run its code. */
 #ifndef IOLOOP_IOEXECUTOR_H
 #define IOLOOP_IOEXECUTOR_H
 

@@ -36,9 +36,9 @@ static void put_back_tasks(struct loopstate_tasks *tasks)
 }
 
 /* What a consumer has written is for the parent to send. */
-static void drop_cork(struct loopcork *cork)
+static void drop_cork(struct loopfront_cork *cork)
 {
-    loopcork_clear(cork);
+    loopfront_clear_cork(cork);
     cork->owner = NULL;
 }
 
@@ -87,11 +87,6 @@ int64_t loopstate_nanoseconds(double seconds)
 double ioloop_time(struct ioloop *loop)
 {
     return (double)loopstate_read_time(loop) / 1e9;
-}
-
-int64_t loopmember_read_now(struct ioloop *loop)
-{
-    return loopstate_read_time(loop);
 }
 
 /* A clock may start so far below 0 that the difference is more than there are nanoseconds. */
@@ -303,7 +298,7 @@ void loopstate_close(struct ioloop *loop)
     ioalloc_free(loop->front.scratch);
     ioalloc_free(loop->front.cork.bytes);
     while (loop->spares != NULL)
-        ioalloc_free(loopmember_take_spare(loop));
+        ioalloc_free(loopfront_take_spare(loop));
     if (current_loop == loop)
         current_loop = NULL;
     ioloop_release(loop);

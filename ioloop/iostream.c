@@ -10,6 +10,7 @@
 #include "ioloop/ioloop.h"
 #include "ioloop/iostreamlayer.h"
 #include "ioloop/kernel.h"
+#include "ioloop/loopfront.h"
 #include "ioloop/loopmember.h"
 
 #define ONLY_ERRORS 0x2u /* an interest: watched, so that ERROR is told, for nothing else */
@@ -24,6 +25,18 @@ struct iostreamlayer_extras *iostreamlayer_extras(struct iostream *stream)
             stream->extras->stream = stream;
     }
     return stream->extras;
+}
+
+void iostreamlayer_drop_extras(struct iostream *stream)
+{
+    const struct iostreamlayer_extras *extras = stream->extras;
+
+    if (extras == NULL || extras->options.max_buffer_size != 0 || extras->options.max_write_buffer_size != 0 ||
+        extras->options.transport != NULL || extras->on_connect != NULL || extras->on_drain != NULL ||
+        extras->read_timeout > 0 || extras->corks > 0)
+        return;
+    ioalloc_free(stream->extras);
+    stream->extras = NULL;
 }
 
 static bool set_options(struct iostream *stream, const struct iostream_options *options)
@@ -56,7 +69,7 @@ static struct iostream *new_stream(struct ioloop *loop, int fd, const struct ios
     stream->fd = fd;
     if (set_options(stream, options))
         error = loopmember_claim_fd(loop, fd, iostreamlayer_handle_events, stream);
-    if (error == 0 && loopmember_scratch(loop) == NULL) {
+    if (error == 0 && loopfront_scratch(loop) == NULL) {
         ioloop_remove_handler(loop, fd);
         error = -ENOMEM;
     }
@@ -121,9 +134,9 @@ void iostreamlayer_fail(struct iostream *stream, int error)
     if (stream->is_custom && iostreamlayer_transport(stream)->close != NULL)
         iostreamlayer_transport(stream)->close(iostreamlayer_context(stream), stream->fd);
     close(stream->fd);
-    stream->fd = -1;
     if (stream->owner != NULL)
         stream->owner->gone(stream->owner, stream);
+    stream->fd = -1;
     looptask_add(stream->loop, &stream->task);
 }
 

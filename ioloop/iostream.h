@@ -66,7 +66,8 @@ struct iostream_options {
     size_t max_write_buffer_size; /* a write on top of this much that is pending fails and closes; not an empty one, and
                                      none while nothing is pending. 0: 16 MiB */
     size_t user_size;             /* of memory that each stream has for the program: iostream_user */
-    bool half_close;              /* the peer's end of file ends reading only; the stream stays open for writing */
+    bool half_close;              /* the peer's end of file ends reading only; the stream stays open for writing, and
+                                     closes (-ESHUTDOWN) when iostream_shutdown has told the peer */
     bool hold_back; /* no read callback while more than 256 KiB wait to be sent: for echoes and other servers */
     const struct iostream_transport *transport; /* NULL: plain */
     void *transport_context;
@@ -159,7 +160,7 @@ int iostream_write_static(struct iostream *stream, const void *data, size_t leng
                           void *arg);
 
 /* length bytes of a file from offset, which does not move. The file stays the caller's and open until the callback.
- * A file that ends sooner closes the stream with -EIO. */
+ * A file that ends sooner, or cannot be read, closes the stream with -EIO, and the log says so. */
 int iostream_sendfile(struct iostream *stream, int file, int64_t offset, uint64_t length, iostream_write_fn *callback,
                       void *arg);
 

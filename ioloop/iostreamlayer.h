@@ -12,11 +12,11 @@
 #include "ioloop/iobuffer.h"
 #include "ioloop/iooutput.h"
 #include "ioloop/iostream.h"
-#include "ioloop/loopmember.h"
+#include "ioloop/loopfront.h"
 #include "ioloop/looptask.h"
 
-/* Whoever counts streams. gone is called when the descriptor has been closed, from wherever that happens; it must not
- * call the program. */
+/* Whoever counts streams. gone is called when the descriptor has been closed, from wherever that happens, and fd still
+ * tells which it was; it must not call the program. */
 struct iostreamlayer_owner {
     void (*gone)(struct iostreamlayer_owner *owner, struct iostream *stream);
 };
@@ -180,6 +180,7 @@ size_t iostreamlayer_max_buffer(const struct iostream *stream);
 /* For iostreamwrite.c. */
 
 struct iostreamlayer_extras *iostreamlayer_extras(struct iostream *stream); /* made when missing; NULL: no memory */
+void iostreamlayer_drop_extras(struct iostream *stream); /* unless they are for something: without it goes faster */
 ssize_t iostreamlayer_transport_write(struct iostream *stream, const struct iovec *vector, int count, bool more);
 void iostreamlayer_update_interest(struct iostream *stream);
 
@@ -193,7 +194,7 @@ void iostreamlayer_send_output(struct iostream *stream);
 /* Around consumers: what they write to their stream leaves at the end of the outermost pair. */
 static inline void iostreamlayer_begin_cork(struct iostream *stream)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct loopfront_cork *cork = loopfront_cork(stream->loop);
 
     if (cork->owner == NULL)
         cork->owner = stream;
@@ -209,16 +210,16 @@ void iostreamlayer_flush_last(struct iostream *stream);
  * put_in_cork counts those that were put there, which may be less. */
 static inline char *iostreamlayer_cork_place(struct iostream *stream, size_t size)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct loopfront_cork *cork = loopfront_cork(stream->loop);
 
     if (cork->owner != stream || iostreamlayer_is_more_than_usual(stream))
         return NULL;
-    return loopcork_place(cork, size);
+    return loopfront_cork_place(cork, size);
 }
 
 static inline void iostreamlayer_put_in_cork(struct iostream *stream, size_t size)
 {
-    loopmember_cork(stream->loop)->used += size;
+    loopfront_cork(stream->loop)->used += size;
 }
 
 /* What the kernel answered when it was given the cork. */
@@ -226,7 +227,7 @@ void iostreamlayer_settle_cork(struct iostream *stream, ssize_t sent);
 
 static inline void iostreamlayer_end_cork(struct iostream *stream)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct loopfront_cork *cork = loopfront_cork(stream->loop);
 
     if (cork->owner == stream) {
         if (cork->used > 0)

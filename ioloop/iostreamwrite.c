@@ -10,6 +10,7 @@
 #include "ioloop/ioloop.h"
 #include "ioloop/iostreamlayer.h"
 #include "ioloop/iostreamsend.h"
+#include "ioloop/loopfront.h"
 #include "ioloop/loopmember.h"
 
 #define MAX_WRITE_BUFFER (16u << 20)
@@ -24,7 +25,7 @@ static bool make_output(struct iostream *stream)
 
 uint64_t iostream_pending(const struct iostream *stream)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct loopfront_cork *cork = loopfront_cork(stream->loop);
 
     return iostreamsend_queued(stream) + (cork->owner == stream ? cork->used : 0);
 }
@@ -33,14 +34,14 @@ uint64_t iostream_pending(const struct iostream *stream)
 
 /* So many bytes of what was in the cork, and of what came behind it, were sent. Answers how many were of the latter;
  * what is left in the cork goes before all that waits. */
-static ssize_t settle_cork(struct iostream *stream, struct loopcork *cork, size_t sent)
+static ssize_t settle_cork(struct iostream *stream, struct loopfront_cork *cork, size_t sent)
 {
     struct iovec rest = { cork->data + sent, cork->used - sent };
     size_t used = cork->used;
 
     if (used == 0)
         return (ssize_t)sent;
-    loopcork_clear(cork);
+    loopfront_clear_cork(cork);
     if (sent >= used) {
         if (stream->output != NULL)
             iooutput_sent(stream->output, 0);
@@ -61,12 +62,12 @@ static ssize_t settle_cork(struct iostream *stream, struct loopcork *cork, size_
 
 void iostreamlayer_settle_cork(struct iostream *stream, ssize_t sent)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct loopfront_cork *cork = loopfront_cork(stream->loop);
 
     if (sent >= 0 || iostreamsend_would_block(sent))
         sent = settle_cork(stream, cork, sent > 0 ? (size_t)sent : 0);
     if (sent < 0) {
-        loopcork_clear(cork);
+        loopfront_clear_cork(cork);
         iostreamsend_fail(stream, (int)sent);
     }
 }
@@ -74,7 +75,7 @@ void iostreamlayer_settle_cork(struct iostream *stream, ssize_t sent)
 /* Gives the kernel what the loop's cork holds of this stream. more: further bytes, or the end, follow at once. */
 static void flush_cork(struct iostream *stream, bool more)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct loopfront_cork *cork = loopfront_cork(stream->loop);
     struct iovec vector = { cork->data, cork->used };
 
     if (cork->owner == stream && cork->used > 0)
@@ -100,7 +101,7 @@ static bool is_corked_by_parent(const struct iostream *stream)
 /* Once more before the end, so that an answer written and closed behind is an answer sent. */
 void iostreamlayer_flush_corks(struct iostream *stream)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct loopfront_cork *cork = loopfront_cork(stream->loop);
     struct iovec vector[IOSTREAMSEND_VECTOR];
     int count = 0;
 
@@ -112,7 +113,7 @@ void iostreamlayer_flush_corks(struct iostream *stream)
     if (count > 0 && !is_corked_by_parent(stream))
         (void)!iostreamlayer_transport_write(stream, vector, count, false);
     if (cork->owner == stream) {
-        loopcork_clear(cork);
+        loopfront_clear_cork(cork);
         cork->owner = NULL;
     }
 }
@@ -186,7 +187,7 @@ static int add_write_callback(struct iostream *stream, iostream_write_fn *callba
     return 0;
 }
 
-static int put_in_cork(struct iostream *stream, struct loopcork *cork, const struct iovec *vector, int count,
+static int put_in_cork(struct iostream *stream, struct loopfront_cork *cork, const struct iovec *vector, int count,
                        iostream_write_fn *callback, void *arg)
 {
     if (callback != NULL) {
@@ -201,19 +202,19 @@ static int put_in_cork(struct iostream *stream, struct loopcork *cork, const str
     return 0;
 }
 
-static bool make_cork(struct loopcork *cork)
+static bool make_cork(struct loopfront_cork *cork)
 {
-    cork->bytes = ioalloc(LOOPMEMBER_CORK);
+    cork->bytes = ioalloc(LOOPFRONT_CORK);
     if (cork->bytes == NULL)
         return false;
-    cork->size = LOOPMEMBER_CORK;
+    cork->size = LOOPFRONT_CORK;
     if (cork->used == 0)
         cork->data = cork->bytes;
     return true;
 }
 
 /* What lies in the scratch memory is copied to make room behind it, unless it is so long that both had better go. */
-static bool fits_in_cork(struct loopcork *cork, size_t length)
+static bool fits_in_cork(struct loopfront_cork *cork, size_t length)
 {
     if (length > CORKED_AT_MOST || (cork->data != cork->bytes && cork->used > CORKED_AT_MOST))
         return false;
@@ -227,7 +228,8 @@ static bool fits_in_cork(struct loopcork *cork, size_t length)
 }
 
 /* Sends what is in the cork and the vector behind it. Answers how many bytes of the vector went, or an error. */
-static ssize_t send_behind_cork(struct iostream *stream, struct loopcork *cork, const struct iovec *vector, int count)
+static ssize_t send_behind_cork(struct iostream *stream, struct loopfront_cork *cork, const struct iovec *vector,
+                                int count)
 {
     struct iovec all[IOSTREAMSEND_VECTOR + 1] = { { cork->data, cork->used } };
 
@@ -240,7 +242,7 @@ static ssize_t send_behind_cork(struct iostream *stream, struct loopcork *cork, 
     memcpy(all + 1, vector, (size_t)count * sizeof *vector);
     ssize_t sent = iostreamlayer_transport_write(stream, all, count + 1, false);
     if (sent < 0 && !iostreamsend_would_block(sent)) {
-        loopcork_clear(cork);
+        loopfront_clear_cork(cork);
         return sent;
     }
     return settle_cork(stream, cork, sent > 0 ? (size_t)sent : 0);
@@ -264,7 +266,7 @@ static int fail_write(struct iostream *stream, int error)
     return error;
 }
 
-static int write_now(struct iostream *stream, struct loopcork *cork, const struct iovec *vector, int count,
+static int write_now(struct iostream *stream, struct loopfront_cork *cork, const struct iovec *vector, int count,
                      uint64_t length, iostream_write_fn *callback, void *arg)
 {
     ssize_t sent = length > 0 ? send_behind_cork(stream, cork, vector, count) : 0;
@@ -289,7 +291,7 @@ static int write_now(struct iostream *stream, struct loopcork *cork, const struc
 static int write_vector(struct iostream *stream, const struct iovec *vector, int count, uint64_t length,
                         iostream_write_fn *callback, void *arg)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct loopfront_cork *cork = loopfront_cork(stream->loop);
     int error;
 
     if (iostreamsend_queued(stream) > 0 || !iostreamsend_may(stream) || iostreamsend_is_corked(stream)) {
@@ -328,17 +330,17 @@ int iostreamlayer_write_anyway(struct iostream *stream, const struct iovec *vect
  * and to copy it behind what is in the cork. */
 static inline bool put_in_cork_quickly(struct iostream *stream, const void *data, size_t length)
 {
-    struct loopfront *front = loopmember_front(stream->loop);
-    struct loopcork *cork = &front->cork;
+    struct loopfront *front = loopfront_of(stream->loop);
+    struct loopfront_cork *cork = &front->cork;
 
     if (cork->owner != stream || length == 0 || iostreamlayer_is_more_than_usual(stream))
         return false;
-    if (cork->used == 0 && (uintptr_t)data - (uintptr_t)front->scratch < LOOPMEMBER_SCRATCH) {
+    if (cork->used == 0 && (uintptr_t)data - (uintptr_t)front->scratch < LOOPFRONT_SCRATCH) {
         cork->data = (char *)data;
         cork->used = length;
         return true;
     }
-    char *place = length <= CORKED_AT_MOST ? loopcork_place(cork, length) : NULL;
+    char *place = length <= CORKED_AT_MOST ? loopfront_cork_place(cork, length) : NULL;
     if (place == NULL)
         return false;
     cork->used += length;
@@ -457,7 +459,7 @@ static bool tell_peer(struct iostream *stream)
 
 void iostreamlayer_try_shutdown(struct iostream *stream)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct loopfront_cork *cork = loopfront_cork(stream->loop);
 
     if (!stream->shutdown_wanted || stream->shutdown_done || stream->is_closed || !iostreamsend_may(stream) ||
         iostreamsend_queued(stream) > 0 || (cork->owner == stream && cork->used > 0))
@@ -471,7 +473,7 @@ void iostreamlayer_try_shutdown(struct iostream *stream)
 
 int iostream_shutdown(struct iostream *stream)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct loopfront_cork *cork = loopfront_cork(stream->loop);
 
     if (stream->is_closed)
         return -EBADF;

@@ -7,6 +7,7 @@
 #define IOLOOP_LOOPTASK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct ioloop;
 

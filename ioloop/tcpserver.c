@@ -10,6 +10,7 @@
 
 #include "ioloop/acceptor.h"
 #include "ioloop/ioalloc.h"
+#include "ioloop/iolog.h"
 #include "ioloop/ioprocesslayer.h"
 #include "ioloop/iostreamlayer.h"
 #include "ioloop/loopmember.h"
@@ -19,26 +20,31 @@
 #define SPARED_FDS       64 /* of RLIMIT_NOFILE: for files, upstreams and the library */
 #define MOST_LISTENERS   64 /* of one name */
 #define ASK_AGAIN        0.1
+#define HANDED_A_TURN    64 /* connections of those that were taken when it stopped */
 
 /* A server that has closed stays in memory until on_close was told and the last of its streams, which count
  * themselves out, is gone. */
 struct tcpserver {
     struct loopmember member;
-    struct looptask task; /* tells on_close */
+    struct looptask task; /* hands over what was taken, then tells on_close */
     struct iostreamlayer_owner owner;
     struct ioloop *loop;
     tcpserver_handle_stream_fn *handle_stream;
     void *arg;
     struct tcpserver_options options;
+    size_t most; /* connections: max_connections, but no more than there can be descriptors */
     struct acceptor **acceptors;
     size_t acceptor_count;
     int *bound; /* listeners that wait for tcpserver_start */
     size_t bound_count;
-    size_t connections;
-    uint64_t timeout; /* while full, and there is on_full: asks again */
+    int *taken; /* connections that waited when it stopped, not handed over yet: [handed, taken_count) */
+    size_t handed, taken_count, taken_capacity;
+    size_t connections; /* with those that were taken */
+    uint64_t timeout;   /* while full, and there is on_full: asks again */
     bool started;
     bool full;   /* the listeners are paused */
     bool shares; /* there is no room without on_full */
+    bool warned; /* that there are fewer descriptors than max_connections, if anybody has asked for so many */
     bool closed, told;
 };
 
@@ -55,12 +61,33 @@ static void free_tcpserver(struct looptask *task)
 
     ioalloc_free(server->acceptors);
     ioalloc_free(server->bound);
+    ioalloc_free(server->taken);
     ioalloc_free(server);
 }
 
-static bool has_room(const struct tcpserver *server)
+/* As many as are wanted, if there can be so many descriptors. A process that has few altogether keeps half of them. */
+static size_t find_most_connections(size_t wanted)
 {
-    return server->connections < server->options.max_connections;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || (uintmax_t)limit.rlim_cur > SIZE_MAX / 2)
+        return wanted;
+    size_t fds = (size_t)limit.rlim_cur;
+    size_t possible = fds > 2 * SPARED_FDS ? fds - SPARED_FDS : fds / 2 + 1;
+    return wanted < possible ? wanted : possible;
+}
+
+/* Who has raised the limit meanwhile gets what it is for. */
+static bool __attribute__((noinline)) finds_more_room(struct tcpserver *server)
+{
+    if (server->most < server->options.max_connections)
+        server->most = find_most_connections(server->options.max_connections);
+    return server->connections < server->most;
+}
+
+static bool has_room(struct tcpserver *server)
+{
+    return server->connections < server->most || finds_more_room(server);
 }
 
 static void pause_listeners(struct tcpserver *server)
@@ -132,7 +159,7 @@ static void count_out(struct iostreamlayer_owner *owner, struct iostream *stream
     }
     if (server->full && has_room(server))
         resume_listeners(server);
-    if (server->shares && server->connections <= server->options.max_connections / 2)
+    if (server->shares && server->connections <= server->most / 2)
         share_listeners(server, false);
     for (size_t i = 0; i < server->acceptor_count; i++)
         acceptor_wake(server->acceptors[i]);
@@ -205,26 +232,45 @@ static void close_member(struct loopmember *member)
 }
 
 /* The way into on_close, and the end of the server unless streams are left. */
-static void tell_closed(struct looptask *task)
+static void tell_closed(struct tcpserver *server)
 {
-    struct tcpserver *server = tcpserver_of_task(task);
-
     if (server->options.on_close != NULL)
         server->options.on_close(server, server->arg);
     server->told = true;
     if (server->connections == 0)
-        looptask_end(server->loop, task, free_tcpserver);
+        looptask_end(server->loop, &server->task, free_tcpserver);
 }
 
-/* A process that has few descriptors altogether keeps half of them. */
-static size_t default_max_connections(void)
+/* A connection whose client has left since has no address. */
+static void hand_over(struct tcpserver *server, int fd)
 {
-    struct rlimit limit;
+    struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+    socklen_t length = sizeof address;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= MOST_CONNECTIONS + SPARED_FDS)
-        return MOST_CONNECTIONS;
-    size_t fds = (size_t)limit.rlim_cur;
-    return fds > 2 * SPARED_FDS ? fds - SPARED_FDS : fds / 2 + 1;
+    if (getpeername(fd, (struct sockaddr *)&address, &length) < 0)
+        length = 0;
+    server->connections--; /* it is counted anew */
+    (void)!serve_connection(fd, (struct sockaddr *)&address, length, server);
+}
+
+/* As many as an event of a listener would have brought, so that others have their turn too. */
+static void hand_over_taken(struct tcpserver *server)
+{
+    for (int i = 0; i < HANDED_A_TURN && server->handed < server->taken_count; i++)
+        hand_over(server, server->taken[server->handed++]);
+    if (server->handed == server->taken_count)
+        server->handed = server->taken_count = 0;
+}
+
+static void run_tcpserver(struct looptask *task)
+{
+    struct tcpserver *server = tcpserver_of_task(task);
+
+    hand_over_taken(server);
+    if (server->taken_count > 0)
+        looptask_add(server->loop, task);
+    else if (server->closed && !looptask_waits(task))
+        tell_closed(server);
 }
 
 struct tcpserver *tcpserver_new(struct ioloop *loop, tcpserver_handle_stream_fn *handle_stream, void *arg,
@@ -238,15 +284,16 @@ struct tcpserver *tcpserver_new(struct ioloop *loop, tcpserver_handle_stream_fn 
     if (server == NULL)
         return errno = ENOMEM, NULL;
     server->member.close = close_member;
-    server->task.run = tell_closed;
+    server->task.run = run_tcpserver;
     server->owner.gone = count_out;
     server->loop = loop;
     server->handle_stream = handle_stream;
     server->arg = arg;
     if (options != NULL)
         server->options = *options;
+    server->warned = server->options.max_connections == 0;
     if (server->options.max_connections == 0)
-        server->options.max_connections = default_max_connections();
+        server->options.max_connections = MOST_CONNECTIONS;
     loopmember_add(loop, &server->member);
     return server;
 }
@@ -259,7 +306,37 @@ static void close_bound(void *arg)
         close(server->bound[--server->bound_count]);
 }
 
-void tcpserver_stop(struct tcpserver *server)
+/* False: no memory. */
+static bool keep_taken(struct tcpserver *server, int fd)
+{
+    if (server->taken_count == server->taken_capacity) {
+        size_t capacity = server->taken_capacity > 0 ? 2 * server->taken_capacity : HANDED_A_TURN;
+        int *taken = ioalloc_array_resize(server->taken, capacity, sizeof *taken);
+        if (taken == NULL)
+            return false;
+        server->taken = taken;
+        server->taken_capacity = capacity;
+    }
+    server->taken[server->taken_count++] = fd;
+    server->connections++;
+    return true;
+}
+
+/* The kernel has accepted these for us, and would reset them when their listener closes. */
+static void take_waiting(struct tcpserver *server, struct acceptor *acceptor)
+{
+    while (has_room(server)) {
+        int fd = acceptor_take(acceptor);
+        if (fd < 0)
+            return;
+        if (!keep_taken(server, fd)) {
+            close(fd);
+            return;
+        }
+    }
+}
+
+static void close_listeners(struct tcpserver *server)
 {
     stop_asking(server);
     while (server->acceptor_count > 0)
@@ -267,12 +344,21 @@ void tcpserver_stop(struct tcpserver *server)
     close_bound(server);
 }
 
+void tcpserver_stop(struct tcpserver *server)
+{
+    for (size_t i = 0; i < server->acceptor_count; i++)
+        take_waiting(server, server->acceptors[i]);
+    if (server->taken_count > 0)
+        looptask_add(server->loop, &server->task);
+    close_listeners(server);
+}
+
 void tcpserver_close(struct tcpserver *server)
 {
     if (server->closed)
         return;
     server->closed = true;
-    tcpserver_stop(server);
+    close_listeners(server);
     loopmember_remove(&server->member);
     looptask_add(server->loop, &server->task);
 }
@@ -293,6 +379,18 @@ static int add_acceptor(struct tcpserver *server, int listener)
     return 0;
 }
 
+/* When it begins to listen: until then the program may have raised the limit. */
+static void look_at_descriptors(struct tcpserver *server)
+{
+    server->most = find_most_connections(server->options.max_connections);
+    if (server->warned || server->most >= server->options.max_connections)
+        return;
+    server->warned = true;
+    iolog_write(IOLOG_GENERAL, IOLOG_WARNING,
+                "max_connections is %zu, but there are descriptors for %zu: RLIMIT_NOFILE (ulimit -n) is too low",
+                server->options.max_connections, server->most);
+}
+
 int tcpserver_add_sockets(struct tcpserver *server, const int *fds, size_t count)
 {
     size_t before = server->acceptor_count;
@@ -303,6 +401,7 @@ int tcpserver_add_sockets(struct tcpserver *server, const int *fds, size_t count
         return -EBADF;
     if (count == 0)
         return 0;
+    look_at_descriptors(server);
     acceptors = ioalloc_array_resize(server->acceptors, before + count, sizeof *acceptors);
     if (acceptors == NULL)
         return -ENOMEM;
@@ -392,7 +491,7 @@ int tcpserver_start(struct tcpserver *server, int processes, int max_restarts)
 
 size_t tcpserver_connections(const struct tcpserver *server)
 {
-    return server->connections;
+    return server->connections - (server->taken_count - server->handed);
 }
 
 struct ioloop *tcpserver_loop(const struct tcpserver *server)

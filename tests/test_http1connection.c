@@ -406,6 +406,37 @@ static void what_is_not_a_request_is_answered_once_and_dropped(void **state)
     httpscene_close(&scene);
 }
 
+/* RFC 9110 9.3.2. Also where no more is understood of it than that. */
+static void a_head_request_that_is_refused_gets_no_body(void **state)
+{
+    static const struct refused cases[] = {
+        { "HEAD / HTTP/1.1\r\n\r\n", 400 },
+        { "\r\nHEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
+        { "HEAD / HTTP/1.1\r\nHost: a\r\nX: a\rb", 400 },
+        { "HEAD / HTTP/2.0\r\n\r\n", 505 },
+        { "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n", 413 },
+        { "HEAD / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", 417 },
+    };
+    struct httpscene scene;
+
+    httpscene_open(&scene, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct httpscene_client *client = httpscene_connect(&scene);
+        httpscene_put(&scene, client, GET("/before"));
+        httpscene_expect(&scene, client, 200, "GET /before");
+        httpscene_put(&scene, client, cases[i].bytes);
+        struct httpscene_answer answer = httpscene_next(&scene, client, true);
+        assert_int_equal(answer.status, cases[i].status);
+        assert_true(answer.closes);
+        httpscene_expect_end(&scene, client);
+        httpscene_hang_up(client);
+    }
+    struct httpscene_client *client = httpscene_connect(&scene);
+    httpscene_put(&scene, client, "HEADER / HTTP/1.1\r\n\r\n");
+    httpscene_expect_last(&scene, client, 400);
+    httpscene_close(&scene);
+}
+
 /* httpserver_test:test_malformed_first_line_log */
 static void a_refusal_is_logged_once_for_information(void **state)
 {
@@ -548,6 +579,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(answers_do_not_depend_on_how_a_stream_is_split),
     cmocka_unit_test(answers_do_not_depend_on_how_much_a_call_moves),
     cmocka_unit_test(what_is_not_a_request_is_answered_once_and_dropped),
+    cmocka_unit_test(a_head_request_that_is_refused_gets_no_body),
     cmocka_unit_test(a_refusal_is_logged_once_for_information),
     cmocka_unit_test(heads_over_their_limits_are_refused_before_they_are_whole),
     cmocka_unit_test(lingers_for_64_kib_and_reads_no_more),

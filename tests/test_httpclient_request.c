@@ -378,6 +378,8 @@ static void the_user_agent_is_ours_the_requests_or_that_of_its_headers(void **st
     seen = exchange((struct httpclient_request){ .url = "/", .user_agent = "second", .headers = &headers });
     assert_string_equal(fetchscene_request_header(&seen, "User-Agent"), "third");
     assert_null(strstr(seen.head, "second"));
+    seen = exchange((struct httpclient_request){ .url = "/", .user_agent = "" });
+    assert_null(fetchscene_request_header(&seen, "User-Agent"));
     httpheaders_free(&headers);
     fetchscene_close(&scene);
 }

@@ -215,6 +215,9 @@ static void writes_into_as_much_as_it_needs(void **state)
     }
     assert_int_equal(httpcookie_format(NULL, 0, "n", "v", NULL, NOW), -ENOBUFS);
     assert_int_equal(httpcookie_format(NULL, 0, "", "v", NULL, NOW), -EINVAL);
+    char byte = '#';
+    assert_int_equal(httpcookie_format(&byte, 1, "", "v", NULL, NOW), -EINVAL);
+    assert_int_equal(byte, '\0');
 }
 
 static const struct CMUnitTest tests[] = {

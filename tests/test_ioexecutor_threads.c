@@ -140,6 +140,7 @@ static void fork_and_return(void *arg)
 /* In the child that thread is the only one, and it is not the pool's any more: it ends, and with it the process. */
 static void work_may_fork(void **state)
 {
+    testing_skip_under_thread_sanitizer();
     struct ioloop *loop = new_loop();
     struct ioexecutor *executor = forked_executor = new_executor(2, 0);
     struct probe probe = { .error = 1 };

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "ioloop/ioloop.h"
-#include "ioloop/loopmember.h"
+#include "ioloop/loopfront.h"
 #include "tests/support/faults.h"
 #include "tests/support/streampair.h"
 #include "tests/support/testing.h"
@@ -83,7 +83,7 @@ static void is_sent_in_one_call_and_not_copied(void **state)
         streampair_expect_pattern(&pair, 0, lengths[i]);
         assert_int_equal(iostream_pending(pair.stream), 0);
     }
-    assert_null(loopmember_cork(pair.loop)->bytes);
+    assert_null(loopfront_cork(pair.loop)->bytes);
     streampair_close(&pair);
 }
 

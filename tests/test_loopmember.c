@@ -1,5 +1,4 @@
-/* What a loop does for the layers above it: members that end with it, claimed descriptors, tasks, the time of a turn,
- * memory. */
+/* Members of a loop, which end with it, and claimed descriptors. */
 #include "ioloop/loopmember.h"
 
 #include <errno.h>
@@ -10,8 +9,6 @@
 #include "ioloop/looptask.h"
 #include "tests/support/forkedchild.h"
 #include "tests/support/tracedloop.h"
-
-/* Members. */
 
 struct noting_member {
     struct loopmember member;
@@ -208,145 +205,6 @@ static void an_unwatched_descriptor_is_silent_until_it_is_watched_again(void **s
     close(fds[1]);
 }
 
-/* Tasks. */
-
-static struct looptask *victim;
-
-static void run_task(struct looptask *task)
-{
-    note("t");
-}
-
-static void remove_victim(struct looptask *task)
-{
-    note("r");
-    looptask_remove(loop, victim);
-}
-
-static void again(struct looptask *task)
-{
-    note("a");
-    looptask_add(loop, task);
-}
-
-static void tasks_run_once_in_the_order_they_were_added(void **state)
-{
-    struct looptask first = { .run = again }, second = { .run = run_task };
-
-    open_loop();
-    looptask_add(loop, &first);
-    looptask_add(loop, &second);
-    looptask_add(loop, &first);
-    assert_true(looptask_waits(&first) && looptask_waits(&second));
-    testing_spin(loop, 1);
-    assert_string_equal(trace, "at");
-    assert_true(looptask_waits(&first));
-    assert_false(looptask_waits(&second));
-    testing_spin(loop, 1);
-    assert_string_equal(trace, "ata");
-    looptask_remove(loop, &first);
-    close_loop();
-}
-
-static void a_task_that_waits_can_be_taken_back(void **state)
-{
-    for (int removed = 0; removed < 3; removed++) {
-        struct looptask tasks[4] = { { .run = run_task }, { .run = run_task }, { .run = run_task }, { .run = again } };
-
-        open_loop();
-        for (int i = 0; i < 3; i++)
-            looptask_add(loop, &tasks[i]);
-        looptask_remove(loop, &tasks[removed]);
-        looptask_remove(loop, &tasks[removed]);
-        assert_false(looptask_waits(&tasks[removed]));
-        looptask_add(loop, &tasks[3]);
-        testing_spin(loop, 1);
-        assert_string_equal(trace, "tta");
-        looptask_remove(loop, &tasks[3]);
-        close_loop();
-    }
-}
-
-static void a_task_can_take_back_one_that_runs_after_it(void **state)
-{
-    struct looptask tasks[3] = { { .run = remove_victim }, { .run = run_task }, { .run = run_task } };
-
-    for (int removed = 0; removed < 3; removed++) {
-        open_loop();
-        for (int i = 0; i < 3; i++)
-            looptask_add(loop, &tasks[i]);
-        victim = &tasks[removed];
-        testing_spin(loop, 2);
-        assert_string_equal(trace, removed == 0 ? "rtt" : "rt");
-        close_loop();
-    }
-}
-
-/* Time. */
-
-static int64_t seconds(double count)
-{
-    return (int64_t)(count * 1e9);
-}
-
-static void look_twice(void *arg)
-{
-    the_time = 200;
-    assert_true(loopmember_now(loop) == seconds(200)); /* read when it is asked for */
-    the_time = 201;
-    assert_true(loopmember_now(loop) == seconds(200));
-    assert_true(ioloop_time(loop) == 201); /* which reads anew for all */
-    assert_true(loopmember_now(loop) == seconds(201));
-    the_time = 202;
-}
-
-static void look_after_the_wait(int fd, unsigned events, void *arg)
-{
-    assert_true(loopmember_now(loop) == seconds(202));
-    the_time = 203;
-    assert_true(loopmember_now(loop) == seconds(202));
-}
-
-static void the_time_of_a_turn_stands_still(void **state)
-{
-    int fds[2];
-
-    open_loop();
-    open_ready_pipe(fds);
-    add_handler(fds[0], look_after_the_wait, NULL, IOLOOP_READ);
-    add_callback(look_twice, NULL);
-    assert_int_equal(ioloop_run_once(loop, 0), 1);
-    for (the_time = 300; the_time < 303; the_time++) /* no turn, no standing still */
-        assert_true(loopmember_now(loop) == seconds(the_time));
-    close_loop();
-    close_both(fds);
-}
-
-/* Memory. */
-
-static void spare_blocks_are_kept_and_freed_with_the_loop(void **state)
-{
-    void *blocks[100];
-
-    open_loop();
-    long before = faults_allocated();
-    for (int round = 0; round < 3; round++) {
-        for (int i = 0; i < 100; i++) {
-            blocks[i] = loopmember_take_spare(loop);
-            assert_non_null(blocks[i]);
-            memset(blocks[i], i, LOOPMEMBER_SPARE);
-        }
-        for (int i = 0; i < 100; i++)
-            loopmember_give_spare(loop, blocks[i]);
-    }
-    assert_in_range(faults_allocated() - before, 1, 99); /* some are kept, not all */
-    long made = faults_allocations();
-    loopmember_give_spare(loop, loopmember_take_spare(loop));
-    assert_int_equal(faults_allocations(), made);
-    assert_ptr_equal(loopmember_scratch(loop), loopmember_scratch(loop));
-    close_loop();
-}
-
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(members_end_with_their_loop_newest_first),
     cmocka_unit_test(members_that_are_last_end_when_no_task_is_left),
@@ -355,11 +213,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(members_may_be_told_that_their_loop_goes_on_in_a_child),
     cmocka_unit_test(a_claimed_descriptor_is_told_that_its_loop_ends),
     cmocka_unit_test(an_unwatched_descriptor_is_silent_until_it_is_watched_again),
-    cmocka_unit_test(tasks_run_once_in_the_order_they_were_added),
-    cmocka_unit_test(a_task_that_waits_can_be_taken_back),
-    cmocka_unit_test(a_task_can_take_back_one_that_runs_after_it),
-    cmocka_unit_test(the_time_of_a_turn_stands_still),
-    cmocka_unit_test(spare_blocks_are_kept_and_freed_with_the_loop),
 };
 
 TESTING_MAIN(tests)

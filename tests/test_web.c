@@ -485,14 +485,31 @@ static void pause_in_method(struct web_request *request)
     web_write(request, "once");
 }
 
+static void resume_in_method(struct web_request *request)
+{
+    webscene_note("method");
+    web_pause(request);
+    web_resume(request);
+    waiting = request;
+}
+
 static void a_pause_in_the_method_holds_nothing_back(void **state)
 {
     static const struct web_handler handler = { .get = pause_in_method };
-    static const struct web_route only[] = { { .pattern = "/", .handler = &handler }, { 0 } };
+    static const struct web_handler resumes = { .get = resume_in_method, .asynchronous = true };
+    static const struct web_route both[] = { { .pattern = "/", .handler = &handler },
+                                             { .pattern = "/later", .handler = &resumes },
+                                             { 0 } };
     struct webscene scene;
 
-    webscene_open(&scene, only, NULL);
+    webscene_open(&scene, both, NULL);
     webscene_expect(&scene, "GET /", NULL, NULL, 200, "once");
+    struct httpscene_client *client = ask_for_later(&scene, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    httpscene_expect_nothing(&scene.http, client);
+    web_write(waiting, "later");
+    web_finish(waiting);
+    httpscene_expect(&scene.http, client, 200, "later");
+    webscene_expect_notes("method ");
     webscene_close(&scene);
 }
 

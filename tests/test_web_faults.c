@@ -27,8 +27,11 @@ static void hello(struct web_request *request)
     web_write(request, "hello");
 }
 
+static int argument_uses;
+
 static void use_arguments(struct web_request *request)
 {
+    argument_uses++;
     const char *foo = web_get_argument(request, "foo", ""), *bar = web_get_argument(request, "bar", "");
     const struct httpform_file *file = web_get_file(request, "file", 0);
 
@@ -52,7 +55,11 @@ static void use_headers(struct web_request *request)
 
 static void use_cookies(struct web_request *request)
 {
-    web_set_cookie(request, "first", "1", NULL);
+    char value[401] = "";
+
+    memset(value, '1', sizeof value - 1); /* two of them are not in one allocation */
+    web_set_cookie(request, "first", value, NULL);
+    web_set_cookie(request, "second", value, NULL);
     web_set_cookie(request, "a", "b", NULL);
     web_set_cookie(request, "a", "c", NULL);
     web_set_signed_cookie(request, "user", "ann", 3, NULL);
@@ -172,6 +179,7 @@ static const struct {
       "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\ntext\r\n"
       "--x\r\nContent-Disposition: form-data; name=\"bar\"\r\n\r\n2\r\n--x--\r\n",
       200 },
+    { "POST /arguments/a?foo=1", "X-Xsrftoken: t\r\nCookie: _xsrf=another\r\n" URLENCODED, "bar=2", 403 },
     { "GET /headers", NULL, NULL, 200 },
     { "GET /cookies", "Cookie: one=1; two=2\r\n", NULL, 200 },
     { "GET /flushes", NULL, NULL, 200 },
@@ -226,7 +234,7 @@ static int sweep_case(size_t i, bool sticky, bool warm)
         webscene_open(&scene, routes, &settings);
         if (warm)
             webscene_expect(&scene, cases[i].request, cases[i].headers, cases[i].body, cases[i].status, NULL);
-        begun = finished = 0;
+        begun = finished = argument_uses = 0;
         struct httpscene_client *client = httpscene_connect(&scene.http);
         httpscene_settle(&scene.http);
         faults_allocation(++nth, sticky);
@@ -235,6 +243,7 @@ static int sweep_case(size_t i, bool sticky, bool warm)
         hit = faults_hit();
         faults_allocation(0, false);
         check_answer(&scene, i, body, cookie_count);
+        assert_true(cases[i].status != 403 || argument_uses == 0); /* nor what might have been allowed */
         httpscene_settle(&scene.http);
         assert_int_equal(begun, finished);
         webscene_expect(&scene, "GET /hello", NULL, NULL, 200, "hello");
@@ -286,8 +295,37 @@ static void a_warm_request_allocates_nothing(void **state)
     webscene_close(&scene);
 }
 
+static void write_much(struct web_request *request)
+{
+    static const char much[100000];
+
+    assert_int_equal(web_write_bytes(request, much, sizeof much), 0);
+}
+
+static void what_was_long_is_not_kept(void **state)
+{
+    static const struct web_handler writes_much = { .get = write_much }, has_much = { .get = hello, .size = 100000 };
+    static const struct web_route of_much[] = { { .pattern = "/written", .handler = &writes_much },
+                                                { .pattern = "/had", .handler = &has_much },
+                                                { .pattern = "/hello", .handler = &says_hello },
+                                                { 0 } };
+    static const char *const requests[] = { "GET /written", "GET /had" };
+    struct webscene scene;
+
+    webscene_open(&scene, of_much, NULL);
+    webscene_expect(&scene, "GET /hello", NULL, NULL, 200, NULL);
+    size_t before = faults_allocated_bytes();
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        webscene_expect(&scene, requests[i], NULL, NULL, 200, NULL);
+        httpscene_settle(&scene.http);
+        assert_in_range(faults_allocated_bytes(), 0, before + 20000);
+    }
+    webscene_close(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_allocation_may_fail),
+    cmocka_unit_test(what_was_long_is_not_kept),
     cmocka_unit_test(a_warm_request_allocates_nothing),
 };
 

@@ -661,6 +661,8 @@ static void without_memory_an_answer_is_as_it_is(void **state)
             bool ends = webscene_header(&scene, "Transfer-Encoding") == NULL ||
                         (scene.length > 5 && memcmp(scene.text + scene.length - 5, "0\r\n\r\n", 5) == 0);
             refused += scene.status != 200 || !ends;
+            if (scene.status == 200 && ends)
+                webscene_expect_header(&scene, "Vary", "Cookie, Accept-Encoding");
             if (scene.status == 200 && ends && webscene_header(&scene, "Content-Encoding") != NULL) {
                 expect_compressed(&scene, LONG);
                 compressed++;

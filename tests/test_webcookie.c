@@ -188,6 +188,24 @@ static void cookies_expire_after_days_or_when_they_are_cleared(void **state)
     webscene_close(&scene);
 }
 
+static char long_path[1000];
+
+static void set_attributes(struct web_request *request)
+{
+    assert_int_equal(web_set_cookie(request, "a", "b", &(struct httpcookie_options){ .path = long_path }), 0);
+}
+
+static void attributes_may_be_long(void **state)
+{
+    struct webscene scene;
+
+    memset(long_path, '/', sizeof long_path - 1);
+    open_scene(&scene, set_attributes, NULL);
+    webscene_expect(&scene, "GET /", NULL, NULL, 200, "");
+    assert_non_null(strstr(webscene_header(&scene, "Set-Cookie"), long_path));
+    webscene_close(&scene);
+}
+
 static void set_long(struct web_request *request)
 {
     char value[3001];
@@ -207,6 +225,30 @@ static void too_much_of_cookies_is_500(void **state)
 
     open_scene(&scene, set_long, NULL);
     webscene_expect(&scene, "GET /", NULL, NULL, 500, "");
+    webscene_close(&scene);
+}
+
+/* What a call that failed has answered: no cookie is better than an empty one. */
+static void set_none(struct web_request *request)
+{
+    assert_int_equal(web_set_cookie(request, "a", NULL, NULL), -EINVAL);
+    web_write(request, "none");
+}
+
+static void set_missing(struct web_request *request)
+{
+    assert_int_equal(web_set_cookie(request, "a", web_get_argument(request, "missing", NULL), NULL), -EPIPE);
+}
+
+static void a_cookie_without_a_value_is_not_set(void **state)
+{
+    struct webscene scene;
+
+    open_scene(&scene, set_none, NULL);
+    webscene_expect(&scene, "GET /", NULL, NULL, 200, "none");
+    webscene_expect_header(&scene, "Set-Cookie", NULL);
+    act = set_missing;
+    webscene_expect(&scene, "GET /", NULL, NULL, 400, NULL);
     webscene_close(&scene);
 }
 
@@ -258,6 +300,24 @@ static void a_signed_cookie_comes_back(void **state)
     webscene_close(&scene);
 }
 
+static void set_signed_emptiness(struct web_request *request)
+{
+    assert_int_equal(web_set_signed_cookie(request, "user", "", 0, NULL), 0);
+}
+
+static void a_signed_cookie_may_be_empty(void **state)
+{
+    char header[512];
+    struct webscene scene;
+
+    open_scene(&scene, set_signed_emptiness, &(struct web_settings){ .cookie_secret = SECRET });
+    webscene_expect(&scene, "GET /", NULL, NULL, 200, "");
+    copy_cookie(&scene, header, sizeof header);
+    act = get_signed;
+    webscene_expect(&scene, "GET /", header, NULL, 200, "0::0");
+    webscene_close(&scene);
+}
+
 static void set_without_secret(struct web_request *request)
 {
     assert_int_equal(web_set_signed_cookie(request, "user", "x", 1, NULL), -EINVAL);
@@ -271,6 +331,7 @@ static void without_a_secret_nothing_is_signed(void **state)
 
     open_scene(&scene, set_without_secret, NULL);
     webscene_expect(&scene, "GET /", "Cookie: user=x\r\n", NULL, 200, "no secret");
+    assert_int_equal(testing_logs("E a signed cookie needs cookie_secret"), 1);
     webscene_close(&scene);
 }
 
@@ -418,8 +479,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(cookies_are_set),
     cmocka_unit_test(what_cannot_be_in_a_cookie_is_not_set),
     cmocka_unit_test(cookies_expire_after_days_or_when_they_are_cleared),
+    cmocka_unit_test(attributes_may_be_long),
     cmocka_unit_test(too_much_of_cookies_is_500),
+    cmocka_unit_test(a_cookie_without_a_value_is_not_set),
     cmocka_unit_test(a_signed_cookie_comes_back),
+    cmocka_unit_test(a_signed_cookie_may_be_empty),
     cmocka_unit_test(without_a_secret_nothing_is_signed),
     cmocka_unit_test(keys_can_be_changed),
     cmocka_unit_test(the_user_is_asked_for_once_or_set),

@@ -33,15 +33,22 @@ static const char *a_user(struct web_request *request)
     return "ann";
 }
 
+static void write_token(struct web_request *request, int status)
+{
+    web_write(request, web_xsrf_token(request));
+}
+
 static const struct web_handler handler = {
     .get = say_token, .head = say_ok, .options = say_ok, .post = say_ok, .put = say_ok, .delete_ = say_ok
 };
 static const struct web_handler form = { .get = say_form };
 static const struct web_handler unchecked = { .post = say_ok, .no_xsrf_check = true };
+static const struct web_handler offers = { .post = say_ok, .write_error = write_token };
 static const struct web_handler with_user = { .get = say_token, .get_current_user = a_user };
 static const struct web_route routes[] = { { .pattern = "/", .handler = &handler },
                                            { .pattern = "/form", .handler = &form },
                                            { .pattern = "/unchecked", .handler = &unchecked },
+                                           { .pattern = "/offers", .handler = &offers },
                                            { .pattern = "/user", .handler = &with_user },
                                            { 0 } };
 
@@ -120,6 +127,8 @@ static void the_token_may_come_in_body_query_or_header(void **state)
     webscene_expect(&scene, "POST /", headers, "x", 200, "ok");
     snprintf(headers, sizeof headers, "%sX-Csrftoken: %s\r\n", tokens.cookie, tokens.token);
     webscene_expect(&scene, "POST /", headers, "x", 200, "ok");
+    snprintf(headers, sizeof headers, "%sX-Xsrftoken:\r\nX-Csrftoken: %s\r\n", tokens.cookie, tokens.token);
+    webscene_expect(&scene, "POST /", headers, "x", 200, "ok");
     post(&scene, "Cookie: _xsrf=\"deadbeef\"\r\n", "deadbeef", 200);
     post(&scene, "Cookie: _xsrf=\"xoxo\"\r\n", "xoxo", 200);
     webscene_expect(&scene, "POST /?_xsrf=%FF", tokens.cookie, "x", 400, NULL);
@@ -169,6 +178,21 @@ static void the_cookie_may_have_another_name_and_options(void **state)
     webscene_close(&scene);
 }
 
+/* So that it may have a form to send again. */
+static void the_page_of_a_403_has_the_token(void **state)
+{
+    struct webscene scene;
+
+    open_scene(&scene);
+    struct tokens tokens = get_tokens(&scene, "_xsrf=");
+    (void)get_tokens(&scene, "_xsrf="); /* of another browser */
+    webscene_expect(&scene, "POST /offers", tokens.cookie, NULL, 403, NULL);
+    webscene_expect_header(&scene, "Set-Cookie", NULL);
+    snprintf(tokens.token, sizeof tokens.token, "%s", scene.body);
+    post(&scene, tokens.cookie, tokens.token, 200);
+    webscene_close(&scene);
+}
+
 static void the_cookie_of_a_user_lasts(void **state)
 {
     struct webscene scene;
@@ -194,9 +218,10 @@ static void a_form_has_the_token_hidden(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(without_the_token_it_is_403), cmocka_unit_test(the_token_may_come_in_body_query_or_header),
-    cmocka_unit_test(a_token_is_of_one_browser),   cmocka_unit_test(the_cookie_may_have_another_name_and_options),
-    cmocka_unit_test(the_cookie_of_a_user_lasts),  cmocka_unit_test(a_form_has_the_token_hidden),
+    cmocka_unit_test(without_the_token_it_is_403),     cmocka_unit_test(the_token_may_come_in_body_query_or_header),
+    cmocka_unit_test(a_token_is_of_one_browser),       cmocka_unit_test(the_cookie_may_have_another_name_and_options),
+    cmocka_unit_test(the_page_of_a_403_has_the_token), cmocka_unit_test(the_cookie_of_a_user_lasts),
+    cmocka_unit_test(a_form_has_the_token_hidden),
 };
 
 TESTING_MAIN(tests)

@@ -44,6 +44,8 @@ static void fail_again(struct web_request *request, int status)
 {
     web_write(request, "half a page");
     web_send_error(request, 503);
+    assert_true(web_finished(request));
+    web_write(request, "the other half");
     web_send_error(request, 504);
 }
 
@@ -107,6 +109,10 @@ static void the_page_has_status_and_reason(void **state)
           "<html><title>400: Unknown</title><body>400: Unknown</body></html>" },
         { "status=400&reason=a%0D%0AX-Injected:1", "HTTP/1.1 400 Unknown\r\n",
           "<html><title>400: Unknown</title><body>400: Unknown</body></html>" },
+        { "status=999", "HTTP/1.1 999 Unknown\r\n",
+          "<html><title>999: Unknown</title><body>999: Unknown</body></html>" },
+        { "status=1000", "HTTP/1.1 500 Internal Server Error\r\n",
+          "<html><title>500: Internal Server Error</title><body>500: Internal Server Error</body></html>" },
         { "status=100", "HTTP/1.1 500 Internal Server Error\r\n",
           "<html><title>500: Internal Server Error</title><body>500: Internal Server Error</body></html>" },
         { "status=9999", "HTTP/1.1 500 Internal Server Error\r\n",

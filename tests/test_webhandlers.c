@@ -18,6 +18,7 @@ static void an_error_is_for_any_method_and_needs_no_token(void **state)
     webscene_open(&scene, routes, &(struct web_settings){ .xsrf_cookies = true });
     webscene_expect(&scene, "GET /gone", NULL, NULL, 410, NULL);
     webscene_expect(&scene, "POST /gone", NULL, "body", 410, NULL);
+    webscene_expect(&scene, "POST /gone", "Content-Type: multipart/form-data\r\n", "no form", 410, NULL);
     webscene_expect(&scene, "UNKNOWN /gone", NULL, NULL, 410, NULL);
     webscene_expect(&scene, "GET /none", NULL, NULL, 404, NULL);
     webscene_expect(&scene, "POST /nowhere", NULL, "body", 404, NULL);
@@ -49,6 +50,12 @@ static void a_redirect_fills_in_arguments_and_appends_the_query(void **state)
         { "/(.*)", "/{0}", "GET /%5Cevil.com", "/%5Cevil.com" },
         { "/(.*)", "{0}", "GET ///evil.com", "/evil.com" },
         { "/(.*)", "//cdn.example.org/{0}", "GET /a", "//cdn.example.org/a" },
+        { "/(.*)", "{0}", "GET /https://evil.com/:a", "https%3A//evil.com/:a" },
+        { "/(.*)", "{0}", "GET /javascript:alert(1)", "javascript%3Aalert%281%29" },
+        { "/(.*)", "{0}", "GET /a/b:c", "a/b:c" },
+        { "/(.*)/(.*)", "{0}{1}", "GET /https/:%2F%2Fevil.com", "https%3A//evil.com" },
+        { "/(.*)", "/{0}", "GET /a:b", "/a:b" },
+        { "/(.*)", "mailto:{0}", "GET /a@b", "mailto:a@b" },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

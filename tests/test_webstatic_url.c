@@ -13,12 +13,14 @@ static void write_url(struct web_request *request)
 {
     const char *path = web_path_argument(request, 1);
     const char *flags = web_path_argument(request, 0);
+    assert_null(web_static_url(request, NULL, false, false));
     const char *url = web_static_url(request, path, strchr(flags, 'h') != NULL, strchr(flags, 'v') != NULL);
 
     web_write(request, url != NULL ? url : "none");
 }
 
 static const struct web_handler url_handler = { .get = write_url };
+static const struct web_error gone = { 410 };
 
 static void open_urls(struct staticscene *scene, const char *prefix)
 {
@@ -126,11 +128,32 @@ static void what_has_no_version_answers_why(void **state)
     staticscene_close(&scene);
 }
 
+/* static_handler_args */
+static void files_of_the_settings_are_served_as_these_say(void **state)
+{
+    struct staticscene scene = { .files = { .cache_control = "no-cache", .precompressed = true } };
+    const struct web_route routes[] = { { .pattern = "/url/([-hv]+)/(.*)", .handler = &url_handler },
+                                        { .pattern = "/(.*)", .handler = &web_error_handler, .arg = &gone },
+                                        { 0 } };
+
+    staticscene_open_routes(&scene, routes, &(struct web_settings){ .static_files = &scene.files });
+    folder_write(&scene.folder, "root/robots.txt", "robots");
+    folder_write(&scene.folder, "root/robots.txt.gz", "packed");
+    folder_set_time(&scene.folder, "root/robots.txt", 1000, 1);
+    expect_url(&scene, "-/robots.txt", "/static/robots.txt");
+    staticscene_expect(&scene, "GET /static/robots.txt", "Accept-Encoding: gzip\r\n", 200, "packed");
+    assert_string_equal(staticscene_header(&scene, "Cache-Control"), "no-cache");
+    staticscene_expect(&scene, "GET /robots.txt", NULL, 200, "robots");
+    staticscene_expect(&scene, "GET /other", NULL, 410, NULL);
+    staticscene_close(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_url_without_a_version_is_the_path_or_with_the_host),
     cmocka_unit_test(a_url_with_a_version_leads_to_a_file_that_may_be_kept),
     cmocka_unit_test(a_version_is_of_size_and_time_and_the_same_for_copies),
     cmocka_unit_test(what_has_no_version_answers_why),
+    cmocka_unit_test(files_of_the_settings_are_served_as_these_say),
 };
 
 TESTING_MAIN(tests)

@@ -5,7 +5,7 @@
  *         websocket_write(socket, data, length, is_binary);
  *     }
  *     static const struct websocket_handler echo = { .on_message = on_message };
- *     ... (struct web_route[]){ { "/ws", &websocket_route, &echo }, { 0 } } ...
+ *     ... (struct web_route[]){ { .pattern = "/ws", .handler = &websocket_route, .arg = &echo }, { 0 } } ...
  *
  * Lifetime: from its handshake until on_close returns, which comes once, whoever closed first. In the functions of the
  *     handler, and between them, every call is legal until then.

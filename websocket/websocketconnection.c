@@ -11,9 +11,9 @@
 #define DEFAULT_HIGH_WATER (256u << 10)
 #define LEAST_WINDOW       9 /* other than 8, which not every encoder can do */
 #define MOST_WINDOW        15
-#define PLAIN_LIMIT        (2 * LOOPMEMBER_CORK) /* a limit of unsent bytes that no cork can reach */
-#define MESSAGE_SECONDS    60.0                  /* for a message, */
-#define LEAST_RATE         1024.0                /* and bytes of it that give a second more */
+#define PLAIN_LIMIT        (2 * LOOPFRONT_CORK) /* a limit of unsent bytes that no cork can reach */
+#define MESSAGE_SECONDS    60.0                 /* for a message, */
+#define LEAST_RATE         1024.0               /* and bytes of it that give a second more */
 #define PING_SECONDS       20.0
 #define PONG_SECONDS       20.0
 #define WRITE_SECONDS      30.0
@@ -553,7 +553,7 @@ int websocketconnection_prepare(struct websocket *socket, struct iostream *strea
             return -ENOMEM;
         extras->options.max_write_buffer_size = (size_t)room;
     }
-    if (handler->on_drain == NULL || (stream->extras == NULL && high_water(socket) >= LOOPMEMBER_CORK))
+    if (handler->on_drain == NULL || (stream->extras == NULL && high_water(socket) >= LOOPFRONT_CORK))
         return 0;
     return iostream_set_drain_callback(stream, high_water(socket), socket_drained,
                                        socket->is_client ? socket : iostream_user(stream));

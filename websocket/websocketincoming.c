@@ -39,7 +39,7 @@ static inline void hand_over_message(struct websocket *socket, char *data, size_
  * the bytes of a consumer. A fork drops the cork, so most of the time that is all there is to ask. */
 static inline bool is_parents_to_read(const struct iostream *stream)
 {
-    return loopmember_cork(stream->loop)->owner != stream && loopmember_is_stale(stream->loop);
+    return loopfront_cork(stream->loop)->owner != stream && loopmember_is_stale(stream->loop);
 }
 
 static inline bool reads_frames(const struct iostream *stream)

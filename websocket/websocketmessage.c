@@ -71,7 +71,7 @@ static int send_masked(struct websocket *socket, struct websocketframe *frame, c
 /* Nothing is before it that was not sent, nor in between. */
 static inline bool is_first_to_send(const struct iostream *stream)
 {
-    const struct loopcork *cork = loopmember_cork(stream->loop);
+    const struct loopfront_cork *cork = loopfront_cork(stream->loop);
 
     return stream->output == NULL && stream->extras == NULL && !stream->is_closed &&
            (cork->owner != stream || cork->used == 0);
@@ -80,7 +80,7 @@ static inline bool is_first_to_send(const struct iostream *stream)
 /* And nothing is about to be sent with it. */
 static inline bool may_send_at_once(const struct iostream *stream)
 {
-    return is_first_to_send(stream) && loopmember_cork(stream->loop)->owner != stream;
+    return is_first_to_send(stream) && loopfront_cork(stream->loop)->owner != stream;
 }
 
 /* The block of the message that is handed over now, if these are bytes of it, and so many that it is not held for a
