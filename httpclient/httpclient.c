@@ -196,8 +196,8 @@ void httpclient_close(struct httpclient *client)
         return;
     loopmember_remove(&client->member);
     loopmember_remove(&client->reopened);
-    if (*loopmember_client(client->loop) == client)
-        *loopmember_client(client->loop) = NULL;
+    if (*loopmember_room(client->loop, LOOPMEMBER_CLIENT) == client)
+        *loopmember_room(client->loop, LOOPMEMBER_CLIENT) = NULL;
     end_all_fetches(client, "the client was closed");
     httpclient_end_if_done(client);
 }
@@ -254,7 +254,7 @@ struct httpclient *httpclient_new(struct ioloop *loop, const struct httpclient_o
 
 struct httpclient *httpclient_current(struct ioloop *loop)
 {
-    void **room = loopmember_client(loop);
+    void **room = loopmember_room(loop, LOOPMEMBER_CLIENT);
 
     if (*room == NULL)
         *room = httpclient_new(loop, NULL);

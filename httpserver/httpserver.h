@@ -27,7 +27,8 @@ typedef void httpserver_request_fn(struct httprequest *request, void *arg);
 typedef void httpserver_close_fn(struct httpserver *server, void *arg);
 
 /* A request has been answered; the last that is heard of it. status 0: it was not, as the client left or the program
- * gave up. */
+ * gave up. body_bytes: of its body, as given to be sent, files too; seconds: from the request's head to then. How much
+ * the client will have got of it nobody knows yet. */
 typedef void httpserver_log_fn(struct httprequest *request, int status, uint64_t body_bytes, double seconds, void *arg);
 
 /* 0 is the default in every field. */
@@ -63,7 +64,8 @@ struct httpserver_options {
     double close_timeout;  /* for requests in work after httpserver_close: 10 s */
 
     /* Behind a proxy. */
-    bool xheaders;                         /* believe X-Real-Ip, X-Forwarded-For, X-Scheme and X-Forwarded-Proto */
+    bool xheaders;                         /* believe X-Real-Ip before X-Forwarded-For, and X-Scheme before
+                                              X-Forwarded-Proto: a proxy has to set, or take away, all four */
     const char *const *trusted_downstream; /* addresses to pass over in X-Forwarded-For, NULL-terminated; lent */
     bool proxy_protocol;                   /* each connection begins with a PROXY header, version 1 or 2 */
     const char *protocol; /* "https" behind what ends TLS, or with start_transport; else "http"; lent */

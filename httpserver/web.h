@@ -2,12 +2,12 @@
  *
  *     static void get(struct web_request *request) { web_write(request, "Hello, world"); }
  *     static const struct web_handler main_handler = { .get = get };
- *     struct web_application *app = web_application_new((struct web_route[]){ { "/", &main_handler }, { 0 } }, NULL);
- *     web_application_listen(app, 8888, NULL);
- *     return ioloop_start(ioloop_current());
+ *     static const struct web_route routes[] = { { .pattern = "/", .handler = &main_handler }, { 0 } };
+ *     struct web_application *app = web_application_new(routes, NULL);
+ *     web_application_listen(app, 8888, NULL);                                 // and ioloop_start(ioloop_current())
  *
- * Lifetime: an application until web_application_close, or ioloop_close. A request until web_finish, or the return of
- *     its method where the handler is not asynchronous; also when its client has left, unless its body was still to
+ * Lifetime: an application until web_application_close, or ioloop_close. A request until its method returns, or, when
+ *     that has called web_asynchronous, until web_finish; also when its client has left, unless its body was still to
  *     come: then on_connection_close and, behind it, on_finish are the end of it. Texts that a function answers are the
  *     request's.
  * Order: initialize, set_default_headers, (the body, if it is not streamed), the check for XSRF, prepare, (a streamed
@@ -38,6 +38,7 @@ IOAPI_BEGIN
 
 struct web_application;
 struct web_request;
+struct webstatic;
 
 typedef void web_fn(struct web_request *request);
 typedef void web_data_fn(struct web_request *request, const void *data, size_t length);
@@ -64,12 +65,13 @@ struct web_handler {
                                   * finished in it is given up, as by web_abort */
     web_user_fn *get_current_user;
     size_t size;       /* bytes of web_state, zeroed for each request */
-    bool asynchronous; /* the request goes on after its method has returned, until web_finish */
+    bool asynchronous; /* all of its methods are, as if each began with web_asynchronous */
     bool no_xsrf_check;
-    bool no_etag;        /* none is made of the body */
-    bool lazy_form;      /* a form in the body is parsed when it is asked for, not before prepare */
-    uint64_t max_body;   /* instead of the server's */
-    double body_timeout; /* the same */
+    bool no_etag;          /* none is made of the body */
+    bool lazy_form;        /* a form in the body is parsed when it is asked for, not before prepare */
+    uint64_t max_body;     /* instead of the server's */
+    double body_timeout;   /* the same */
+    double finish_timeout; /* instead of the application's */
 };
 
 /* pattern: a path, literally, unless it has one of \ [ ( ) * + ? { } | ^ $: then a POSIX extended regular expression
@@ -101,7 +103,7 @@ struct web_settings {
     web_find_route_fn *find_route;
     web_log_fn *log_function;
     const char *cookie_secret;                /* of signed cookies; at least 16 bytes */
-    const struct httpsigned_key *cookie_keys; /* several, by version */
+    const struct httpsigned_key *cookie_keys; /* several, by version; the same of each */
     int key_version;                          /* the one to sign with */
     bool xsrf_cookies;                        /* requests but GET, HEAD and OPTIONS need the token */
     const char *xsrf_cookie_name;             /* "_xsrf" */
@@ -109,7 +111,14 @@ struct web_settings {
     const char *login_url;         /* where web_authenticated redirects to */
     const char *static_path;       /* a folder: served below static_url_prefix, with /favicon.ico and /robots.txt */
     const char *static_url_prefix; /* "/static/" */
-    uint32_t max_arguments;        /* of query and body together: 256 */
+    const struct webstatic *static_files; /* instead of static_path: the folder, and how it is served (webstatic.h) */
+    uint32_t max_arguments;               /* of query and body together: 256 */
+
+    /* A request that waits for web_finish or web_resume, and of which the client has got nothing for so many seconds, is
+     * taken for forgotten (behind a part of the answer it may take twice as long): that is logged with the pattern of its
+     * route, and the client gets a 503, or the end of the connection if the answer has begun. For the program it is as if
+     * the client had left. 1 h; below 0: never. */
+    double finish_timeout;
 
     /* Texts of 1,024 bytes or more, or flushed by and by, are compressed for clients that accept gzip, and all answers
      * vary by Accept-Encoding; what is compressed goes without Accept-Ranges and digests. An answer with a secret and
@@ -124,7 +133,7 @@ struct web_settings {
 };
 
 /* routes: ended by one whose pattern is NULL; copied, the patterns too. NULL with errno: ENOMEM, EINVAL a pattern is
- * not valid, EBADF the loop closes. */
+ * not valid, or a secret too short, or there is none of key_version; EBADF the loop closes. */
 struct web_application *web_application_new(const struct web_route *routes, const struct web_settings *settings);
 
 /* Routes for hosts that match this pattern (a name, in whatever case, or a regular expression, which is shown the name
@@ -169,7 +178,8 @@ const char *web_path_argument_named(const struct web_request *request, const cha
 
 /* The last value of that name, of query and body (the body's come last), without the blanks around it; otherwise, which
  * is NULL for one that has to be there: then the request has been answered with 400. So too when the value is not
- * UTF-8. Control characters but white ones are blanks in it. query and body: only of that. */
+ * UTF-8. Control characters but white ones are blanks in it. query and body: only of that. Whether there is one at all
+ * web_get_arguments tells. */
 const char *web_get_argument(struct web_request *request, const char *name, const char *otherwise);
 const char *web_get_query_argument(struct web_request *request, const char *name, const char *otherwise);
 const char *web_get_body_argument(struct web_request *request, const char *name, const char *otherwise);
@@ -192,8 +202,11 @@ const struct httpargument *web_body_argument_at(struct web_request *request, siz
 /* Files of a multipart form; of that name, NULL behind the last; a NULL name: all. */
 const struct httpform_file *web_get_file(struct web_request *request, const char *name, size_t index);
 
-/* In prepare and data_received, for streamed bodies and asynchronous handlers: nothing further of this request
- * happens until web_resume. */
+/* In a method, or before it: the request goes on when the method has returned, until web_finish or what else finishes
+ * it, from any callback. Who never calls that keeps the client waiting: see finish_timeout. */
+void web_asynchronous(struct web_request *request);
+
+/* In prepare and data_received: nothing further of this request happens until web_resume. */
 void web_pause(struct web_request *request);
 void web_resume(struct web_request *request);
 
@@ -226,8 +239,12 @@ int web_write_json(struct web_request *request, const char *json);
 int web_write_html_text(struct web_request *request, const char *text);
 int web_write_json_string(struct web_request *request, const char *text);
 
+/* A piece of a page: the texts of %s and %.*s are escaped for HTML, for between tags and within quotes, the format is
+ * not: "<a href=\"%s\">%s</a>". Beside them it knows %d, %i and %u, with l, ll or z, and %%; others are a 500. */
+int web_printf_html(struct web_request *request, const char *format, ...) IOAPI_PRINTF(2, 3);
+
 /* Sends what there is, the head first. The callback (NULL: none): it is with the kernel, or, with a negative error, is
- * not. */
+ * not. It may come behind on_finish, whose request is still there then, but not what on_finish has freed. */
 typedef void web_flush_fn(struct web_request *request, int error, void *arg);
 int web_flush(struct web_request *request, web_flush_fn *callback, void *arg);
 
@@ -242,6 +259,10 @@ void web_abort(struct web_request *request);
 /* 301 if permanent, else 302; with_status: 300 to 399. The url goes out as it is. They finish. */
 int web_redirect(struct web_request *request, const char *url, bool permanent);
 int web_redirect_with_status(struct web_request *request, const char *url, int status);
+
+/* A path on the host that was asked, whatever a browser makes of it? For what comes from the client, such as the "next"
+ * of a page to log in: to redirect to any URL is to lend strangers one's name. */
+bool web_is_local_url(const char *url);
 
 /* Answers with an error page instead of what there was, but for cookies, and finishes; what has been sent already
  * cannot be taken back: then the connection closes. why (NULL: nothing) goes to the log, not to the client. */

@@ -9,6 +9,7 @@
 #include "httpserver/httpfield.h"
 #include "httpserver/httpheaderslayer.h"
 #include "httpserver/weblayer.h"
+#include "ioloop/iolog.h"
 
 /* Status. */
 
@@ -214,16 +215,13 @@ int web_write_json(struct web_request *request, const char *json)
     return error < 0 ? error : web_write(request, json);
 }
 
-static int write_escaped_text(struct web_request *request, const char *text,
+static int write_escaped_text(struct web_request *request, const char *text, size_t length,
                               size_t (*escape)(const char *text, size_t length, char *place))
 {
     struct weblayer_buffer *body = &request->body;
 
-    if (text == NULL)
-        return weblayer_missing(request);
     if (request->finished)
         return -EPIPE;
-    size_t length = strlen(text);
     if (length > SIZE_MAX / 6 || weblayer_reserve(body, 6 * length) < 0)
         return weblayer_note_failure(request, -ENOMEM);
     body->length += escape(text, length, body->bytes + body->length);
@@ -232,7 +230,7 @@ static int write_escaped_text(struct web_request *request, const char *text,
 
 int web_write_html_text(struct web_request *request, const char *text)
 {
-    return write_escaped_text(request, text, httpescape_html);
+    return text != NULL ? write_escaped_text(request, text, strlen(text), httpescape_html) : weblayer_missing(request);
 }
 
 int web_write_json_string(struct web_request *request, const char *text)
@@ -240,6 +238,109 @@ int web_write_json_string(struct web_request *request, const char *text)
     int error = text != NULL ? web_write(request, "\"") : weblayer_missing(request);
 
     if (error == 0)
-        error = write_escaped_text(request, text, httpescape_json);
+        error = write_escaped_text(request, text, strlen(text), httpescape_json);
     return error < 0 ? error : web_write(request, "\"");
+}
+
+/* web_printf_html. */
+
+/* A va_list that functions share: as a parameter it may be a copy, or not. */
+struct html_arguments {
+    va_list list;
+};
+
+/* most: of its bytes; below 0: all. */
+static int write_html_part(struct web_request *request, int most, const char *text)
+{
+    if (text == NULL)
+        return weblayer_missing(request);
+    size_t length = most < 0 ? strlen(text) : strnlen(text, (size_t)most);
+    return write_escaped_text(request, text, length, httpescape_html);
+}
+
+/* 0: an int, 1: long, 2: long long, 3: size_t. */
+static int read_argument_size(const char **format)
+{
+    int size = 0;
+
+    if (**format == 'z')
+        return ++*format, 3;
+    while (size < 2 && **format == 'l')
+        ++*format, size++;
+    return size;
+}
+
+static int write_signed(struct web_request *request, int size, struct html_arguments *arguments)
+{
+    long long number = size == 0   ? va_arg(arguments->list, int)
+                       : size == 1 ? va_arg(arguments->list, long)
+                       : size == 2 ? va_arg(arguments->list, long long)
+                                   : va_arg(arguments->list, ssize_t);
+
+    return web_printf(request, "%lld", number);
+}
+
+static int write_unsigned(struct web_request *request, int size, struct html_arguments *arguments)
+{
+    unsigned long long number = size == 0   ? va_arg(arguments->list, unsigned)
+                                : size == 1 ? va_arg(arguments->list, unsigned long)
+                                : size == 2 ? va_arg(arguments->list, unsigned long long)
+                                            : va_arg(arguments->list, size_t);
+
+    return web_printf(request, "%llu", number);
+}
+
+/* What stands behind a "%", which is passed. An argument of a kind that is not known cannot be passed. */
+static int write_conversion(struct web_request *request, const char **format, struct html_arguments *arguments)
+{
+    bool has_most = strncmp(*format, ".*s", 3) == 0;
+    int most = has_most ? va_arg(arguments->list, int) : -1;
+
+    *format += has_most ? 2 : 0;
+    int size = read_argument_size(format);
+    switch (*(*format)++) {
+    case 's':
+        return write_html_part(request, most, va_arg(arguments->list, const char *));
+    case 'd':
+    case 'i':
+        return write_signed(request, size, arguments);
+    case 'u':
+        return write_unsigned(request, size, arguments);
+    case '%':
+        return web_write_bytes(request, "%", 1);
+    default:
+        iolog_write(IOLOG_APPLICATION, IOLOG_ERROR, "web_printf_html has no such conversion: %%%.8s", *format - 1);
+        return request->failed = -EINVAL;
+    }
+}
+
+static int write_html(struct web_request *request, const char *format, struct html_arguments *arguments)
+{
+    int first = 0;
+
+    while (request->failed == 0 && *format != '\0') {
+        size_t length = strcspn(format, "%");
+        int error = web_write_bytes(request, format, length);
+
+        format += length;
+        if (*format == '%' && error == 0) {
+            format++;
+            error = write_conversion(request, &format, arguments);
+        }
+        if (first == 0)
+            first = error;
+    }
+    return first != 0 ? first : request->failed;
+}
+
+int web_printf_html(struct web_request *request, const char *format, ...)
+{
+    struct html_arguments arguments;
+
+    if (request->finished)
+        return -EPIPE;
+    va_start(arguments.list, format);
+    int error = write_html(request, format, &arguments);
+    va_end(arguments.list);
+    return error;
 }

@@ -49,7 +49,7 @@ static void close_executors_with_loop(struct loopmember *member)
     struct loop_executors *executors = (struct loop_executors *)member;
 
     loopmember_remove(member);
-    *loopmember_executors(executors->loop) = NULL;
+    *loopmember_room(executors->loop, LOOPMEMBER_EXECUTORS) = NULL;
     close_own_executor(executors);
     ioexecutorlayer_end_loop(executors->loop);
     ioalloc_free(executors);
@@ -64,14 +64,14 @@ static int add_executors(struct ioloop *loop)
         return error < 0 ? error : -ENOMEM;
     *executors = (struct loop_executors){ .member.close = close_executors_with_loop, .loop = loop };
     loopmember_add_last(loop, &executors->member);
-    *loopmember_executors(loop) = executors;
+    *loopmember_room(loop, LOOPMEMBER_EXECUTORS) = executors;
     return 0;
 }
 
 /* NULL with errno. */
 static struct loop_executors *find_or_add_executors(struct ioloop *loop)
 {
-    void **room = loopmember_executors(loop);
+    void **room = loopmember_room(loop, LOOPMEMBER_EXECUTORS);
     int error = *room == NULL ? add_executors(loop) : 0;
 
     if (error < 0)

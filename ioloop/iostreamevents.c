@@ -1,4 +1,5 @@
-/* What happens to a stream: bytes that come in, and all other events. Its consumer is called from here. */
+/* What happens to a stream: bytes that come in, and all other events. Its consumer is called from here, by feed,
+ * end_consumer and iostreamlayer_handle_events; the last time, when it has closed, by iostreamlayer_finish. */
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include "ioloop/ioloop.h"
 #include "ioloop/iostreamlayer.h"
 #include "ioloop/kernel.h"
+#include "ioloop/loopfront.h"
 #include "ioloop/loopmember.h"
 
 #define MAX_BUFFER  (16u << 20)
@@ -37,12 +39,12 @@ size_t iostreamlayer_max_buffer(const struct iostream *stream)
  * most of the time that is all there is to ask. */
 static inline bool is_left_to_parent(const struct iostream *stream)
 {
-    return loopmember_cork(stream->loop)->owner != stream && loopmember_is_stale(stream->loop);
+    return loopfront_cork(stream->loop)->owner != stream && loopmember_is_stale(stream->loop);
 }
 
 /* Shows the consumer what is unread, and the next one what the first left, until they take no more, or have written so
  * much that they are held back. One that takes nothing may begin the next for ever: the second in a row that does is
- * the last of this iteration. Answers how much was taken. This and end_consumer are the way into read callbacks. */
+ * the last of this iteration. Answers how much was taken. */
 static size_t feed(struct iostream *stream, const char *data, size_t length)
 {
     size_t taken = 0, some = 1, last;
@@ -181,7 +183,7 @@ static ssize_t receive_behind_unread(struct iostream *stream, size_t *size)
 
 static ssize_t receive_by_scratch(struct iostream *stream, size_t size)
 {
-    char *scratch = loopmember_front(stream->loop)->scratch;
+    char *scratch = loopfront_of(stream->loop)->scratch;
     ssize_t count = transport_read(stream, scratch, size);
 
     if (count <= 0)
@@ -205,7 +207,7 @@ static ssize_t receive_once(struct iostream *stream, size_t *size)
         return receive_placed(stream, (struct iostreamlayer_place){ place->memory, *size = place->size });
     if (iobuffer_length(stream->input) >= READ_DIRECT)
         return receive_behind_unread(stream, size);
-    *size = within_limit(stream, LOOPMEMBER_SCRATCH);
+    *size = within_limit(stream, LOOPFRONT_SCRATCH);
     return receive_by_scratch(stream, *size);
 }
 
@@ -392,7 +394,7 @@ static void __attribute__((noinline)) feed_rest(struct iostream *stream, const c
 /* What the consumer has written was not sent, or not all of it, or somebody waits to be told. */
 static void __attribute__((noinline)) settle_sent(struct iostream *stream, ssize_t sent)
 {
-    struct loopcork *cork = loopmember_cork(stream->loop);
+    struct loopfront_cork *cork = loopfront_cork(stream->loop);
 
     if (cork->used > 0)
         iostreamlayer_settle_cork(stream, sent < 0 ? -errno : sent);
@@ -401,7 +403,7 @@ static void __attribute__((noinline)) settle_sent(struct iostream *stream, ssize
 }
 
 /* What the consumer has written leaves in one call. */
-static inline void send_cork(struct iostream *stream, struct loopcork *cork)
+static inline void send_cork(struct iostream *stream, struct loopfront_cork *cork)
 {
     ssize_t sent = cork->used > 0 ? kernel_send_bytes(stream->fd, cork->data, cork->used) : 0;
 
@@ -409,7 +411,7 @@ static inline void send_cork(struct iostream *stream, struct loopcork *cork)
         settle_sent(stream, sent);
         return;
     }
-    loopcork_clear(cork);
+    loopfront_clear_cork(cork);
     cork->owner = NULL;
 }
 
@@ -418,13 +420,13 @@ static inline void send_cork(struct iostream *stream, struct loopcork *cork)
 void iostreamlayer_handle_events(int fd, unsigned events, void *arg)
 {
     struct iostream *stream = arg;
-    struct loopfront *front = loopmember_front(stream->loop);
+    struct loopfront *front = loopfront_of(stream->loop);
 
     if (events != IOLOOP_READ || !is_usual_stream(stream)) {
         handle_other_events(stream, events);
         return;
     }
-    ssize_t count = recv(fd, front->scratch, LOOPMEMBER_SCRATCH, 0);
+    ssize_t count = recv(fd, front->scratch, LOOPFRONT_SCRATCH, 0);
     if (count <= 0) {
         receive_nothing(stream, count < 0 ? -errno : 0);
         iostreamlayer_update_interest(stream);

@@ -6,7 +6,7 @@
 #include "ioloop/ioalloc.h"
 #include "ioloop/iolog.h"
 #include "ioloop/iostreamlayer.h"
-#include "ioloop/loopmember.h"
+#include "ioloop/loopfront.h"
 
 #define DEFAULT_MAX_BYTES 65536u
 #define LONGEST_DELIMITER 256u
@@ -30,7 +30,7 @@ struct read_op {
     bool until_close;
 };
 
-_Static_assert(sizeof(struct read_op) <= LOOPMEMBER_SPARE, "a read_op lives in a spare block");
+_Static_assert(sizeof(struct read_op) <= LOOPFRONT_SPARE, "a read_op lives in a spare block");
 
 /* Beginning and ending. */
 
@@ -51,7 +51,7 @@ static struct read_op *new_op(struct iostream *stream, uint64_t wanted, iostream
     *error = callback == NULL ? -EINVAL : check_read(stream);
     if (*error < 0)
         return NULL;
-    struct read_op *op = loopmember_take_spare(stream->loop);
+    struct read_op *op = loopfront_take_spare(stream->loop);
     if (op == NULL)
         *error = -ENOMEM;
     else
@@ -69,10 +69,11 @@ static void free_op(struct iostream *stream, struct read_op *op)
 {
     if (op->delimiter_length > SHORT_DELIMITER)
         ioalloc_free(op->with.long_delimiter);
-    loopmember_give_spare(stream->loop, op);
+    loopfront_give_spare(stream->loop, op);
 }
 
-/* The only way into read callbacks. The op is gone before, so that the callback can begin the next one. */
+/* The way into read callbacks, but for the pieces of streaming ones. The op is gone before, so that the callback can
+ * begin the next one. */
 static void complete(struct iostream *stream, struct read_op *op, int error, const char *data, size_t length)
 {
     iostream_read_fn *callback = op->callback;
@@ -246,7 +247,7 @@ int iostream_read_until_bytes(struct iostream *stream, const void *delimiter, si
     if (delimiter_length > SHORT_DELIMITER)
         place = op->with.long_delimiter = ioalloc(delimiter_length);
     if (place == NULL) {
-        loopmember_give_spare(stream->loop, op);
+        loopfront_give_spare(stream->loop, op);
         return -ENOMEM;
     }
     memcpy(place, delimiter, delimiter_length);

@@ -1,5 +1,6 @@
-/* Internal: loopstate.h, what a loop consists of, for the four files that make it up: ioloop.c (its life, callbacks,
- * timeouts), loophandlers.c (descriptors), loopmember.c (what it does for the layers above) and looprun.c (a turn). */
+/* Internal: loopstate.h, what a loop consists of, for the files that make it up: ioloop.c (its life, callbacks,
+ * timeouts), looprun.c (a turn), loophandlers.c (descriptors), and loopmember.c, looptask.c and loopfront.c (what it does
+ * for the layers above). */
 #ifndef IOLOOP_LOOPSTATE_H
 #define IOLOOP_LOOPSTATE_H
 
@@ -10,6 +11,7 @@
 #include <time.h>
 
 #include "ioloop/ioloop.h"
+#include "ioloop/loopfront.h"
 #include "ioloop/loopmember.h"
 #include "ioloop/loopsignals.h"
 #include "ioloop/looptask.h"
@@ -67,9 +69,7 @@ struct ioloop {
     struct taskqueue taken;     /* posted ones of this turn */
     struct timeouts timeouts;
     struct deadlines *deadlines;
-    void *executors;  /* loopmember_executors */
-    void *client;     /* loopmember_client */
-    void *websockets; /* loopmember_websockets */
+    void *rooms[LOOPMEMBER_ROOMS]; /* loopmember_room */
     struct loopmember *members, *first_members, *last_members, *reopened_members;
     void *spares; /* a list through their first bytes */
     unsigned spare_count;
@@ -87,7 +87,7 @@ struct ioloop {
     unsigned forks; /* the process it was made in: how many forks deep */
     ioloop_clock_fn *clock;
     void *clock_arg;
-    int64_t began;   /* loopmember_began */
+    int64_t began;   /* loopfront_began */
     bool has_waited; /* and the time has not been read since */
     int64_t slow_callback;
     ioloop_error_fn *on_error;

@@ -468,8 +468,11 @@ static bool parse_option(struct settings *settings, const char *word)
     return starts_with(word, "--ping-interval=", &value) && parse_number(value, 1e6, &settings->socket.ping_interval);
 }
 
+/* The application is gone when this returns: no second signal may lead to it. */
 static void on_close(struct httpserver *server, void *arg)
 {
+    ioloop_remove_signal(ioloop_current(), SIGTERM);
+    ioloop_remove_signal(ioloop_current(), SIGINT);
     ioloop_stop(ioloop_current());
 }
 

@@ -26,6 +26,6 @@ awk 'BEGIN { split("ioloop httpserver httpclient websocket", o); for (i in o) ra
 echo "public functions that no test and no example calls:"
 grep -L '^/\* Internal' $headers | xargs grep -ohE '\b[a-z0-9]+_[a-z0-9_]+\(' | tr -d '(' | sort -u |
 while read -r name; do
-    grep -qE "^[a-z].*\b$name\(" $headers || continue
+    grep -hE "^[a-z].*\b$name\(" $headers | grep -qv '^typedef' || continue
     grep -rqw "$name" tests docs/examples --include='*.c' || echo "    $name"
 done

@@ -108,6 +108,21 @@ static void the_second_address_is_tried_when_the_first_is_refused(void **state)
     fetchscene_close(&scene);
 }
 
+static void mappings_have_to_lead_somewhere(void **state)
+{
+    static const struct httpclient_mapping bad[][2] = { { { "a", NULL, 80 } },
+                                                        { { "a", "b", -1 } },
+                                                        { { "a", "b", 65536 } } };
+    struct ioloop *loop = ioloop_new(NULL);
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        errno = 0;
+        assert_null(httpclient_new(loop, &(struct httpclient_options){ .mappings = bad[i] }));
+        assert_int_equal(errno, EINVAL);
+    }
+    ioloop_close(loop, false);
+}
+
 /* simple_httpclient_test:test_hostname_mapping, simple_httpclient_test:test_port_mapping */
 static void mappings_lead_elsewhere_and_host_stays(void **state)
 {
@@ -372,6 +387,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_name_that_is_not_there_is_told_as_such),
     cmocka_unit_test(names_are_looked_up),
     cmocka_unit_test(the_second_address_is_tried_when_the_first_is_refused),
+    cmocka_unit_test(mappings_have_to_lead_somewhere),
     cmocka_unit_test(mappings_lead_elsewhere_and_host_stays),
     cmocka_unit_test(a_resolver_of_ones_own_is_asked),
     cmocka_unit_test(an_ipv6_address_stands_in_brackets),

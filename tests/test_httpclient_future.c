@@ -7,6 +7,7 @@
 
 #include "httpserver/httpserver.h"
 #include "ioloop/iofuture.h"
+#include "tests/support/faults.h"
 #include "tests/support/fetchscene.h"
 
 #define HI "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -124,6 +125,16 @@ static void what_a_client_refuses_has_no_future(void **state)
     assert_int_equal(errno, EINVAL);
     assert_null(httpclient_fetch_future(scene.client, &(struct httpclient_request){ .url = "https://a/" }));
     assert_int_equal(errno, EPROTONOSUPPORT);
+    long before = faults_allocated();
+    assert_null(fetch_future("/a target with blanks", false));
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(faults_allocated(), before);
+    for (int nth = 1; nth < 3; nth++) {
+        faults_allocation(nth, false);
+        assert_null(fetch_future("/", false));
+        assert_int_equal(errno, ENOMEM);
+    }
+    faults_allocation(0, false);
     fetchscene_close(&scene);
 }
 

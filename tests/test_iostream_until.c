@@ -312,6 +312,21 @@ static void finds_a_match_in_the_last_packet(void **state)
 
 /* Expressions. */
 
+static void matches_a_single_byte(void **state)
+{
+    struct streampair pair;
+    struct outcome part = { 0 };
+    regex_t regex = compiled("x");
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    accepted(iostream_read_until_regex(pair.stream, &regex, 0, outcome_read, &part));
+    streampair_put(&pair, "x");
+    streampair_run(&pair, &part);
+    assert_outcome(part, 0, "x");
+    streampair_close(&pair);
+    regfree(&regex);
+}
+
 static void matches_expressions(void **state)
 {
     struct streampair pair;
@@ -455,6 +470,7 @@ static const struct CMUnitTest at_all_sizes[] = {
     cmocka_unit_test(forgets_a_limit_with_its_read),
     cmocka_unit_test(ends_without_a_match_when_the_peer_closes),
     cmocka_unit_test(finds_a_match_in_the_last_packet),
+    cmocka_unit_test(matches_a_single_byte),
     cmocka_unit_test(matches_expressions),
     cmocka_unit_test(matches_expressions_over_nul_bytes),
     cmocka_unit_test(does_not_take_nothing_for_a_match),

@@ -1,6 +1,6 @@
 /* What a handler says and what the client gets: status, headers, body, redirects. Pieces are in
- * test_weboutput_flush.c, what is wrong with their framing in test_weboutput_framing.c, entity tags in
- * test_weboutput_etag.c, error pages in test_weberror.c. */
+ * test_webanswer_flush.c, what is wrong with their framing in test_webanswer_framing.c, entity tags in
+ * test_webanswer_etag.c, error pages in test_weberror.c. */
 #include "httpserver/web.h"
 
 #include <errno.h>
@@ -229,13 +229,23 @@ static void clear_everything(struct web_request *request)
     web_write(request, "stays");
 }
 
+static void set_usual_header(struct web_request *request)
+{
+    web_set_header(request, "X-Usual", "1");
+}
+
+/* But the headers that each answer of the handler has. */
 static void clear_forgets_everything(void **state)
 {
+    static const struct web_handler handler = { .get = clear_everything, .set_default_headers = set_usual_header };
+    static const struct web_route only[] = { { .pattern = "/", .handler = &handler }, { 0 } };
     struct webscene scene;
 
-    open_scene(&scene, clear_everything);
+    webscene_open(&scene, only, NULL);
     webscene_expect(&scene, "GET /", NULL, NULL, 200, "stays");
+    assert_memory_equal(scene.text, "HTTP/1.1 200 OK\r\n", 17);
     webscene_expect_header(&scene, "X-Gone", NULL);
+    webscene_expect_header(&scene, "X-Usual", "1");
     webscene_close(&scene);
 }
 
@@ -387,6 +397,7 @@ static void a_redirect_says_where(void **state)
         { "//example.org/", 0, 302 },
         { "/a\r\nX-Injected: yes", 0, 500 },
         { "/a\nb", 1, 500 },
+        { "/\t/example.org", 0, 500 }, /* which browsers take for "//example.org" */
         { "/", 200, 500 },
         { "/", 299, 500 },
         { "/", 399, 399 },

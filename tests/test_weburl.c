@@ -8,25 +8,31 @@
 
 static void say_slashless(struct web_request *request)
 {
-    if (web_removeslash(request))
+    bool goes_on = web_removeslash(request);
+
+    assert_int_equal(goes_on, !web_finished(request));
+    if (goes_on)
         web_write(request, "without");
-    else
-        assert_true(web_finished(request));
 }
 
 static void say_slashed(struct web_request *request)
 {
-    if (web_addslash(request))
+    bool goes_on = web_addslash(request);
+
+    assert_int_equal(goes_on, !web_finished(request));
+    if (goes_on)
         web_write(request, "with");
-    else
-        assert_true(web_finished(request));
 }
 
 static void say_urls(struct web_request *request)
 {
-    const char *argument = "a/b c";
+    static char long_text[5000];
+    const char *argument = "a/b c", *long_argument = memset(long_text, ' ', sizeof long_text - 1);
 
     web_printf(request, "%s %s", web_full_url(request), web_reverse_url(request, "named", &argument, 1));
+    const char *long_url = web_reverse_url(request, "named", &long_argument, 1);
+    assert_non_null(long_url);
+    assert_int_equal(strlen(long_url), strlen("/named/") + 3 * (sizeof long_text - 1));
     assert_null(web_reverse_url(request, "nobody", NULL, 0));
     assert_null(web_reverse_url(request, "named", NULL, 0));
     assert_null(web_reverse_url(request, "named", &(const char *){ NULL }, 1));

@@ -19,7 +19,7 @@ static void free_with_loop(struct loopmember *member)
     struct websocketloop *shared = (struct websocketloop *)member;
 
     loopmember_remove(member);
-    *loopmember_websockets(shared->loop) = NULL;
+    *loopmember_room(shared->loop, LOOPMEMBER_WEBSOCKETS) = NULL;
     while (shared->kept != NULL) {
         struct websocketloop_block *block = shared->kept;
         shared->kept = block->next;
@@ -35,7 +35,7 @@ static void free_with_loop(struct loopmember *member)
 
 struct websocketloop *websocketloop_find(struct ioloop *loop)
 {
-    return *loopmember_websockets(loop);
+    return *loopmember_room(loop, LOOPMEMBER_WEBSOCKETS);
 }
 
 struct websocketloop *websocketloop_of(struct ioloop *loop)
@@ -50,7 +50,7 @@ struct websocketloop *websocketloop_of(struct ioloop *loop)
     shared->loop = loop;
     shared->member.close = free_with_loop;
     loopmember_add_last(loop, &shared->member);
-    *loopmember_websockets(loop) = shared;
+    *loopmember_room(loop, LOOPMEMBER_WEBSOCKETS) = shared;
     return shared;
 }
 

@@ -34,8 +34,11 @@ static void get_plain(struct web_request *request)
 static const struct web_handler page_handler = { .get = get_page, .head = get_page };
 static const struct web_handler plain_handler = { .get = get_plain, .head = get_plain };
 
+/* app is gone when this returns: no second signal may lead to it. */
 static void on_close(struct httpserver *server, void *app)
 {
+    ioloop_remove_signal(ioloop_current(), SIGTERM);
+    ioloop_remove_signal(ioloop_current(), SIGINT);
     ioloop_stop(ioloop_current());
 }
 

@@ -37,6 +37,11 @@ static void close_server(void *server)
 /* Each answer is the last of its connection from here on. */
 static void drain(int signal_number, void *server)
 {
+    static bool drains;
+
+    if (drains)
+        return; /* the first call_later closes, and there is nothing for a second one to close */
+    drains = true;
     httpserver_stop(server);
     ioloop_call_later(ioloop_current(), DRAIN, close_server, server);
 }

@@ -32,8 +32,11 @@ static inline void serve_parse(const struct iooption *options, int argc, char **
     }
 }
 
+/* The server is gone when this returns, and the application with it: no second signal may lead to them. */
 static inline void serve_closed(struct httpserver *server, void *app)
 {
+    ioloop_remove_signal(ioloop_current(), SIGTERM);
+    ioloop_remove_signal(ioloop_current(), SIGINT);
     ioloop_stop(ioloop_current());
 }
 

@@ -9,15 +9,18 @@
 #include <string.h>
 
 #include <httpserver/httprequest.h>
+#include <ioloop/ioloop.h>
 #include <ioloop/iostream.h>
 #include <ioloop/tcpclient.h>
 
 #define TUNNEL_MOST_WAITING (256 * 1024) /* bytes that one side has not taken: then the other is held back */
 #define TUNNEL_PATIENCE     10.0         /* seconds for a server to agree */
-#define TUNNEL_IDLE         600.0        /* seconds without a byte from one side: it has gone */
+#define TUNNEL_IDLE         300.0        /* seconds in which nobody takes a byte: they have gone */
 
 struct tunnel {
-    struct iostream *ends[2]; /* NULL: has closed */
+    struct iostream *ends[2];  /* NULL: has closed */
+    uint64_t taken, delivered; /* bytes from both, and to both when it was looked at last */
+    uint64_t timeout;
 };
 
 static inline struct iostream *tunnel_other(const struct tunnel *tunnel, const struct iostream *end)
@@ -32,18 +35,39 @@ static inline void tunnel_closed(struct iostream *end, int error, void *arg)
     struct iostream *other = tunnel_other(tunnel, end);
 
     tunnel->ends[tunnel->ends[1] == end] = NULL;
-    if (other == NULL)
+    if (other == NULL) {
+        ioloop_remove_timeout(iostream_loop(end), tunnel->timeout);
         free(tunnel);
-    else if (error != -ESHUTDOWN)
+    } else if (error != -ESHUTDOWN) {
         iostream_close(other);
+    }
 }
 
-static inline size_t tunnel_pump(struct iostream *from, int error, const char *data, size_t length, void *tunnel)
+/* A side that takes nothing may have sent its last byte, and the other is held back: no read would ever time out. */
+static inline void tunnel_look(void *arg)
 {
+    struct tunnel *tunnel = arg;
+    struct ioloop *loop = ioloop_current();
+    uint64_t delivered = tunnel->taken;
+
+    for (int i = 0; i < 2; i++)
+        delivered -= tunnel->ends[i] != NULL ? iostream_pending(tunnel->ends[i]) : 0;
+    tunnel->timeout = delivered != tunnel->delivered ? ioloop_call_later(loop, TUNNEL_IDLE, tunnel_look, tunnel) : 0;
+    tunnel->delivered = delivered;
+    for (int i = 0; i < 2 && tunnel->timeout == 0; i++) {
+        if (tunnel->ends[i] != NULL)
+            iostream_reset(tunnel->ends[i]);
+    }
+}
+
+static inline size_t tunnel_pump(struct iostream *from, int error, const char *data, size_t length, void *arg)
+{
+    struct tunnel *tunnel = arg;
     struct iostream *to = tunnel_other(tunnel, from);
 
     if (to == NULL)
         return length;
+    tunnel->taken += length;
     if (error == -ESHUTDOWN)
         iostream_shutdown(to);
     else if (error == 0 && iostream_write(to, data, length, NULL, NULL) == 0 &&
@@ -66,12 +90,14 @@ static inline void tunnel_start(struct iostream *one, struct iostream *two)
     struct tunnel *tunnel = malloc(sizeof *tunnel);
     struct iostream *const ends[2] = { one, two };
 
-    if (tunnel != NULL)
-        *tunnel = (struct tunnel){ { one, two } };
+    if (tunnel != NULL) {
+        *tunnel = (struct tunnel){ { one, two }, .delivered = UINT64_MAX };
+        tunnel->timeout = ioloop_call_later(iostream_loop(one), TUNNEL_IDLE, tunnel_look, tunnel);
+    }
     for (int i = 0; i < 2; i++) {
         iostream_set_close_callback(ends[i], tunnel != NULL ? tunnel_closed : NULL, tunnel);
-        if (tunnel == NULL || iostream_set_half_close(ends[i], true) < 0 ||
-            iostream_set_read_timeout(ends[i], TUNNEL_IDLE) < 0 ||
+        if (tunnel == NULL || tunnel->timeout == 0 || iostream_set_half_close(ends[i], true) < 0 ||
+            iostream_set_read_timeout(ends[i], 0) < 0 ||
             iostream_set_drain_callback(ends[i], TUNNEL_MOST_WAITING, tunnel_drained, tunnel) < 0 ||
             iostream_set_consumer(ends[i], tunnel_pump, tunnel) < 0)
             iostream_close(ends[i]);

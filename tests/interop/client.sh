@@ -1,11 +1,11 @@
 #!/bin/sh
 # build/tests/conformance_client and the fetch example with servers of other people: nginx, h2o, lighttpd, Tornado,
 # Python's http.server; and through a proxy, tinyproxy. Those that are not installed are skipped by name.
-python() { for each in /usr/bin/python3 python3; do "$each" -c "import $1" 2> /dev/null && echo "$each" && return; done; }
+. "$(dirname "$0")/../python.inc"
 has() { PATH=$PATH:/usr/sbin command -v $1 > /dev/null; }
 [ "${1:-}" != --needs ] || {
     has nginx || { echo nginx; exit 1; }
-    [ -n "$(python http.server)" ] || { echo python3; exit 1; }
+    [ -n "$(python_with http.server)" ] || { echo python3; exit 1; }
     exit 0
 }
 . "$(dirname "$0")/server.inc"
@@ -17,10 +17,10 @@ fetch=build/examples/fetch
 pids=
 stop_pids() { for each in $pids $pid; do kill $each 2> /dev/null || :; done; wait; pids= pid=; }
 trap 'stop_pids; rm -rf "$folder"' EXIT
-free_port() { "$(python socket)" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+free_port() { "$(python_with socket)" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 wait_for() { # PORT: until somebody listens there
     for i in $(seq 100); do
-        ! "$(python socket)" -c "import socket; socket.create_connection(('127.0.0.1', $1), 1)" 2> /dev/null || return 0
+        ! "$(python_with socket)" -c "import socket; socket.create_connection(('127.0.0.1', $1), 1)" 2> /dev/null || return 0
         sleep 0.1
     done
     fail "nobody listens on $1"
@@ -160,14 +160,14 @@ for name in h2o lighttpd; do
 done
 name=http.server
 other=$(free_port)
-"$(python http.server)" -m http.server --bind 127.0.0.1 --directory "$site" $other > "$folder/log" 2>&1 & pids="$pids $!"
+"$(python_with http.server)" -m http.server --bind 127.0.0.1 --directory "$site" $other > "$folder/log" 2>&1 & pids="$pids $!"
 wait_for $other
 check_files http://127.0.0.1:$other no
 
 # Tornado: all but files.
 name=Tornado
-if [ -n "$(python tornado)" ]; then
-    start_server "$(python tornado)" tests/interop/tornado_server.py 2> "$folder/log"
+if [ -n "$(python_with tornado)" ]; then
+    start_server "$(python_with tornado)" tests/interop/tornado_server.py 2> "$folder/log"
     tornado=http://127.0.0.1:$port
     get --body $tornado/ && body_is 'Hello, World!'
     get --body --data='a body' $tornado/echo && body_is 'a body'

@@ -8,10 +8,11 @@ import os
 import signal
 import sys
 
-import websockets
+import websockets.legacy.client as client_side  # what it was before version 14, and still has
+import websockets.legacy.server as server_side
 from websockets.exceptions import ConnectionClosed, InvalidStatusCode
 
-from wssamples import SIZES, TEXTS, soon
+from wssamples import SIZES, TEXTS, soon, visit
 
 
 async def echoes(socket, message, whole=None):
@@ -55,7 +56,7 @@ async def expect_close(socket, code, reason=""):
 def connect(url, **how):
     how.setdefault("max_size", 1 << 26)
     how.setdefault("compression", None)
-    return websockets.connect(url, **how)
+    return client_side.connect(url, **how)
 
 
 async def client(port, pid):
@@ -139,21 +140,9 @@ async def server(*program):
     async def refuse(path, headers):
         return None if path in scenes else (503, {}, b"not here")
 
-    async with websockets.serve(handle, "127.0.0.1", 0, max_size=1 << 26, process_request=refuse,
+    async with server_side.serve(handle, "127.0.0.1", 0, max_size=1 << 26, process_request=refuse,
                                 compression="deflate") as listening:
-        port = listening.sockets[0].getsockname()[1]
-        for path, (status, line) in wanted.items():
-            process = await asyncio.create_subprocess_exec(
-                *program, "ws://127.0.0.1:%d%s" % (port, path), stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL)
-            try:
-                if path in scenes:
-                    (await soon(done.get())).result()
-                output, _ = await soon(process.communicate())
-            finally:
-                if process.returncode is None:
-                    process.kill()
-            assert (process.returncode, output.decode()) == (status, line + "\n"), (path, process.returncode, output)
+        await visit(program, listening.sockets[0].getsockname()[1], scenes, wanted, done)
 
 
 asyncio.run({"client": client, "server": server}[sys.argv[1]](*sys.argv[2:]))

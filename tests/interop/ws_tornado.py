@@ -11,7 +11,7 @@ import time
 
 from tornado import httpclient, httpserver, netutil, web, websocket
 
-from wssamples import SIZES, TEXTS, soon
+from wssamples import SIZES, TEXTS, soon, visit
 
 
 # Their client, our server.
@@ -232,19 +232,7 @@ async def server(*program):
     app = web.Application([("/(?:messages|code|nothing|gone)", Scene)], websocket_max_message_size=1 << 26,
                           log_function=lambda _: None)
     httpserver.HTTPServer(app).add_sockets(sockets)
-    for path, (status, line) in wanted.items():
-        url = "ws://127.0.0.1:%d%s" % (sockets[0].getsockname()[1], path)
-        process = await asyncio.create_subprocess_exec(*program, url, stdin=asyncio.subprocess.DEVNULL,
-                                                       stdout=asyncio.subprocess.PIPE,
-                                                       stderr=asyncio.subprocess.DEVNULL)
-        try:
-            if path in scenes:
-                (await soon(done.get())).result()
-            output, _ = await soon(process.communicate())
-        finally:
-            if process.returncode is None:
-                process.kill()
-        assert (process.returncode, output.decode()) == (status, line + "\n"), (path, process.returncode, output)
+    await visit(program, sockets[0].getsockname()[1], scenes, wanted, done)
 
 
 asyncio.run({"client": client, "server": server}[sys.argv[1]](*sys.argv[2:]))
