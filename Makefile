@@ -1,6 +1,7 @@
 # ioloop: see README.md. Everything that is made goes below build/.
 #   make [all] run deps check bench fuzz stats format install uninstall clean
-#   TEST=pattern (check)  ONLY=patterns (tests)  V=1  DEBUG=1  SANITIZE=address,undefined|thread  POLLER=epoll|kqueue  WERROR=1
+#   TEST=pattern (check)  ONLY=patterns (tests)  V=1  DEBUG=1  WERROR=1  SANITIZE=address,undefined|thread
+#   POLLER=epoll|kqueue  KERNEL=linux|bsd: on Linux the second ones are for tests of what is written for the BSDs
 #   CC, AR, CFLAGS, CPPFLAGS, LDFLAGS, BUILD=folder, PREFIX, LIBDIR, INCLUDEDIR, DESTDIR; OS= openssl= for another system
 
 PREFIX     ?= /usr/local
@@ -11,13 +12,13 @@ VERSION    := 0.1.0
 SOVERSION  := 0
 
 OS       := $(shell uname -s)
-HOME_POLLER := $(if $(filter Linux,$(OS)),epoll,kqueue)
-POLLER   ?= $(HOME_POLLER)
-KERNEL   := $(if $(filter Linux,$(OS)),linux,bsd)
+NATIVE   := $(if $(filter Linux,$(OS)),epoll linux,kqueue bsd)
+POLLER   ?= $(firstword $(NATIVE))
+KERNEL   ?= $(lastword $(NATIVE))
 empty    :=
 comma    := ,
 space    := $(empty) $(empty)
-VARIANT  := $(subst $(space),-,$(strip $(filter-out $(HOME_POLLER),$(POLLER)) $(subst $(comma),-,$(SANITIZE)) $(if $(DEBUG),debug)))
+VARIANT  := $(subst $(space),-,$(strip $(filter-out $(NATIVE),$(POLLER) $(KERNEL)) $(subst $(comma),-,$(SANITIZE)) $(if $(DEBUG),debug)))
 BUILD    ?= build$(if $(VARIANT),/$(VARIANT))
 FOLDERS  := ioloop httpserver httpclient websocket
 
@@ -34,7 +35,7 @@ sources  := $(filter-out ioloop/poller_%.c ioloop/kernel_%.c,$(wildcard $(FOLDER
 headers  := $(filter-out /dev/null,$(shell grep -L "^/\* Internal" $(wildcard $(FOLDERS:%=%/*.h)) /dev/null))
 support  := $(filter-out tests/support/faults_%.c,$(wildcard tests/support/*.c)) tests/support/faults_$(KERNEL).c
 # Where the kernel has no kqueue, the one in tests/kqueue stands in for it.
-ifeq ($(POLLER)-$(OS),kqueue-Linux)
+ifeq ($(OS)-$(if $(filter kqueue bsd,$(POLLER) $(KERNEL)),kqueue),Linux-kqueue)
 OURFLAGS += -Itests/kqueue
 sources  += tests/kqueue/kqueue.c
 endif
@@ -49,7 +50,8 @@ programs := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out tests/test_%.c,$(
 archive  := $(BUILD)/libioloop.a
 # $(call so_name,VERSION)
 so_name   = libioloop$(if $(filter Darwin,$(OS)),$(1:%=.%).dylib,.so$(1:%=.%))
-so_flags := $(if $(filter Darwin,$(OS)),-dynamiclib -Wl$(comma)-install_name$(comma)$(LIBDIR)/,-shared -Wl$(comma)-soname$(comma))$(call so_name,$(SOVERSION))
+# It stays loaded: threads of its executors, with a name to look up perhaps, may outlive the dlclose of a plugin.
+so_flags := $(if $(filter Darwin,$(OS)),-dynamiclib -Wl$(comma)-install_name$(comma)$(LIBDIR)/,-shared -Wl$(comma)-z$(comma)nodelete -Wl$(comma)-soname$(comma))$(call so_name,$(SOVERSION))
 shared   := $(BUILD)/$(call so_name,$(VERSION))
 
 # System calls that a test may make fail: the linker sends them through tests/support/faults_linux.c.

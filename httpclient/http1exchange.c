@@ -366,7 +366,7 @@ static void go_on_without_connection(struct httpfetch *fetch)
 {
     if (fetch->parsed.framing != HTTP1RESPONSE_NO_BODY)
         (void)httpdownload_take(fetch, "", 0);
-    if (fetch->is_over || httpfetch_is_parents(fetch))
+    if (fetch->is_over)
         return;
     bool is_done = fetch->parsed.framing == HTTP1RESPONSE_NO_BODY || httpdownload_is_done(fetch);
     if (!is_done && fetch->is_paused)

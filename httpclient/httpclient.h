@@ -21,7 +21,8 @@
  *     Of the call, 0 with errno: EINVAL a url, method or header that cannot be sent; EPROTONOSUPPORT; EAGAIN max_queue
  *     fetches wait; EBADF; ENOMEM.
  * Processes: a child of fork() shares no connection with its parent. When it calls ioloop_reopen its copies are closed,
- *     and the fetches that are under way, or wait, are the parent's: in the child they end with -ECANCELED.
+ *     and the fetches that are under way, or wait, are the parent's: in the child they end with -ECANCELED. Until then
+ *     it is told nothing more, not even the rest of what a callback that forks is being told.
  * Limits that are no options: 32 bytes of a method (EINVAL); of a response 10 interim ones before it (-EPROTO), a
  *     Location of 8 KiB (-EPROTO), trailers of 8 KiB in 16 lines, and framing of chunks of 16 KiB and a quarter of the
  *     body, unless it is streamed (-EMSGSIZE); a redirect's body is read up to 64 KiB, then its connection is closed.

@@ -242,6 +242,8 @@ static size_t put_head(const struct answer *answer, char *place)
     }
     if ((!request->keep_alive || request->head.minor_version == 0) && !answer->has_connection)
         size += put_connection(request, place + size);
+    if (answer->status == 426) /* has to have Upgrade, and what has it that option: RFC 9110 15.5.22 and 7.8 */
+        size += PUT(place + size, "Connection: Upgrade\r\n");
     return size + PUT(place + size, "\r\n");
 }
 
@@ -253,20 +255,15 @@ static size_t longest_head(const struct answer *answer)
 
 /* Sending. */
 
-/* Begins to watch a client that has something to take, which it has not while that is held back. */
-static void watch_client_take(struct httprequest *request)
-{
-    if (!request->is_held && http1connection_stream(request->connection)->output != NULL)
-        http1connection_watch_sending(request->connection);
-}
-
 /* What was not sent is not to be followed by anything. */
 static int check_sent(struct httprequest *request, int error)
 {
+    struct http1connection *connection = request->connection;
+
     if (error < 0)
-        iostreamlayer_fail(http1connection_stream(request->connection), error);
-    else
-        watch_client_take(request);
+        iostreamlayer_fail(http1connection_stream(connection), error);
+    else if (http1connection_stream(connection)->output != NULL)
+        http1connection_watch_sending(connection);
     return error;
 }
 
@@ -284,15 +281,19 @@ static struct iostream *stream_to_answer(struct httprequest *request)
 
 static void let_go(struct httprequest *request)
 {
-    if (!request->is_held || request->connection == NULL)
+    struct http1connection *connection = request->connection;
+
+    if (!request->is_held || connection == NULL)
         return;
-    struct iostream *stream = http1connection_stream(request->connection);
+    struct iostream *stream = http1connection_stream(connection);
     request->is_held = false;
     iostream_uncork(stream);
     if (stream->is_closed)
         return;
     iostreamlayer_drop_extras(stream);
-    watch_client_take(request);
+    if (connection->deadline_is == HTTP1CONNECTION_WRITE)
+        connection->deadline_is = HTTP1CONNECTION_IDLE; /* the client's time begins now */
+    http1connection_watch_sending(connection);
 }
 
 void http1answer_cork(struct httprequest *request)
@@ -317,7 +318,7 @@ struct iostream *http1answer_begin_burst(struct httprequest *request)
 {
     struct iostream *stream = request->connection != NULL ? http1connection_stream(request->connection) : NULL;
 
-    if (stream == NULL || stream->is_closed || request->corks > 0 || loopfront_cork(stream->loop)->owner != NULL)
+    if (stream == NULL || stream->is_closed || loopfront_cork(stream->loop)->owner != NULL)
         return NULL;
     iostreamlayer_begin_cork(stream);
     return stream;

@@ -14,6 +14,7 @@
 
 #define LINGER_SECONDS 5
 #define LINGER_AT_END  1 /* while the server closes */
+#define LAST_CHANCE    1 /* to ask, then */
 #define LINGER_BYTES   65536u
 #define LONGEST_TURN   5e-3 /* seconds */
 #define LOOK_EACH      16   /* requests that came together */
@@ -623,6 +624,11 @@ void http1connection_finish(struct http1connection *connection)
         linger(connection);
     else
         iostream_close(stream);
+}
+
+void http1connection_hurry(struct http1connection *connection)
+{
+    http1connection_set_deadline(connection, LAST_CHANCE, HTTP1CONNECTION_IDLE);
 }
 
 static struct iostream *let_stream_go(struct http1connection *connection)

@@ -66,7 +66,7 @@ static socklen_t unpack(const struct httpaddresses_entry *entry, struct sockaddr
 }
 
 /* Descriptors are the lowest numbers that are free, so this has hardly more entries than there are. */
-static int make_room(struct httpaddresses *addresses, int fd)
+static int grow_entries(struct httpaddresses *addresses, int fd)
 {
     int count = addresses->count + addresses->count / 2;
 
@@ -84,7 +84,7 @@ static int make_room(struct httpaddresses *addresses, int fd)
 
 void httpaddresses_keep(struct httpaddresses *addresses, int fd, const struct sockaddr *address, socklen_t length)
 {
-    if (fd < addresses->count || make_room(addresses, fd) == 0)
+    if (fd < addresses->count || grow_entries(addresses, fd) == 0)
         addresses->entries[fd] = pack(address, length);
 }
 

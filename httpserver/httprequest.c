@@ -136,12 +136,17 @@ const struct httpheaders *httprequest_trailers(const struct httprequest *request
 
 /* Who asks. */
 
-socklen_t httprequest_remote_address(const struct httprequest *request, struct sockaddr_storage *address)
+static socklen_t find_address(const struct httprequest *request, struct sockaddr_storage *address, bool keep)
 {
     if (request->connection != NULL)
-        return http1connection_address(request->connection, address, true);
+        return http1connection_address(request->connection, address, keep);
     memset(address, 0, sizeof *address);
     return 0;
+}
+
+socklen_t httprequest_remote_address(const struct httprequest *request, struct sockaddr_storage *address)
+{
+    return find_address(request, address, true);
 }
 
 /* All values of a name as one list; NULL without any, or without memory. *list: what they were joined in, to be freed.
@@ -181,7 +186,7 @@ static bool find_forwarded_ip(const struct httprequest *request, char place[INET
 }
 
 /* Found when first asked for. When the client has left it is for logs, and what has been kept for them. */
-const char *httprequest_remote_ip(const struct httprequest *request)
+static const char *find_remote_ip(const struct httprequest *request, bool keep)
 {
     struct httprequest *ours = (struct httprequest *)request;
     struct sockaddr_storage address;
@@ -190,11 +195,21 @@ const char *httprequest_remote_ip(const struct httprequest *request)
         return request->remote_ip;
     bool is_forwarded = request->server->options.xheaders && find_forwarded_ip(request, ours->remote_ip);
     if (!is_forwarded && !request->has_peer_ip) {
-        (void)httprequest_remote_address(request, &address);
+        (void)find_address(request, &address, keep);
         netutil_format_ip((struct sockaddr *)&address, ours->remote_ip);
     }
     ours->has_remote_ip = true;
     return request->remote_ip;
+}
+
+const char *httprequest_remote_ip(const struct httprequest *request)
+{
+    return find_remote_ip(request, true);
+}
+
+const char *httpserverlayer_remote_ip(const struct httprequest *request)
+{
+    return find_remote_ip(request, false);
 }
 
 const char *httprequest_protocol(const struct httprequest *request)

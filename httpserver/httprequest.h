@@ -64,7 +64,8 @@ const struct httpheaders *httprequest_trailers(const struct httprequest *request
 
 /* Who asks. The address is that of the connection, or of the PROXY header; AF_UNSPEC when it is not known. remote_ip
  * is that as text, or what a proxy says with xheaders: "0.0.0.0" over a Unix socket, "" when it is not known. protocol
- * is "http" or "https". */
+ * is "http" or "https". The kernel is asked once a connection at most; a server that has been asked for one keeps them,
+ * in 24 to 36 bytes for each connection. */
 socklen_t httprequest_remote_address(const struct httprequest *request, struct sockaddr_storage *address);
 const char *httprequest_remote_ip(const struct httprequest *request);
 const char *httprequest_protocol(const struct httprequest *request);
@@ -81,7 +82,8 @@ void *httprequest_arg(const struct httprequest *request);
 
 /* Told once when the client leaves before the answer is whole. One that only stops sending is told as having left too
  * while it waits for the answer, as the two cannot be told apart; what is sent may still reach it, unless
- * httprequest_left says that nothing can be sent any more. */
+ * httprequest_left says that nothing can be sent any more. Told too when the server refuses a body that is on its way
+ * (400, 408, 413): the client gets to know why unless the callback ends the request. */
 void httprequest_set_close_callback(struct httprequest *request, httprequest_close_fn *callback, void *arg);
 
 /* The body on its way; in on_head. */
@@ -102,7 +104,7 @@ void httprequest_resume(struct httprequest *request);
  * still to come of the body when the answer is finished is dropped; until then it goes on coming, and on_request too:
  * an answer may begin, and be written, while its request is read. The body of an answer to HEAD, and of 204, 205 and
  * 304, is left out, whatever is given. The server adds Date, Server, Connection and Transfer-Encoding; headers may have
- * the first two and Connection: close, but not the last. reason NULL: the usual one. */
+ * the first two and Connection: close, but not the last; 426 has to have Upgrade. reason NULL: the usual one. */
 
 /* A whole answer, which ends the request, whatever is returned but -EALREADY. After -EINVAL (the status is not in 200
  * to 999, content_type, reason or a header cannot be sent) the client gets a 500. */

@@ -110,7 +110,7 @@ static void handle_stream(struct tcpserver *tcp, struct iostream *stream, const 
     stream->owner = &server->owner;
     http1connection_begin(server, stream);
     if (server->closing)
-        http1connection_finish(iostream_user(stream)); /* it waited to be accepted when the listeners were closed */
+        http1connection_hurry(iostream_user(stream)); /* it waited to be accepted when the listeners were closed */
 }
 
 /* Comes from inside iostream_close, so from anywhere. */
@@ -452,7 +452,7 @@ static enum iolog_level level_of(int status)
 static void write_access_log(struct httprequest *request)
 {
     char method[2 * HTTP1PARSER_MAX_METHOD], target[512], ip[64];
-    const char *remote_ip = httprequest_remote_ip(request);
+    const char *remote_ip = httpserverlayer_remote_ip(request);
     unsigned long hundredths = (unsigned long)(httprequest_time(request) * 1e5); /* of ms; a locale has no say in it */
 
     httpescape_log(httprequest_method(request), request->head.method.length, method, sizeof method);

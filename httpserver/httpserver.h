@@ -92,8 +92,9 @@ int httpserver_start(struct httpserver *server, int processes, int max_restarts)
  * at that moment is to lose their request. */
 void httpserver_stop(struct httpserver *server);
 
-/* Stops accepting, closes idle connections, says Connection: close on the others and waits for their requests to be
- * answered, close_timeout at most. WebSockets are closed with 1001. Any number of times. */
+/* Stops accepting, as httpserver_stop does, but those that have just been accepted have a second to ask. Closes idle
+ * connections, says Connection: close on the others and waits for their requests to be answered, close_timeout at most.
+ * WebSockets are closed with 1001. Any number of times. */
 void httpserver_close(struct httpserver *server);
 
 /* WebSockets are among them. */

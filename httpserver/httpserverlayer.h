@@ -79,6 +79,10 @@ void httpserverlayer_give_inflate(struct httpserver *server, struct httpinflate 
 /* The end of a request that the program has heard of. */
 void httpserverlayer_log(struct httprequest *request);
 
+/* httprequest_remote_ip for a line of the log: where there is one for each request the address is kept already, and
+ * where there are few it is not worth the memory. */
+const char *httpserverlayer_remote_ip(const struct httprequest *request);
+
 void httpserverlayer_renew_ok(struct httpserver *server, uint32_t tick);
 
 /* The beginning of an answer with the Date of now, formatted once a second. The tick tells cheaply whether the second

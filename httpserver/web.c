@@ -1,3 +1,4 @@
+/* The life of a request: what of its handler is called, in which order, and how it ends. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,21 +32,22 @@ static bool is_with_program(const struct web_request *request)
 
 static void finish_is_overdue(struct deadline *deadline);
 
-/* Without memory for a deadline there is none. */
+/* Without memory for a deadline there is none. Most requests do not wait for as long: so it is not cleared when they are
+ * finished, and mostly it only starts again here. */
 static __attribute__((noinline)) void wait_for_program(struct web_request *request)
 {
     struct web_application *app = request->app;
-    double seconds = request->handler->finish_timeout;
+    double own = request->handler->finish_timeout, seconds = own != 0 ? own : app->settings.finish_timeout;
 
-    if (request->deadline.link != NULL) {
+    if (request->is_overdue || app->without_loop)
+        return;
+    request->sent_before = request->http->body_sent;
+    if (request->deadline.link != NULL && request->finish_timeout == seconds) {
         deadline_touch(&request->deadline, deadline_now(app->loop));
         return;
     }
-    if (seconds == 0)
-        seconds = app->settings.finish_timeout;
-    request->sent_before = request->http->body_sent;
-    if (is_with_program(request) && !request->is_overdue)
-        (void)deadline_set(app->loop, &request->deadline, seconds, finish_is_overdue);
+    request->finish_timeout = seconds;
+    (void)deadline_set(app->loop, &request->deadline, seconds, finish_is_overdue);
 }
 
 /* Who has been forgotten is given up: what comes of that is what comes when a client leaves. */
@@ -61,14 +63,21 @@ static void give_client_up(struct web_request *request)
         http1connection_give_up(request->http, 503, "not finished in time");
 }
 
-/* While something goes to the client it is not the program that is late. */
+/* While something goes to the client, or waits for it to read, it is not the program that is late. */
+static bool is_sending(const struct web_request *request)
+{
+    const struct httprequest *http = request->http;
+
+    return http->body_sent != request->sent_before || (httprequest_pending(http) > 0 && !http->is_held);
+}
+
 static void finish_is_overdue(struct deadline *deadline)
 {
     struct web_request *request = (struct web_request *)((char *)deadline - offsetof(struct web_request, deadline));
 
     if (!is_with_program(request))
         return;
-    if (httprequest_pending(request->http) > 0 || request->http->body_sent != request->sent_before)
+    if (is_sending(request))
         wait_for_program(request);
     else
         give_client_up(request);

@@ -303,7 +303,7 @@ bool web_authenticated(struct web_request *request);
 bool web_removeslash(struct web_request *request);
 bool web_addslash(struct web_request *request);
 
-/* "http://host/path?query" of this request. */
+/* "http://host/path?query" of this request, as the client has sent them: to be escaped in a page. */
 const char *web_full_url(struct web_request *request);
 
 /* As web_application_reverse_url; NULL instead of an error. static_url: prefix and path, with "?v=" a version. */

@@ -268,22 +268,11 @@ static __attribute__((noinline)) int give_up(struct web_request *request)
     return -EBADF;
 }
 
-/* The wheel is gone with the loop. */
-static __attribute__((noinline)) void forget_deadline(struct web_request *request)
-{
-    if (request->app->without_loop)
-        request->deadline.link = NULL;
-    else
-        deadline_clear(&request->deadline);
-}
-
 int weblayer_answer(struct web_request *request)
 {
     int error;
 
     request->answered = true;
-    if (request->deadline.link != NULL)
-        forget_deadline(request);
     if (request->http == NULL) {
         weblayer_call(request, request->handler->on_finish); /* it was detached */
         return 0;

@@ -1,3 +1,4 @@
+/* An application: how it is made, the requests that it keeps, how it ends. */
 #include <errno.h>
 #include <string.h>
 
@@ -16,8 +17,27 @@
 /* Life. An application is gone when its server has closed and its last request is released: one whose client has left
  * may be in work for longer than the server lives. */
 
+static struct web_request *new_web_request(struct web_application *app)
+{
+    struct web_request *request = ioalloc_zeroed(sizeof *request);
+
+    if (request == NULL)
+        return NULL;
+    request->task.run = weblayer_run_task;
+    request->next = app->requests;
+    request->link = &app->requests;
+    if (request->next != NULL)
+        request->next->link = &request->next;
+    app->requests = request;
+    return request;
+}
+
 static void free_web_request(struct web_request *request)
 {
+    *request->link = request->next;
+    if (request->next != NULL)
+        request->next->link = request->link;
+    deadline_clear(&request->deadline);
     httpheaders_free(&request->headers);
     httpheaders_free(&request->new_cookies);
     iobudget_free(request->body.bytes);
@@ -71,10 +91,9 @@ struct web_request *weblayer_take(struct web_application *app)
     struct web_request *request = app->spare;
 
     if (request == NULL) {
-        request = ioalloc_zeroed(sizeof *request);
+        request = new_web_request(app);
         if (request == NULL)
             return NULL;
-        request->task.run = weblayer_run_task;
     } else {
         app->spare = request->next_spare;
         app->spare_count--;
@@ -169,7 +188,7 @@ static void server_has_closed(struct httpserver *server, void *arg)
     free_application_if_last(app);
 }
 
-/* Requests of clients that have left may go on; but few programs look after any now. */
+/* Requests of clients that have left may go on, though few programs look after any now; but no deadline does. */
 static void loop_has_closed(struct loopmember *member)
 {
     struct web_application *app = (struct web_application *)((char *)member - offsetof(struct web_application, member));
@@ -177,6 +196,8 @@ static void loop_has_closed(struct loopmember *member)
     if (app->live > 0)
         iolog_write(IOLOG_APPLICATION, IOLOG_WARNING, "the loop has closed before %zu requests were finished",
                     app->live);
+    for (struct web_request *request = app->requests; request != NULL; request = request->next)
+        deadline_clear(&request->deadline);
     loopmember_remove(member);
     app->without_loop = true;
     free_application_if_last(app);

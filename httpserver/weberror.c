@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "httpserver/httpescape.h"
+#include "httpserver/httpserverlayer.h"
 #include "httpserver/httpstatus.h"
 #include "httpserver/weblayer.h"
 #include "ioloop/iolog.h"
@@ -29,7 +30,7 @@ void weblayer_log(const struct web_request *request, int status, const char *why
 {
     enum iolog_level level = status >= 500 ? IOLOG_ERROR : status > 0 ? IOLOG_WARNING : IOLOG_INFO;
     const char *method = httprequest_method(request->http), *target = httprequest_target(request->http);
-    const char *remote_ip = httprequest_remote_ip(request->http);
+    const char *remote_ip = httpserverlayer_remote_ip(request->http);
     char method_text[64], target_text[512], ip_text[64], why_text[256];
 
     httpescape_log(method, strlen(method), method_text, sizeof method_text);

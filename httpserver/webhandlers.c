@@ -55,21 +55,34 @@ static size_t count_placeholders(const char *url)
     return count;
 }
 
-/* Could what comes next end a scheme? */
-static bool is_before_scheme(const char *url, const char *end)
+static const char *skip_to_any(const char *at, const char *end, const char *bytes)
 {
-    while (url < end && strchr(":/?#", *url) == NULL)
-        url++;
-    return url == end;
+    while (at < end && strchr(bytes, *at) == NULL)
+        at++;
+    return at;
 }
 
-/* Answers the end. No argument names a scheme: its colons are escaped where they would end one. */
+/* How much of an argument that follows the beginning of a URL is no part of its path: that has all its signs escaped,
+ * or a colon would end a scheme, and a slash or an "@" make another host of one that the argument is in. */
+static size_t length_before_path(const char *url, const char *end, const char *argument)
+{
+    const char *at = skip_to_any(url, end, ":/?#");
+
+    if (at == end)
+        return strcspn(argument, "/");
+    at += *at == ':';
+    if (end - at < 2 || memcmp(at, "//", 2) != 0 || skip_to_any(at + 2, end, "/?#") < end)
+        return 0;
+    return *argument == '/' && end > at + 2 ? 0 : strlen(argument); /* behind a host it may begin the path */
+}
+
+/* Answers the end. */
 static char *put_path_argument(const char *url, char *end, const char *argument)
 {
-    size_t length = strlen(argument), first = is_before_scheme(url, end) ? strcspn(argument, "/") : 0;
+    size_t first = length_before_path(url, end, argument);
 
     end += httpurl_encode(argument, first, end, 0);
-    return end + httpurl_encode(argument + first, length - first, end, HTTPURL_PATH);
+    return end + httpurl_encode(argument + first, strlen(argument + first), end, HTTPURL_PATH);
 }
 
 /* Answers the end. */

@@ -51,6 +51,7 @@ struct web_application {
     struct httpheaders headers;        /* of every answer, unless it says otherwise */
     struct httpheaders tagged_headers; /* the same with an Etag, whose value is at tag */
     char *tag;
+    struct web_request *requests; /* all that there are */
     struct web_request *spare;
     unsigned spare_count;
     struct httpdeflate *spare_deflate; /* an encoder for the next whole answer; NULL: none */
@@ -124,13 +125,15 @@ struct web_request {
     /* Zero again when a request is released. */
     unsigned flushes;            /* callbacks that are still to come */
     struct weblayer_flush flush; /* more of them at a time are allocated */
-    struct deadline deadline;    /* of a request that waits for the program */
     struct httpdeflate *deflate; /* compresses what is flushed; NULL: it goes out as it is */
     struct weblayer_text *texts;
     struct weblayer_lent lent; /* instead of what was written */
 
     /* Kept for the next request. */
+    struct web_request *next, **link; /* of the application's */
     struct web_request *next_spare;
+    struct deadline deadline; /* of a request that waits for the program; it stays for the next one that does */
+    double finish_timeout;    /* which it was set for */
     struct webroute_group group[WEBROUTE_GROUPS]; /* before they are decoded: see path */
     char reason[WEBLAYER_REASON];                 /* "": the usual one */
     struct httpheaders headers;                   /* empty as long as the answer's are others */

@@ -97,7 +97,7 @@ static void to_stderr_and_file(enum iolog_channel channel, enum iolog_level leve
 
     find_local_time(now, &local);
     if (says_to_stderr) {
-        bool in_colours = isatty(STDERR_FILENO) && wants_colours();
+        bool in_colours = wants_colours() && isatty(STDERR_FILENO);
         write_stderr(line, iologline_format(line, channel, level, &local, text, in_colours));
     }
     write_file(channel, level, &local, text, now);

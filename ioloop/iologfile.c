@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "ioloop/ioalloc.h"
@@ -23,6 +24,7 @@ struct iologfile {
     time_t failed;  /* when it could last not be rotated */
     uint64_t lost;  /* lines */
     bool torn;      /* it ends in part of a line */
+    bool is_file;   /* a regular one, to which a write never raises SIGPIPE */
     char path[];    /* absolute: a program may go to another folder */
 };
 
@@ -63,15 +65,23 @@ static void fill_in(struct iologfile *file, const struct iolog_file_options *opt
         file->options.backups = 10;
 }
 
+/* Answers when it was last written. */
+static time_t look_at_file(struct iologfile *file)
+{
+    struct stat status;
+    bool is_known = fstat(file->fd, &status) == 0;
+
+    file->is_file = is_known && S_ISREG(status.st_mode);
+    return is_known ? status.st_mtime : 0;
+}
+
 /* What is due since a file was last written, as the kernel says, is done with the first line. */
 static int open_first(struct iologfile *file)
 {
-    struct stat status;
-
     file->fd = open_to_append(file->path);
     if (file->fd < 0)
         return file->fd;
-    file->written = fstat(file->fd, &status) == 0 ? status.st_mtime : 0;
+    file->written = look_at_file(file);
     return 0;
 }
 
@@ -85,6 +95,7 @@ static int reopen(struct iologfile *file, time_t now)
         return fd;
     close(file->fd);
     file->fd = fd;
+    (void)look_at_file(file);
     file->written = now;
     file->torn = false;
     return 0;
@@ -229,6 +240,18 @@ static void rotate(struct iologfile *file, time_t now)
         file->failed = now;
 }
 
+static ssize_t write_some(const struct iologfile *file, const struct iovec *vector, int count)
+{
+    ssize_t written;
+
+    if (!file->is_file)
+        return kernel_write_pipe(file->fd, vector, count);
+    do
+        written = count == 1 ? write(file->fd, vector->iov_base, vector->iov_len) : writev(file->fd, vector, count);
+    while (written < 0 && errno == EINTR);
+    return written;
+}
+
 /* On a disk that is full, or into a pipe, a part may go. What comes next does not go on in that line, but begins with a
  * newline of its own. Answers whether the line is there whole. */
 static bool write_line(struct iologfile *file, const char *line, size_t length)
@@ -238,7 +261,7 @@ static bool write_line(struct iologfile *file, const char *line, size_t length)
     while (at < end) {
         struct iovec vector[] = { { (char *)"\n", 1 }, { (char *)at, (size_t)(end - at) } };
         int skip = file->torn && at == line ? 0 : 1;
-        ssize_t count = kernel_write_pipe(file->fd, vector + skip, 2 - skip);
+        ssize_t count = write_some(file, vector + skip, 2 - skip);
         if (count <= 0)
             return false;
         at += count - (1 - skip);

@@ -51,7 +51,7 @@ struct supervisor {
 };
 
 static int task_id = -1;
-static double end_timeout = END_TIMEOUT;
+static double time_to_end = END_TIMEOUT;
 
 static _Atomic(pthread_t) supervising_thread;
 
@@ -69,7 +69,7 @@ int ioprocess_task_id(void)
 
 void ioprocess_set_end_timeout(double seconds)
 {
-    end_timeout = seconds > 0 ? seconds : END_TIMEOUT;
+    time_to_end = seconds > 0 ? seconds : END_TIMEOUT;
 }
 
 static double seconds_now(void)
@@ -215,7 +215,7 @@ static int count_running(const struct supervisor *supervisor)
 static void end_workers(struct supervisor *supervisor, int signal_number)
 {
     if (!supervisor->ending)
-        supervisor->deadline = seconds_now() + end_timeout;
+        supervisor->deadline = seconds_now() + time_to_end;
     supervisor->ending = true;
     if (supervisor->on_ending != NULL)
         supervisor->on_ending(supervisor->on_ending_arg);

@@ -184,6 +184,10 @@ int iostream_set_transport(struct iostream *stream, const struct iostream_transp
 /* Bytes not sent yet. */
 uint64_t iostream_pending(const struct iostream *stream);
 
+/* Closes with -ETIMEDOUT, by a reset, when bytes wait and the peer has taken none for so long; a cork's do not count.
+ * Coarse: up to 0.14 s late. 0: never. */
+int iostream_set_write_timeout(struct iostream *stream, double seconds);
+
 /* Calls back, until replaced by NULL, each time that pending bytes have fallen to a quarter of high_water after they
  * were over it. iostream_pending tells a writer that it is time to pause. */
 int iostream_set_drain_callback(struct iostream *stream, uint64_t high_water, iostream_drain_fn *callback, void *arg);

@@ -29,9 +29,9 @@ struct iostreamlayer_extras {
     iostream_drain_fn *on_drain;
     void *on_drain_arg;
     uint64_t high_water;
-    struct deadline read_deadline;
-    double read_timeout;
-    struct iostream *stream; /* whose these are: the deadline leads here */
+    struct deadline read_deadline, write_deadline;
+    double read_timeout, write_timeout;
+    struct iostream *stream; /* whose these are: the deadlines lead here */
     unsigned corks;
     unsigned forks; /* of the process that has corked it: what is corked is that one's to send */
     bool over_high_water;

@@ -202,7 +202,7 @@ void iostreamlayer_send_output(struct iostream *stream)
     if (!iostreamsend_may(stream) || iostreamsend_is_corked(stream) || stream->output == NULL)
         return;
     iooutput_sent(stream->output, 0); /* so that the first has something to send */
-    size_t left = piece_of_output(stream);
+    size_t piece = piece_of_output(stream), left = piece;
     for (int i = 0; i < SEND_BUDGET && !full && left > 0 && stream->output->pending > 0; i++) {
         ssize_t sent = send_once(stream, left, &full);
         if (sent < 0) {
@@ -215,6 +215,8 @@ void iostreamlayer_send_output(struct iostream *stream)
         iooutput_sent(stream->output, (uint64_t)sent);
         left -= (size_t)sent;
     }
+    if (left < piece)
+        iostreamsend_touch(stream);
     iooutput_sent(stream->output, 0);
     stream->output->sends_on = !full && stream->output->pending > 0;
     if (stream->output->sends_on)

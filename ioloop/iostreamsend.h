@@ -41,6 +41,13 @@ void iostreamsend_fail(struct iostream *stream, int error);
 /* Bytes have gone to the kernel: whoever waits for that, or for the drain, is told in the next iteration. */
 void iostreamsend_note_progress(struct iostream *stream);
 
+/* The peer has taken bytes, or has just been given the first that it can: its time to take more begins. */
+static inline void iostreamsend_touch(struct iostream *stream)
+{
+    if (stream->extras != NULL && stream->extras->write_timeout > 0)
+        deadline_touch(&stream->extras->write_deadline, deadline_now(stream->loop));
+}
+
 /* Output comes and goes with what is in it. */
 void iostreamsend_drop_empty(struct iostream *stream);
 

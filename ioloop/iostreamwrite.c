@@ -130,6 +130,7 @@ void iostream_uncork(struct iostream *stream)
 {
     if (stream->is_closed || !iostreamsend_is_corked(stream) || --stream->extras->corks > 0)
         return;
+    iostreamsend_touch(stream);
     flush_cork(stream, false); /* what the loop's cork holds was written first */
     if (!stream->is_closed)
         iostreamlayer_send_output(stream);
@@ -294,6 +295,8 @@ static int write_vector(struct iostream *stream, const struct iovec *vector, int
     struct loopfront_cork *cork = loopfront_cork(stream->loop);
     int error;
 
+    if (iostreamsend_queued(stream) == 0)
+        iostreamsend_touch(stream);
     if (iostreamsend_queued(stream) > 0 || !iostreamsend_may(stream) || iostreamsend_is_corked(stream)) {
         error = keep_rest(stream, vector, count, 0, callback, arg);
         if (error == 0)
@@ -374,6 +377,8 @@ static int write_segment(struct iostream *stream, struct iooutput_segment *segme
     bool was_empty = stream->output->pending == 0;
     bool is_next = was_empty && segment->left > 0 && iostreamsend_may(stream) && !iostreamsend_is_corked(stream);
     iooutput_append(stream->output, segment);
+    if (was_empty)
+        iostreamsend_touch(stream);
     flush_cork(stream, is_next);
     if (!stream->is_closed && was_empty && iostreamsend_may(stream))
         iostreamlayer_send_output(stream);
@@ -486,6 +491,41 @@ int iostream_shutdown(struct iostream *stream)
     if (iostreamlayer_waits_for_shutdown(stream))
         iostreamlayer_update_interest(stream);
     return 0;
+}
+
+/* Time. */
+
+/* Not the peer's fault is what waits for a cork, or for the connection. */
+static bool waits_for_peer(const struct iostream *stream)
+{
+    return iostreamsend_queued(stream) > 0 && iostreamsend_may(stream) && !iostreamsend_is_corked(stream);
+}
+
+/* Closed like any other the socket would keep what it has for minutes. */
+static void write_timed_out(struct deadline *deadline)
+{
+    struct iostreamlayer_extras *extras =
+        (struct iostreamlayer_extras *)((char *)deadline - offsetof(struct iostreamlayer_extras, write_deadline));
+    struct iostream *stream = extras->stream;
+    uint64_t queued = iostreamsend_queued(stream);
+
+    iostreamlayer_send_output(stream); /* the kernel has room for a byte long before it says so */
+    if (stream->is_closed)
+        return;
+    if (waits_for_peer(stream) && iostreamsend_queued(stream) == queued)
+        iostreamlayer_reset(stream, -ETIMEDOUT);
+    else if (iostream_set_write_timeout(stream, extras->write_timeout) < 0)
+        iostreamlayer_fail(stream, -ENOMEM);
+}
+
+int iostream_set_write_timeout(struct iostream *stream, double seconds)
+{
+    if (stream->is_closed)
+        return -EBADF;
+    if (iostreamlayer_extras(stream) == NULL)
+        return -ENOMEM;
+    stream->extras->write_timeout = seconds;
+    return deadline_set(stream->loop, &stream->extras->write_deadline, seconds, write_timed_out);
 }
 
 /* Telling. */

@@ -242,7 +242,7 @@ static void tell_closed(struct tcpserver *server)
 }
 
 /* A connection whose client has left since has no address. */
-static void hand_over(struct tcpserver *server, int fd)
+static void hand_over_connection(struct tcpserver *server, int fd)
 {
     struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
     socklen_t length = sizeof address;
@@ -257,7 +257,7 @@ static void hand_over(struct tcpserver *server, int fd)
 static void hand_over_taken(struct tcpserver *server)
 {
     for (int i = 0; i < HANDED_A_TURN && server->handed < server->taken_count; i++)
-        hand_over(server, server->taken[server->handed++]);
+        hand_over_connection(server, server->taken[server->handed++]);
     if (server->handed == server->taken_count)
         server->handed = server->taken_count = 0;
 }

@@ -115,6 +115,15 @@ unset TESTING_SECONDS
 count amalgamation sh -c 'ls ioloop/*.c httpserver/*.c httpclient/*.c websocket/*.c | grep -v "_bsd\|_kqueue" |
     sed "s/.*/#include \"&\"/" | '"$CC"' -std=c11 -D_GNU_SOURCE -I. -fsyntax-only -x c -'
 
+# What is written for the BSDs; where libc has their arc4random_buf.
+if echo 'int main(void) { arc4random_buf(&(int){ 0 }, 1); }' |
+    "$CC" -D_GNU_SOURCE -include stdlib.h -x c - -o $logs/arc4random 2> /dev/null; then
+    count kernel_bsd "$MAKE" -s WERROR=1 KERNEL=bsd POLLER=kqueue BUILD=build/kqueue-bsd \
+        build/kqueue-bsd/ioloop/kernel_bsd.o build/kqueue-bsd/tests/support/faults_bsd.o
+else
+    skip kernel_bsd "libc has no arc4random_buf"
+fi
+
 if command -v shellcheck > /dev/null; then
     count shellcheck shellcheck tests/*.sh tests/*/*.sh
 fi

@@ -309,6 +309,28 @@ static void answers_errors_for_what_is_not_there(void **state)
     end_accepting(&accepting);
 }
 
+static void handlers_of_one_loop_know_their_listeners(void **state)
+{
+    struct accepting accepting;
+    int other;
+
+    begin_accepting(&accepting);
+    assert_int_equal(netutil_bind_sockets(&other, 1, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" }), 1);
+    add_handler(&accepting);
+    assert_int_equal(netutil_add_accept_handler(accepting.loop, other, on_accept, NULL), 0);
+    assert_int_equal(netutil_pause_accept_handler(accepting.loop, accepting.listener), 0);
+    assert_int_equal(netutil_resume_accept_handler(accepting.loop, accepting.listener), 0);
+    assert_int_equal(netutil_pause_accept_handler(accepting.loop, other), 0);
+    connect_clients(&accepting, 1);
+    run_until_count(&accepting, 1);
+    netutil_remove_accept_handler(accepting.loop, accepting.listener);
+    assert_int_equal(netutil_resume_accept_handler(accepting.loop, accepting.listener), -ENOENT);
+    assert_int_equal(netutil_resume_accept_handler(accepting.loop, other), 0);
+    netutil_remove_accept_handler(accepting.loop, other);
+    close(other);
+    end_accepting(&accepting);
+}
+
 /* When accept fails. */
 
 static void begin_with_error(struct accepting *accepting, int clients, int error)
@@ -545,6 +567,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(ends_with_the_loop_and_leaves_the_listener),
     cmocka_unit_test(closes_the_listener_with_the_loop_when_told_to),
     cmocka_unit_test(answers_errors_for_what_is_not_there),
+    cmocka_unit_test(handlers_of_one_loop_know_their_listeners),
     cmocka_unit_test(goes_on_after_a_connection_that_came_to_nothing),
     cmocka_unit_test(rests_when_it_runs_short_and_recovers),
     cmocka_unit_test(rests_longer_each_time_up_to_a_second),

@@ -247,6 +247,15 @@ static void some_headers_of_the_servers_may_be_the_programs(void **state)
           .headers = { { "Content-Type", "a/b" }, { "Content-Lengths", "9" }, { "Transfer-Encodings", "x" } },
           .sent = STATUS("200 OK") "Content-Type: a/b\r\nContent-Lengths: 9\r\nTransfer-Encodings: x\r\n" LENGTH(
               "0") "\r\n" SECOND },
+        { .how = WHOLE,
+          .status = 426,
+          .headers = { { "Upgrade", "x" } },
+          .sent = STATUS("426 Upgrade Required") "Upgrade: x\r\n" LENGTH("0") "Connection: Upgrade\r\n\r\n" SECOND },
+        { .request = OLD_GET("/"),
+          .status = 426,
+          .headers = { { "Upgrade", "x" } },
+          .pieces = { "a" },
+          .sent = STATUS("426 Upgrade Required") "Upgrade: x\r\n" CLOSE "Connection: Upgrade\r\n\r\na" },
         { .how = WHOLE, .reason = "So so", .sent = STATUS("200 So so") LENGTH("0") "\r\n" SECOND },
         { .how = WHOLE, .status = 299, .reason = "", .sent = STATUS("299 ") LENGTH("0") "\r\n" SECOND },
     };

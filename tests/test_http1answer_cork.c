@@ -257,10 +257,10 @@ static void while_it_is_on_no_time_runs_for_the_client(void **state)
 
     httprequest_cork(request);
     write_streamed(request);
+    assert_int_equal(httprequest_write(request, large, sizeof large, NULL, NULL), 0);
     for (int i = 0; i < 10; i++)
         httpscene_pass(&scene, 20);
     assert_int_equal(scene.left, 0);
-    assert_int_equal(httprequest_write(request, large, sizeof large, NULL, NULL), 0);
     httprequest_uncork(request);
     for (int i = 0; i < 4; i++)
         httpscene_pass(&scene, 5 + LATE);
@@ -288,6 +288,27 @@ static void nor_for_one_that_was_slow_before(void **state)
     httpscene_close(&scene);
 }
 
+static void its_time_begins_when_the_cork_is_out(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .write_timeout = 5 });
+    struct httprequest *request = ask(&scene, client, GET("/later"));
+    static char large[8000000];
+
+    assert_int_equal(httprequest_write_head(request, 200, NULL, NULL, large, sizeof large, NULL, NULL), 0);
+    httprequest_cork(request);
+    assert_int_equal(httprequest_write(request, "x", 1, NULL, NULL), 0);
+    httpscene_pass(&scene, 4.5);
+    httprequest_uncork(request);
+    httpscene_pass(&scene, 4.5);
+    assert_int_equal(scene.left, 0);
+    for (int i = 0; i < 2; i++)
+        httpscene_pass(&scene, 5 + LATE);
+    assert_int_equal(scene.left, 1);
+    httprequest_abort(request);
+    httpscene_close(&scene);
+}
+
 static void too_much_is_too_much_with_a_cork_too(void **state)
 {
     struct httpscene scene;
@@ -296,7 +317,10 @@ static void too_much_is_too_much_with_a_cork_too(void **state)
     static char piece[6000];
 
     httprequest_cork(request);
-    assert_int_equal(httprequest_write_head(request, 200, NULL, NULL, piece, sizeof piece, NULL, NULL), 0);
+    assert_int_equal(httprequest_write_head(request, 200, NULL, NULL, "", 0, NULL, NULL), 0);
+    httprequest_uncork(request); /* which takes no limit along */
+    httprequest_cork(request);
+    assert_int_equal(httprequest_write(request, piece, sizeof piece, NULL, NULL), 0);
     assert_int_equal(httprequest_write(request, piece, sizeof piece, NULL, NULL), -ENOBUFS);
     assert_int_equal(httprequest_finish(request), -EBADF);
     httpscene_close(&scene);
@@ -320,11 +344,11 @@ static void a_file_in_chunks_takes_three_calls(void **state)
     struct httpscene scene;
     struct httpscene_client *client = begin(&scene, NULL);
     struct httprequest *request = ask(&scene, client, GET("/later"));
-    int file = open_file("content");
+    int content = open_file("content");
 
     httprequest_cork(request);
     assert_int_equal(httprequest_write_head(request, 200, NULL, NULL, NULL, 0, NULL, NULL), 0);
-    assert_int_equal(httprequest_write_file(request, file, 0, 7, write_done, NULL), 0);
+    assert_int_equal(httprequest_write_file(request, content, 0, 7, write_done, NULL), 0);
     assert_int_equal(httprequest_finish(request), 0);
     assert_int_equal(count_sends(), 3);
     struct httpscene_answer answer = httpscene_next(&scene, client, false);
@@ -332,8 +356,64 @@ static void a_file_in_chunks_takes_three_calls(void **state)
     assert_int_equal(answer.chunks, 1);
     httpscene_settle(&scene);
     assert_int_equal(told, 1);
+    close(content);
+    httpscene_close(&scene);
+}
+
+static int file;
+
+static void write_file(struct httpscene *scene, struct httprequest *request)
+{
+    assert_int_equal(httprequest_write_head(request, 200, NULL, NULL, NULL, 0, NULL, NULL), 0);
+    assert_int_equal(httprequest_write_file(request, file, 0, 7, write_done, NULL), 0);
+    assert_int_equal(httprequest_finish(request), 0);
+}
+
+static void expect_file(struct httpscene *scene, struct httpscene_client *client)
+{
+    struct httpscene_answer answer = httpscene_next(scene, client, false);
+
+    assert_string_equal(answer.body, "content");
+    assert_int_equal(answer.chunks, 1);
+    httpscene_settle(scene);
+    assert_int_equal(told, 1);
+    assert_int_equal(told_error, 0);
+}
+
+static void in_a_callback_it_takes_as_many_without_one(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin(&scene, NULL);
+
+    file = open_file("content");
+    scene.on_request = write_file;
+    told = told_error = 0;
+    faults_count_reset();
+    httpscene_put(&scene, client, GET("/"));
+    expect_file(&scene, client);
+    assert_int_equal(count_sends(), 3);
     close(file);
     httpscene_close(&scene);
+}
+
+/* What the kernel does not take goes on by itself, whether there is a cork or not. */
+static void sends_that_move_little_are_continued(void **state)
+{
+    file = open_file("content");
+    for (int corked = 0; corked < 2; corked++) {
+        struct httpscene scene;
+        struct httpscene_client *client = begin(&scene, NULL);
+        struct httprequest *request = ask(&scene, client, GET("/later"));
+
+        faults_short_io(1);
+        for (int i = 0; i < corked; i++)
+            httprequest_cork(request);
+        write_file(&scene, request);
+        faults_short_io(0);
+        expect_file(&scene, client);
+        httpscene_close(&scene);
+    }
+    close(file);
 }
 
 /* A connection is as it was: no memory is left of the cork, and it is as quick as before. */
@@ -392,8 +472,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_the_server_says_itself_is_not_held_back),
     cmocka_unit_test(while_it_is_on_no_time_runs_for_the_client),
     cmocka_unit_test(nor_for_one_that_was_slow_before),
+    cmocka_unit_test(its_time_begins_when_the_cork_is_out),
     cmocka_unit_test(too_much_is_too_much_with_a_cork_too),
     cmocka_unit_test(a_file_in_chunks_takes_three_calls),
+    cmocka_unit_test(in_a_callback_it_takes_as_many_without_one),
+    cmocka_unit_test(sends_that_move_little_are_continued),
     cmocka_unit_test(nothing_is_left_of_it),
     cmocka_unit_test(without_memory_nothing_is_lost),
 };

@@ -197,6 +197,21 @@ static void a_pause_at_the_last_piece_holds_back_the_request(void **state)
     httpscene_close(&scene);
 }
 
+static void to_resume_what_is_not_paused_changes_nothing(void **state)
+{
+    struct httpscene scene;
+
+    streamed_open(&scene, (struct httpserver_options){ 0 });
+    struct httpscene_client *client = httpscene_connect(&scene);
+    streamed.at_head = streamed.at_piece = httprequest_resume;
+    httpscene_put(&scene, client, POST("3") "a");
+    httpscene_settle(&scene);
+    httpscene_pass(&scene, 1);
+    httpscene_put(&scene, client, "bc");
+    httpscene_expect(&scene, client, 200, "a|bc|");
+    httpscene_close(&scene);
+}
+
 static void a_pause_in_on_head_holds_back_all(void **state)
 {
     struct httpscene scene;
@@ -568,6 +583,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_bytes_are_the_same_however_they_are_split_and_paused),
     cmocka_unit_test(a_pause_lets_no_piece_through),
     cmocka_unit_test(a_pause_at_the_last_piece_holds_back_the_request),
+    cmocka_unit_test(to_resume_what_is_not_paused_changes_nothing),
     cmocka_unit_test(a_pause_in_on_head_holds_back_all),
     cmocka_unit_test(a_body_that_is_collected_can_be_paused_too),
     cmocka_unit_test(a_pause_in_or_after_on_request_is_nothing),

@@ -88,6 +88,23 @@ static void an_idle_connection_is_closed_silently(void **state)
     httpscene_close(&scene);
 }
 
+static void an_empty_line_begins_no_head(void **state)
+{
+    static const char *const texts[] = { "\r", "\r\n" };
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct httpscene scene;
+        struct httpscene_client *client = begin(&scene, NULL);
+
+        httpscene_put(&scene, client, GET("/"));
+        httpscene_expect(&scene, client, 200, "GET /");
+        httpscene_put(&scene, client, texts[i]);
+        httpscene_settle(&scene);
+        expect_end_after(&scene, client, 60);
+        httpscene_close(&scene);
+    }
+}
+
 static void work_for_50_seconds(struct httpscene *scene, struct httprequest *request)
 {
     scene->clock += 50;
@@ -343,6 +360,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_head_that_came_early_is_not_late),
     cmocka_unit_test(a_connection_that_says_nothing_is_closed_silently),
     cmocka_unit_test(an_idle_connection_is_closed_silently),
+    cmocka_unit_test(an_empty_line_begins_no_head),
     cmocka_unit_test(the_idle_time_begins_behind_the_answer),
     cmocka_unit_test(a_body_that_stops_coming_is_cut),
     cmocka_unit_test(a_program_takes_all_the_time_it_wants),

@@ -283,7 +283,9 @@ static void put_packed(struct fetchscene_peer *peer)
 
 static void what_is_inflated_and_not_told_is_the_parents(void **state)
 {
-    for (int at_last = 0; at_last < 2; at_last++) {
+    for (int how = 0; how < 3; how++) {
+        bool at_last = how > 0;
+
         fetchscene_open(&scene, NULL);
         forks_at_last = at_last;
         forked = -1;
@@ -297,7 +299,10 @@ static void what_is_inflated_and_not_told_is_the_parents(void **state)
         if (at_last) {
             fetchscene_settle(&scene);
             assert_int_equal(fetch->pieces, 1);
-            fetchscene_hang_up(peer);
+            if (how == 1)
+                fetchscene_hang_up(peer);
+            else
+                fetchscene_reset(peer); /* is known at once */
             fetchscene_settle(&scene);
             httpclient_resume(scene.client, fetch->id);
         }

@@ -11,7 +11,7 @@
 #include "tests/support/faults.h"
 #include "tests/support/fetchscene.h"
 
-enum { SEEDS = 400, STEPS = 80, MOST_FETCHES = 40 };
+enum { SEEDS = 400, STEPS = 150, MOST_FETCHES = 40 };
 
 static struct fetchscene scene;
 static uint64_t state_of_chance;
@@ -81,7 +81,7 @@ static void act_in_callback(struct fetchscene_fetch *fetch)
 {
     bool was_in_call = scene.in_call;
 
-    if (one_in(3))
+    if (one_in(8))
         act(one_in(2) ? fetch : any_fetch());
     scene.in_call = was_in_call;
 }
@@ -156,9 +156,9 @@ static void set_body(struct httpclient_request *request)
 
 static void start_fetch(void)
 {
-    static const double times[] = { 0, 0, 0.1, 1, 5 };
+    static const double times[] = { 0, 0, 0, 0.1, 1, 5 };
     struct httpclient_request request = {
-        .url = ANY_OF(((const char *const[]){ "/", "/a", "http://127.0.0.1:1/" })),
+        .url = ANY_OF(((const char *const[]){ "/", "/a", "/b", "/c", "http://127.0.0.1:1/" })),
         .raise_error = one_in(4),
         .decompress_response = one_in(3),
         .no_follow_redirects = one_in(4),
@@ -195,6 +195,16 @@ static void start_fetch(void)
 
 /* Servers. */
 
+/* Most often whole ones, or such as more is to follow. */
+static const char *const usual_words[] = {
+    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+    "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhihi",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n",
+    "HTTP/1.1 302 A\r\nLocation: /b\r\nContent-Length: 2\r\n\r\nhi",
+    "2\r\nhi\r\n",
+    "0\r\n\r\n",
+};
+
 static const char *const words[] = {
     "HTTP/1.1 200 OK\r\n",
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
@@ -224,12 +234,15 @@ static const char *const words[] = {
     "HTTP/1.1 999",
 };
 
+static bool is_asked[FETCHSCENE_PEERS]; /* something has come */
+
+/* Seldom one that was not asked. */
 static struct fetchscene_peer *any_peer(void)
 {
     if (scene.peer_count == 0)
         return NULL;
-    struct fetchscene_peer *peer = &scene.peers[by_chance((unsigned)scene.peer_count)];
-    return peer->fd >= 0 ? peer : NULL;
+    unsigned number = by_chance((unsigned)scene.peer_count);
+    return scene.peers[number].fd >= 0 && (is_asked[number] || one_in(12)) ? &scene.peers[number] : NULL;
 }
 
 static void accept_all(void)
@@ -249,6 +262,7 @@ static void accept_all(void)
         if (place == scene.peer_count)
             scene.peer_count++;
         scene.peers[place] = (struct fetchscene_peer){ .fd = fd };
+        is_asked[place] = false;
     }
 }
 
@@ -256,7 +270,7 @@ static void serve(struct fetchscene_peer *peer)
 {
     if (peer == NULL)
         return;
-    switch (by_chance(8)) {
+    switch (by_chance(20)) {
     case 0:
         fetchscene_hang_up(peer);
         break;
@@ -267,11 +281,12 @@ static void serve(struct fetchscene_peer *peer)
         fetchscene_finish(peer);
         break;
     default: {
-        const char *word = ANY_OF(words);
+        const char *word = one_in(4) ? ANY_OF(words) : ANY_OF(usual_words);
         size_t length = strlen(word);
-        if (one_in(3))
+        if (one_in(6))
             length = by_chance((unsigned)length + 1);
         (void)!send(peer->fd, word, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        is_asked[peer - scene.peers] = one_in(2); /* there may be more of it */
         break;
     }
     }
@@ -285,7 +300,7 @@ static void take_all(void)
     for (int i = 0; i < scene.peer_count; i++) {
         if (scene.peers[i].fd >= 0 && !one_in(4))
             while (recv(scene.peers[i].fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
-                continue;
+                is_asked[i] = true;
     }
 }
 
@@ -322,10 +337,12 @@ static void step(void)
     case 3:
     case 4:
     case 5:
+        take_all();
+        serve(any_peer());
         serve(any_peer());
         break;
     case 6:
-        scene.clock += ANY_OF(((const double[]){ 0.05, 0.3, 2, 20 }));
+        scene.clock += ANY_OF(((const double[]){ 0.01, 0.02, 0.05, 0.1, 0.3, 2, 20 }));
         break;
     case 7:
         if (with_faults)
@@ -338,10 +355,10 @@ static void step(void)
     }
     if (one_in(2))
         (void)!ioloop_run_once(scene.loop, 0);
-    if (one_in(3)) {
+    if (one_in(3))
         faults_end();
+    if (one_in(2))
         accept_all();
-    }
 }
 
 /* All at once: what waits is told, while the loop closes. */

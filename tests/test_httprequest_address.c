@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "httpserver/http1connection.h"
+#include "httpserver/httpserverlayer.h"
 #include "ioloop/iolog.h"
 #include "ioloop/netutil.h"
 #include "tests/support/faults.h"
@@ -169,6 +171,25 @@ static void the_log_knows_who_has_left(void **state)
     httpscene_close(&scene);
 }
 
+/* What web does with a request that nobody finishes. */
+static void one_that_was_given_up_is_known_too(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .on_log = log_ip });
+
+    get(&scene, client);
+    client = httpscene_connect(&scene);
+    httpscene_put(&scene, client, GET("/later"));
+    httpscene_settle(&scene);
+    http1connection_give_up(scene.waiting[0], 503, "nobody answers");
+    httpscene_expect_last(&scene, client, 503);
+    httpscene_settle(&scene);
+    logged_ip[0] = '\0';
+    assert_int_equal(httpscene_answer_next(&scene), -EBADF);
+    assert_string_equal(logged_ip, "127.0.0.1");
+    httpscene_close(&scene);
+}
+
 static void one_that_the_server_has_cut_off_is_known_too(void **state)
 {
     static struct httpserver_options options = { .on_log = log_ip };
@@ -202,6 +223,39 @@ static void answer_in(struct httprequest *request, void *arg)
     httpscene_answer(request);
 }
 
+static void refuse(struct httprequest *request, void *arg)
+{
+    (void)!httprequest_reply(request, 404, "text/plain", "none", 4);
+}
+
+/* Of errors alone, as by default. */
+static void a_log_of_few_lines_keeps_nothing(void **state)
+{
+    int lines = 0;
+    struct httpscene scene;
+
+    httpscene_open(&scene, NULL);
+    iolog_set_function(count_line, &lines);
+    iolog_set_level(IOLOG_WARNING);
+    struct httpserver *logging = httpserver_new(scene.loop, refuse, NULL, NULL);
+    scene.port = httpserver_listen(logging, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" });
+    assert_true(scene.port > 0);
+    struct httpscene_client *client = httpscene_connect(&scene);
+    for (int i = 1; i <= 3; i++) {
+        long allocated = faults_allocated();
+        faults_count_reset();
+        httpscene_put(&scene, client, GET("/"));
+        httpscene_expect(&scene, client, 404, "none");
+        assert_int_equal(lines, i);
+        assert_int_equal(times_asked(), 1);
+        assert_true(i == 1 || faults_allocated() == allocated);
+    }
+    assert_int_equal(logging->addresses.count, 0);
+    testing_begin_logs();
+    httpserver_close(logging);
+    httpscene_close(&scene);
+}
+
 static void an_access_log_asks_for_nothing(void **state)
 {
     int lines = 0;
@@ -232,7 +286,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_descriptor_that_is_used_again_is_another_client),
     cmocka_unit_test(without_memory_the_kernel_is_asked_again),
     cmocka_unit_test(the_log_knows_who_has_left),
+    cmocka_unit_test(one_that_was_given_up_is_known_too),
     cmocka_unit_test(one_that_the_server_has_cut_off_is_known_too),
+    cmocka_unit_test(a_log_of_few_lines_keeps_nothing),
     cmocka_unit_test(an_access_log_asks_for_nothing),
 };
 

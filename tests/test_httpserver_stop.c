@@ -116,23 +116,35 @@ static void those_who_wait_to_be_accepted_are_served(void **state)
     }
 }
 
-/* A stop leaves it the time to ask, a close does not. */
-static void of_those_one_that_has_not_asked_yet_is_idle(void **state)
+/* A stop leaves it the usual time, a close a second; one that had been idle before has none. */
+static void of_those_one_that_has_not_asked_yet_still_may(void **state)
 {
     for (int closes = 0; closes < 2; closes++) {
         httpscene_open(&scene, NULL);
-        struct httpscene_client *client = httpscene_connect(&scene);
+        struct httpscene_client *idle = httpscene_connect(&scene);
+        httpscene_settle(&scene);
+        struct httpscene_client *client = httpscene_connect(&scene), *silent = httpscene_connect(&scene);
+        struct httpscene_client *slow = httpscene_connect(&scene);
         if (closes)
             httpserver_close(scene.server);
         else
             httpserver_stop(scene.server);
-        if (closes) {
-            httpscene_expect_end(&scene, client);
-        } else {
-            httpscene_expect_nothing(&scene, client);
-            httpscene_put(&scene, client, GET("/"));
-            httpscene_expect_last(&scene, client, 200);
-        }
+        httpscene_settle(&scene);
+        assert_int_equal(httpserver_connections(scene.server), 4 - closes);
+        if (closes)
+            httpscene_expect_end(&scene, idle);
+        httpscene_put(&scene, slow, "GET / HT");
+        httpscene_pass(&scene, 0.9);
+        httpscene_expect_nothing(&scene, silent);
+        httpscene_put(&scene, client, GET("/"));
+        httpscene_expect_last(&scene, client, 200);
+        httpscene_pass(&scene, 0.1 + LATE);
+        if (closes)
+            httpscene_expect_end(&scene, silent);
+        else
+            httpscene_expect_nothing(&scene, silent);
+        httpscene_put(&scene, slow, "TP/1.1\r\nHost: a\r\n\r\n");
+        httpscene_expect_last(&scene, slow, 200);
         httpscene_close(&scene);
     }
 }
@@ -197,7 +209,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(connections_stay_for_one_request),
     cmocka_unit_test(a_request_in_work_is_answered_and_the_last),
     cmocka_unit_test(those_who_wait_to_be_accepted_are_served),
-    cmocka_unit_test(of_those_one_that_has_not_asked_yet_is_idle),
+    cmocka_unit_test(of_those_one_that_has_not_asked_yet_still_may),
     cmocka_unit_test(there_are_never_more_than_there_may_be),
     cmocka_unit_test(stopping_one_that_closes_is_nothing),
     cmocka_unit_test(it_may_be_stopped_in_a_request_and_closed_later),

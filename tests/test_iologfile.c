@@ -362,6 +362,20 @@ static void a_line_is_ended_once(void **state)
     close_log();
 }
 
+/* Which would else come behind one that was written later. */
+static void nothing_goes_before_what_tells_of_them(void **state)
+{
+    open_log(NULL);
+    for (int i = 0; i < 2; i++) {
+        faults_system_call("write", ENOSPC, 1);
+        put("lost\n", 100);
+        assert_true(faults_hit());
+    }
+    put("three\n", 100);
+    assert_file("log", "(2 lines could not be written)\nthree\n");
+    close_log();
+}
+
 static void what_is_not_the_end_of_a_line_but_one_of_its_own_is_enough(void **state)
 {
     open_log(NULL);
@@ -555,6 +569,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(lines_that_could_not_be_written_are_counted),
     cmocka_unit_test(behind_a_part_of_a_line_the_next_begins_anew),
     cmocka_unit_test(a_line_is_ended_once),
+    cmocka_unit_test(nothing_goes_before_what_tells_of_them),
     cmocka_unit_test(what_is_not_the_end_of_a_line_but_one_of_its_own_is_enough),
     cmocka_unit_test(a_new_file_begins_with_a_line),
     cmocka_unit_test(short_and_interrupted_writes_are_continued),

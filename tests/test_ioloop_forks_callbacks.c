@@ -196,6 +196,7 @@ static void open_loop_with_turn(void)
     assert_int_equal(ioloop_add_callback_from_signal(loop, fork_or_note, "g"), 0);
     call_later(0, fork_or_note, "y");
     call_later(0, fork_or_note, "z");
+    call_later(1000, fork_or_note, "later"); /* so that there is one when these are out */
 }
 
 enum { CLOSES, REOPENS_LATER, REOPENS_INSIDE, CHILDREN };

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -139,16 +140,25 @@ static void block_by_task(struct looptask *task)
     block(NULL);
 }
 
+static void make_one_by_signal(int signal_number, void *arg)
+{
+    make_one(NULL);
+}
+
 static void a_delay_counts_from_the_end_of_its_callback_at_the_latest(void **state)
 {
     struct looptask tasks[] = { { .run = make_one_by_task }, { .run = block_by_task } };
     int fds[2];
 
     testing_socketpair(fds);
-    for (int way = 0; way < 3; way++) {
+    for (int way = 0; way < 4; way++) {
         loop = ioloop_new(NULL);
         traced = 0;
-        if (way == 2) {
+        if (way == 3) {
+            assert_int_equal(ioloop_add_signal(loop, SIGUSR1, make_one_by_signal, NULL), 0);
+            raise(SIGUSR1);
+            call_at(ioloop_time(loop), block, NULL); /* which comes behind signals */
+        } else if (way == 2) {
             looptask_add(loop, &tasks[0]);
             looptask_add(loop, &tasks[1]);
         } else if (way == 1) { /* what can be written to is reported in the order in which it was added */

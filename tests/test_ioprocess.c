@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -325,6 +326,17 @@ static void workers_that_do_not_end_are_killed(void **state)
             assert_int_equal(shared->starts[id], 1);
         assert_int_equal(shared->warnings, 2); /* it does not end; it was killed */
     }
+}
+
+static void the_first_signal_counts(void **state)
+{
+    struct crew crew = start_crew(3, 0, end_after_a_moment, ignore_the_end);
+
+    hear(crew, 3);
+    for (int i = 0; i < 400 && poll(&(struct pollfd){ crew.fd, POLLIN, 0 }, 1, 20) == 0; i++)
+        kill(crew.parent, SIGTERM);
+    assert_int_equal(poll(&(struct pollfd){ crew.fd, POLLIN, 0 }, 1, 0), 1); /* the end of the last one */
+    assert_int_equal(status_of(crew), 1);
 }
 
 static int end_slowly(int id, int life)
@@ -726,6 +738,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(signals_are_passed_on_and_end_it),
     cmocka_unit_test(how_workers_end_after_a_signal_is_the_parents_status),
     cmocka_unit_test(workers_that_do_not_end_are_killed),
+    cmocka_unit_test(the_first_signal_counts),
     cmocka_unit_test(those_that_end_in_time_are_left_alone),
     cmocka_unit_test(when_it_gives_up_that_is_an_end_too),
     cmocka_unit_test(what_is_ignored_stays_ignored),

@@ -275,6 +275,7 @@ static void expect_refusals(struct iostream *stream)
     assert_int_equal(iostream_read_until_close_streaming(stream, outcome_read, NULL), -EBADF);
     assert_int_equal(iostream_set_consumer(stream, NULL, NULL), -EBADF);
     assert_int_equal(iostream_set_read_timeout(stream, 1), -EBADF);
+    assert_int_equal(iostream_set_write_timeout(stream, 1), -EBADF);
     assert_int_equal(iostream_write(stream, "a", 1, outcome_end, NULL), -EBADF);
     assert_int_equal(iostream_writev(stream, &part, 1, outcome_end, NULL), -EBADF);
     assert_int_equal(iostream_write_owned(stream, "a", 1, outcome_release, NULL, outcome_end, NULL), -EBADF);

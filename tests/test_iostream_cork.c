@@ -275,6 +275,25 @@ static void completes_an_empty_write_of_a_callback(void **state)
     streampair_close(&pair);
 }
 
+static void write_static_alone(struct streampair *pair)
+{
+    accepted(iostream_write_static(pair->stream, "abc", 3, NULL, NULL));
+    accepted(iostream_shutdown(pair->stream));
+}
+
+/* An empty cork is not offered to the kernel. */
+static void sends_nothing_when_nothing_is_corked(void **state)
+{
+    struct streampair pair;
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    run_inside(&pair, write_static_alone);
+    assert_int_equal(sends(), 1);
+    streampair_expect(&pair, "abc");
+    streampair_expect_end(&pair);
+    streampair_close(&pair);
+}
+
 static struct iostream *bystander;
 
 static void write_to_another(struct streampair *pair)
@@ -299,6 +318,39 @@ static void corks_only_the_stream_that_is_read(void **state)
     streampair_expect(&pair, "a");
     assert_int_equal(read(fds[1], &byte, 1), 1);
     assert_int_equal(byte, 'b');
+    iostream_close(bystander);
+    close(fds[1]);
+    streampair_close(&pair);
+}
+
+/* All the other ways of sending, which what is in the cork goes before: if it is theirs. */
+static void do_all_to_another(struct streampair *pair)
+{
+    accepted(iostream_write(pair->stream, "a", 1, NULL, NULL));
+    iostream_cork(bystander);
+    accepted(iostream_write(bystander, "b", 1, NULL, NULL));
+    iostream_uncork(bystander);
+    accepted(iostream_write_static(bystander, "c", 1, NULL, NULL));
+    assert_int_equal(sends(), 2);
+    accepted(iostream_shutdown(bystander));
+    assert_int_equal(sends(), 2);
+    assert_int_equal(iostream_pending(pair->stream), 1);
+}
+
+static void what_is_corked_leaves_by_no_other_stream(void **state)
+{
+    struct streampair pair;
+    int fds[2];
+    char bytes[4] = "";
+
+    streampair_open(&pair, STREAMPAIR_UNIX, NULL);
+    testing_socketpair(fds);
+    bystander = iostream_new(pair.loop, fds[0], NULL);
+    run_inside(&pair, do_all_to_another);
+    streampair_expect(&pair, "a");
+    assert_int_equal(read(fds[1], bytes, sizeof bytes), 2);
+    assert_string_equal(bytes, "bc");
+    assert_int_equal(read(fds[1], bytes, sizeof bytes), 0);
     iostream_close(bystander);
     close(fds[1]);
     streampair_close(&pair);
@@ -526,7 +578,9 @@ static const struct CMUnitTest once[] = {
     cmocka_unit_test(keeps_the_order_behind_a_cork_that_was_not_emptied),
     cmocka_unit_test(sends_a_large_write_with_the_small_before_it),
     cmocka_unit_test(completes_an_empty_write_of_a_callback),
+    cmocka_unit_test(sends_nothing_when_nothing_is_corked),
     cmocka_unit_test(corks_only_the_stream_that_is_read),
+    cmocka_unit_test(what_is_corked_leaves_by_no_other_stream),
     cmocka_unit_test(delivers_what_was_written_before_closing),
     cmocka_unit_test(collects_between_cork_and_uncork),
     cmocka_unit_test(tries_to_send_what_is_corked_before_it_closes),

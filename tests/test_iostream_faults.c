@@ -501,6 +501,7 @@ static void answers_enomem_and_changes_nothing(void **state)
     assert_int_equal(iostream_read_until_close(stream, 0, on_read, &none), -ENOMEM);
     assert_int_equal(iostream_read_bytes_streaming(stream, 1, on_read, &none), -ENOMEM);
     assert_int_equal(iostream_set_read_timeout(stream, 1), -ENOMEM);
+    assert_int_equal(iostream_set_write_timeout(stream, 1), -ENOMEM);
     assert_int_equal(iostream_set_drain_callback(stream, 1, on_drain, NULL), -ENOMEM);
     assert_int_equal(iostream_connect(stream, NULL, 0, ledger_on_end, &none), -ENOMEM);
     assert_int_equal(iostream_write_owned(stream, memory, 1, ledger_on_release, &none, ledger_on_end, &none), -ENOMEM);

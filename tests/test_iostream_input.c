@@ -327,13 +327,13 @@ static void does_not_time_out_without_a_read(void **state)
 
     streampair_open(&pair, STREAMPAIR_UNIX, NULL);
     accepted(iostream_set_read_timeout(pair.stream, 10));
-    for (int i = 0; i < 9; i++) {
+    for (int i = 0; i < 9; i++) { /* after which one is nearly over */
         pair.now += 9;
-        streampair_spin(&pair, 2);
+        streampair_spin(&pair, 4);
     }
     accepted(iostream_read_bytes(pair.stream, 1, outcome_read, &part));
     pair.now += 9.99; /* counted from here */
-    streampair_spin(&pair, 2);
+    streampair_spin(&pair, 4);
     assert_int_equal(part.calls, 0);
     pair.now += 0.15;
     streampair_spin(&pair, 3);

@@ -152,6 +152,18 @@ static void members_may_be_told_that_their_loop_goes_on_in_a_child(void **state)
     assert_string_equal(trace, ""); /* not here, and not at the end */
 }
 
+static void each_layer_has_a_room_of_its_own(void **state)
+{
+    open_loop();
+    for (int room = 0; room < LOOPMEMBER_ROOMS; room++) {
+        assert_null(*loopmember_room(loop, (enum loopmember_room)room));
+        *loopmember_room(loop, (enum loopmember_room)room) = &trace[room];
+    }
+    for (int room = 0; room < LOOPMEMBER_ROOMS; room++)
+        assert_ptr_equal(*loopmember_room(loop, (enum loopmember_room)room), &trace[room]);
+    close_loop();
+}
+
 static void on_claimed(int fd, unsigned events, void *arg)
 {
     note(events == LOOPMEMBER_CLOSING ? "C" : "e");
@@ -211,6 +223,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_member_may_close_others_while_the_loop_ends),
     cmocka_unit_test(members_end_after_the_callback_that_closes_their_loop),
     cmocka_unit_test(members_may_be_told_that_their_loop_goes_on_in_a_child),
+    cmocka_unit_test(each_layer_has_a_room_of_its_own),
     cmocka_unit_test(a_claimed_descriptor_is_told_that_its_loop_ends),
     cmocka_unit_test(an_unwatched_descriptor_is_silent_until_it_is_watched_again),
 };

@@ -20,6 +20,7 @@ static void who_waits_is_handed_over_from_the_loop(void **state)
     connect_clients(&scene, 3);
     tcpserver_stop(scene.server);
     assert_int_equal(scene.handled, 0);
+    assert_int_equal(tcpserver_connections(scene.server), 0);
     assert_int_equal(connect_port(scene.port), -1); /* at once */
     for (int i = 0; i < 3; i++)
         assert_echo(&scene, i);
@@ -193,6 +194,35 @@ static void without_memory_or_descriptors_it_just_stops(void **state)
     end(&scene);
 }
 
+static socklen_t last_length;
+
+static void note_length(struct tcpserver *server, struct iostream *stream, const struct sockaddr *address,
+                        socklen_t length, void *arg)
+{
+    assert_int_equal(address->sa_family, length > 0 ? AF_INET : AF_UNSPEC);
+    last_length = length;
+    iostream_close(stream);
+}
+
+static void one_that_has_left_meanwhile_has_no_address(void **state)
+{
+    struct ioloop *loop = ioloop_new(NULL);
+
+    for (int left = 0; left < 2; left++) {
+        struct tcpserver *server = tcpserver_new(loop, note_length, NULL, NULL);
+        int fd = connect_port(tcpserver_listen(server, 0, &ipv4));
+
+        tcpserver_stop(server);
+        if (left)
+            faults_system_call("getpeername", ENOTCONN, 1);
+        testing_spin(loop, 2);
+        assert_true(!left || faults_hit());
+        assert_int_equal(last_length, left ? 0 : sizeof(struct sockaddr_in));
+        close(fd);
+    }
+    ioloop_close(loop, false);
+}
+
 static void a_listener_that_is_paused_is_asked_too(void **state)
 {
     struct scene scene;
@@ -219,6 +249,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_callback_may_close_the_server),
     cmocka_unit_test(the_loop_may_close_first),
     cmocka_unit_test(without_memory_or_descriptors_it_just_stops),
+    cmocka_unit_test(one_that_has_left_meanwhile_has_no_address),
     cmocka_unit_test(a_listener_that_is_paused_is_asked_too),
 };
 

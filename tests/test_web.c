@@ -386,6 +386,15 @@ static void read_state(struct web_request *request)
     assert_non_null(web_application_arg(web_get_application(request)));
 }
 
+static void use_little_state(struct web_request *request)
+{
+    char *mine = web_state(request);
+
+    assert_non_null(mine);
+    assert_int_equal(*mine, 0);
+    *mine = 'x';
+}
+
 static void check_no_state(struct web_request *request)
 {
     assert_null(web_state(request));
@@ -396,15 +405,18 @@ static void check_no_state(struct web_request *request)
 static void state_is_zeroed_for_each_request(void **state)
 {
     static const struct web_handler with = { .initialize = use_state, .get = read_state, .size = sizeof(struct state) };
+    static const struct web_handler with_little = { .get = use_little_state, .size = 1 };
     static const struct web_handler without = { .get = check_no_state };
-    static const struct web_route both[] = { { .pattern = "/with", .handler = &with },
-                                             { .pattern = "/without", .handler = &without },
-                                             { 0 } };
+    static const struct web_route all[] = { { .pattern = "/with", .handler = &with },
+                                            { .pattern = "/with/little", .handler = &with_little },
+                                            { .pattern = "/without", .handler = &without },
+                                            { 0 } };
     struct webscene scene;
 
-    webscene_open(&scene, both, NULL);
+    webscene_open(&scene, all, NULL);
     for (int i = 0; i < 3; i++) {
         webscene_expect(&scene, "GET /with", NULL, NULL, 200, "");
+        webscene_expect(&scene, "GET /with/little", NULL, NULL, 200, "");
         webscene_expect(&scene, "GET /without", NULL, NULL, 200, "");
     }
     webscene_close(&scene);

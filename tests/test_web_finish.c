@@ -303,6 +303,25 @@ static void who_gets_something_now_and_then_is_not_given_up(void **state)
     webscene_close(&scene);
 }
 
+/* What a program holds back does not go anywhere. */
+static void who_is_sent_nothing_for_a_forgotten_cork_is_given_up(void **state)
+{
+    struct webscene scene;
+
+    open_scene(&scene);
+    struct httpscene_client *client = ask_and_wait(&scene, "GET /one", NULL);
+    httprequest_cork(web_http(waiting));
+    assert_int_equal(web_flush(waiting, NULL, NULL), 0);
+    assert_true(httprequest_pending(web_http(waiting)) > 0);
+    httpscene_expect_nothing(&scene.http, client);
+    httpscene_pass(&scene.http, HOUR + 1);
+    assert_int_equal(testing_logs("not finished in time by"), 1);
+    (void)webscene_read(&scene, client, "GET");
+    assert_true(scene.broken);
+    web_finish(waiting);
+    webscene_close(&scene);
+}
+
 /* It is the client that is late, which has a deadline of its own: write_timeout. */
 static void nor_is_the_program_while_its_client_does_not_read(void **state)
 {
@@ -338,6 +357,16 @@ static void a_handler_has_a_time_of_its_own(void **state)
     client = ask_and_wait(&scene, "GET /quick", NULL); /* what it leaves behind is not for the next */
     web_finish(waiting);
     assert_int_equal(webscene_read(&scene, client, "GET"), 200);
+    client = ask_and_wait(&scene, "GET /one", NULL);
+    httpscene_pass(&scene.http, 6);
+    httpscene_expect_nothing(&scene.http, client);
+    web_finish(waiting);
+    assert_int_equal(webscene_read(&scene, client, "GET"), 200);
+    client = ask_and_wait(&scene, "GET /quick", NULL);
+    web_finish(waiting);
+    httpscene_expect_nothing(&scene.http, httpscene_connect(&scene.http));
+    httpscene_pass(&scene.http, 6); /* when it would have been over */
+    assert_int_equal(testing_logs("not finished in time by"), 1);
     client = ask_and_wait(&scene, "GET /patient", NULL);
     httpscene_pass(&scene.http, 100 * HOUR);
     httpscene_expect_nothing(&scene.http, client);
@@ -426,11 +455,29 @@ static void what_is_unfinished_when_the_loop_closes_is_counted_in_the_log(void *
     ioloop_close(scene.http.loop, false);
     assert_int_equal(testing_logs("the loop has closed before 2 requests were finished"), 1);
     webscene_expect_notes("left ");
-    web_finish(first);
     web_finish(waiting);
+    web_finish(first);
     webscene_expect_notes("on_finish ");
     for (int i = 0; i < scene.http.client_count; i++)
         httpscene_hang_up(&scene.http.clients[i]);
+    assert_int_equal(faults_allocated(), scene.http.allocated);
+    testing_end_logs();
+}
+
+static void an_application_may_end_before_its_deadlines(void **state)
+{
+    struct webscene scene;
+
+    open_scene(&scene);
+    struct httpscene_client *client = ask_and_wait(&scene, "GET /quick", NULL);
+    web_finish(waiting);
+    httpscene_hang_up(client);
+    httpscene_settle(&scene.http);
+    web_application_close(scene.app);
+    httpscene_settle(&scene.http);
+    assert_int_equal(scene.closed, 1);
+    httpscene_pass(&scene.http, 6);
+    ioloop_close(scene.http.loop, false);
     assert_int_equal(faults_allocated(), scene.http.allocated);
     testing_end_logs();
 }
@@ -445,12 +492,14 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_whose_client_left_before_is_logged_too),
     cmocka_unit_test(an_answer_that_has_begun_ends_with_its_connection),
     cmocka_unit_test(who_gets_something_now_and_then_is_not_given_up),
+    cmocka_unit_test(who_is_sent_nothing_for_a_forgotten_cork_is_given_up),
     cmocka_unit_test(nor_is_the_program_while_its_client_does_not_read),
     cmocka_unit_test(a_handler_has_a_time_of_its_own),
     cmocka_unit_test(one_that_goes_on_is_not_overdue),
     cmocka_unit_test(who_is_resumed_has_all_of_the_time_again),
     cmocka_unit_test(without_memory_for_its_deadline_a_request_waits_without_one),
     cmocka_unit_test(what_is_unfinished_when_the_loop_closes_is_counted_in_the_log),
+    cmocka_unit_test(an_application_may_end_before_its_deadlines),
 };
 
 TESTING_MAIN(tests)

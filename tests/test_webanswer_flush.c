@@ -36,6 +36,27 @@ static void flushed(struct web_request *request, int error, void *arg)
     flush_error = error;
 }
 
+static void flush_in_vain(struct web_request *request)
+{
+    flushes_done = 0;
+    web_write(request, "more");
+    assert_int_equal(web_set_header(request, "Content-Length", "many"), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(web_flush(request, flushed, &flushes_done), -EINVAL);
+}
+
+/* And nothing of it stays behind. */
+static void a_flush_that_fails_is_not_told_of(void **state)
+{
+    struct webscene scene;
+
+    open_scene(&scene, flush_in_vain);
+    webscene_ask(&scene, "GET /", NULL, NULL);
+    httpscene_settle(&scene.http);
+    assert_int_equal(flushes_done, 0);
+    webscene_close(&scene);
+}
+
 static void flush_twice(struct web_request *request)
 {
     flushes_done = 0;
@@ -167,9 +188,9 @@ static void a_client_that_leaves_is_no_error(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(flushed_pieces_go_out_as_they_come), cmocka_unit_test(to_http_1_0_they_go_until_the_end),
-    cmocka_unit_test(a_flush_of_nothing_completes),       cmocka_unit_test(each_piece_waits_for_the_one_before),
-    cmocka_unit_test(a_client_that_leaves_is_no_error),
+    cmocka_unit_test(a_flush_that_fails_is_not_told_of),   cmocka_unit_test(flushed_pieces_go_out_as_they_come),
+    cmocka_unit_test(to_http_1_0_they_go_until_the_end),   cmocka_unit_test(a_flush_of_nothing_completes),
+    cmocka_unit_test(each_piece_waits_for_the_one_before), cmocka_unit_test(a_client_that_leaves_is_no_error),
 };
 
 TESTING_MAIN(tests)

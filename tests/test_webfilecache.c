@@ -256,10 +256,14 @@ static void the_key_is_copied(void **state)
     close_scene(&scene);
 }
 
-static void no_more_than_so_many_files_are_kept_and_the_one_served_longest_ago_goes(void **state)
+/* Held or copied: it is served. */
+static void check_which_file_goes(bool is_held)
 {
+    const struct httpheaders *headers;
     struct scene scene;
     char path[16];
+    void *hold;
+    size_t size;
 
     open_scene(&scene);
     for (int i = 0; i <= WEBFILECACHE_MAX_FILES; i++) {
@@ -269,8 +273,15 @@ static void no_more_than_so_many_files_are_kept_and_the_one_served_longest_ago_g
     for (int i = 0; i < WEBFILECACHE_MAX_FILES; i++) {
         snprintf(path, sizeof path, "%d", i);
         check(&scene, path, path, 1);
+        webfilecache_headers(scene.cache)->owner = &scene;
     }
-    check(&scene, "0", "0", 0); /* which makes it the first again */
+    if (is_held) { /* which makes it the first again */
+        const char *content = webfilecache_hold(scene.cache, &scene, "0", 1, scene.now, &size, &headers, &hold);
+        assert_non_null(content);
+        webfilecache_release((char *)content, hold);
+    } else {
+        check(&scene, "0", "0", 0);
+    }
     snprintf(path, sizeof path, "%d", WEBFILECACHE_MAX_FILES);
     check(&scene, path, path, 1);
     for (int i = WEBFILECACHE_MAX_FILES; i >= 0; i--) {
@@ -278,6 +289,12 @@ static void no_more_than_so_many_files_are_kept_and_the_one_served_longest_ago_g
         assert_int_equal(is_kept(&scene, path), i != 1);
     }
     close_scene(&scene);
+}
+
+static void no_more_than_so_many_files_are_kept_and_the_one_served_longest_ago_goes(void **state)
+{
+    check_which_file_goes(false);
+    check_which_file_goes(true);
 }
 
 static void no_more_than_so_many_bytes_are_kept(void **state)

@@ -56,6 +56,13 @@ static void a_redirect_fills_in_arguments_and_appends_the_query(void **state)
         { "/(.*)/(.*)", "{0}{1}", "GET /https/:%2F%2Fevil.com", "https%3A//evil.com" },
         { "/(.*)", "/{0}", "GET /a:b", "/a:b" },
         { "/(.*)", "mailto:{0}", "GET /a@b", "mailto:a@b" },
+        { "/(.*)", "http://{0}.example.org/", "GET /evil.com%2F", "http://evil.com%2F.example.org/" },
+        { "/(.*)", "https://example.org{0}", "GET /@evil.com:1/", "https://example.org%40evil.com%3A1%2F" },
+        { "/(.*)/(.*)", "//{0}.example.org/{1}", "GET /a/b@c:1", "//a.example.org/b@c:1" },
+        { "(/.*)", "https://example.org{0}", "GET /a/b:c@d?e", "https://example.org/a/b:c@d?e" },
+        { "(/.*)", "https://example.org:8443{0}", "GET //a", "https://example.org:8443//a" },
+        { "/(.*)", "http://{0}.example.org/", "GET //evil.com/", "http://%2Fevil.com%2F.example.org/" },
+        { "/(.*)", "http://example.org?{0}", "GET /a/b", "http://example.org?a/b" },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

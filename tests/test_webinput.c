@@ -143,6 +143,7 @@ static void the_last_value_counts_and_the_bodys_come_last(void **state)
 }
 
 #define SHORT_MULTIPART "Content-Type: multipart/form-data; boundary=b\r\n"
+#define AND_FILE        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\ntext\r\n"
 #define FIELD           "--b\r\nContent-Disposition: form-data; name=\"foo\"\r\n\r\n a\r\n\r\n--b--\r\n"
 
 static void the_blanks_around_a_value_may_be_wanted(void **state)
@@ -158,6 +159,7 @@ static void the_blanks_around_a_value_may_be_wanted(void **state)
         { "foo=+a", FORM, "x=y&foo=b+", "[b][b ][ a][b ][b]" },
         { "foo=+a", FORM, "x=+y", "[a][ a][ a][otherwise][a]" },
         { "foo=q+", SHORT_MULTIPART, FIELD, "[a][ a\r\n][q ][ a\r\n][a]" },
+        { "foo=q+", SHORT_MULTIPART, AND_FILE FIELD, "[a][ a\r\n][q ][ a\r\n][a]" },
     };
     char request[128];
     struct webscene scene;

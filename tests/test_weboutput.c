@@ -435,6 +435,7 @@ static void finish_early(struct web_request *request)
     web_clear(request);
     web_clear_header(request, "Content-Type");
     web_send_error(request, 500);
+    web_abort(request);
     assert_non_null(httprequest_target(web_http(request))); /* until the handler returns */
 }
 

@@ -170,6 +170,7 @@ static void a_pattern_that_could_mean_anything_is_refused(void **state)
         "/(?P<a b>c)",
         "/(?P<a",
         "/(?P<n>a)(?P<n>b)",
+        "/(?P<n>a)(?P<m>b)(?P<m>c)",
         "/(?P=n)",
         "/a^b*",
         "/a$b",
@@ -295,10 +296,11 @@ static void long_paths_take_linear_time(void **state)
 
 static void groups_are_found_by_name(void **state)
 {
-    struct webroute route = route_of("/(?P<first>a)/(b)/(?P<third>c)");
+    struct webroute route = route_of("/(?P<first>a)/(b)/(?P<third>c)(?P<az_AZ_09>d)?");
 
     assert_int_equal(webroute_find_group(&route, "first"), 0);
     assert_int_equal(webroute_find_group(&route, "third"), 2);
+    assert_int_equal(webroute_find_group(&route, "az_AZ_09"), 3);
     assert_int_equal(webroute_find_group(&route, "fir"), -1);
     assert_int_equal(webroute_find_group(&route, "firsts"), -1);
     assert_int_equal(webroute_find_group(&route, ""), -1);

@@ -438,6 +438,7 @@ static void routes_are_found_by_name(void **state)
         { 0 },
     };
     static const struct web_route of_host[] = { { .pattern = "/h", .handler = &says_arg, .name = "of a host" }, { 0 } };
+    static const struct web_route of_next[] = { { .pattern = "/ij", .handler = &says_arg, .name = "next" }, { 0 } };
     static const struct {
         const char *argument, *path;
     } cases[] = {
@@ -450,6 +451,7 @@ static void routes_are_found_by_name(void **state)
 
     webscene_open(&scene, routes, NULL);
     assert_int_equal(web_application_add_routes(scene.app, "h", of_host), 0);
+    assert_int_equal(web_application_add_routes(scene.app, "i", of_next), 0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ssize_t length =
             web_application_reverse_url(scene.app, "decode_arg", &cases[i].argument, 1, place, sizeof place);
@@ -457,6 +459,7 @@ static void routes_are_found_by_name(void **state)
         assert_string_equal(place, cases[i].path);
     }
     assert_int_equal(web_application_reverse_url(scene.app, "of a host", NULL, 0, place, sizeof place), 2);
+    assert_int_equal(web_application_reverse_url(scene.app, "next", NULL, 0, place, sizeof place), 3);
     assert_int_equal(web_application_reverse_url(scene.app, "nobody", NULL, 0, place, sizeof place), -ENOENT);
     assert_int_equal(web_application_reverse_url(scene.app, "any", NULL, 0, place, sizeof place), -EINVAL);
     assert_int_equal(web_application_reverse_url(scene.app, "decode_arg", NULL, 0, place, sizeof place), -EINVAL);

@@ -301,6 +301,36 @@ static void another_answer_than_101_is_an_error(void **state)
     }
 }
 
+/* Whatever becomes of a body that nobody wants. */
+static void another_answer_is_that_however_its_body_ends(void **state)
+{
+    static const char *const heads[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n", /* is not waited for */
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\nhi",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n",
+        "HTTP/1.1 200 OK\r\n\r\nevent: for ever\n",
+    };
+    struct socketserver server;
+
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        for (int hangs_up = 0; hangs_up < 2; hangs_up++) {
+            begin_asked(&server, &notes);
+            socketserver_answer(&server, heads[i]);
+            socketserver_settle(&server);
+            webscene_expect_notes(i < 2 ? "close:1006::ENOMSG " : "");
+            if (hangs_up)
+                socketserver_hang_up(&server);
+            else
+                socketserver_pass(&server, 11);
+            socketserver_settle(&server);
+            webscene_expect_notes(i < 2 ? "" : "close:1006::ENOMSG ");
+            socketserver_close(&server);
+        }
+    }
+}
+
 /* A handshake that is answered with a 403. */
 static void expect_forbidden(struct socketserver *server, const struct websocket_handler *handler)
 {
@@ -466,6 +496,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(subprotocols_are_offered_and_one_may_be_chosen),
     cmocka_unit_test(what_cannot_be_asked_is_refused_at_once),
     cmocka_unit_test(another_answer_than_101_is_an_error),
+    cmocka_unit_test(another_answer_is_that_however_its_body_ends),
     cmocka_unit_test(the_status_of_the_answer_is_told),
     cmocka_unit_test(every_call_is_legal_in_on_close_of_a_handshake_that_failed),
     cmocka_unit_test(redirects_are_followed_if_that_is_wanted),

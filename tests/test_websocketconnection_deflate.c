@@ -216,6 +216,7 @@ static size_t piece_count, piece_bytes, message_count;
 static void collect_pieces(struct websocket *socket, const void *data, size_t length, bool is_binary, bool is_last)
 {
     assert_true(piece_bytes + length <= sizeof pieces);
+    assert_true(length > 0 || is_last);
     memcpy(pieces + piece_bytes, data, length);
     piece_bytes += length;
     piece_count++;
@@ -246,6 +247,7 @@ static void pieces_are_handed_over_as_they_are_inflated(void **state)
 static void pause_behind_each(struct websocket *socket, const void *data, size_t length, bool is_binary, bool is_last)
 {
     collect_pieces(socket, data, length, is_binary, is_last);
+    assert_true(is_binary);
     websocket_pause(socket);
 }
 

@@ -15,6 +15,8 @@
  *     than max_unsent (the policy says what becomes of it); -EMSGSIZE it is that by itself; -EINVAL; -ENOMEM; of a
  *     client also what the kernel says when it has no random bytes to mask with. They have sent nothing, but for
  *     -ENOMEM and what the kernel says of a broken connection, which then ends.
+ * Processes: when a function of the handler forks, what has come behind that message is the parent's: the child is not
+ *     told of it, and answers no ping, unless it has called ioloop_reopen in there.
  * Threads: the loop's.
  * Units: seconds, bytes. Times: 0 is the default, below 0 is never; where it may be a quarter more, it may also be a
  *     second more. */
@@ -191,9 +193,9 @@ struct websocket *websocket_connect(struct ioloop *loop, const char *url, const 
                                     const struct websocket_options *options);
 
 /* In on_close: 0 it was closed by the peer, or aborted here; or why it ended: -ENOMSG the handshake was answered
- * with another status than 101; -EPROTO the peer broke the rules, -EMSGSIZE a limit; -ETIMEDOUT; -ESHUTDOWN the
- * connection ended without a close frame; -ENOBUFS the peer does not read; -ECANCELED the loop closes; -ECONNREFUSED, …
- * And the status of the handshake's answer; 0: there was none. */
+ * with another status than 101 (of that answer's body 64 KiB are read); -EPROTO the peer broke the rules, -EMSGSIZE a
+ * limit; -ETIMEDOUT; -ESHUTDOWN the connection ended without a close frame; -ENOBUFS the peer does not read;
+ * -ECANCELED the loop closes; -ECONNREFUSED, … And the status of the handshake's answer; 0: there was none. */
 int websocket_error(const struct websocket *socket);
 int websocket_status(const struct websocket *socket);
 

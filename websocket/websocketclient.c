@@ -11,6 +11,7 @@
 #include "websocket/websockethandshake.h"
 
 #define DEFAULT_HANDSHAKE 10
+#define MOST_OF_REFUSAL   65536u /* bytes of its body, so that the connection can be used again */
 
 /* A socket whose handshake goes on. */
 struct websocketclient {
@@ -163,11 +164,20 @@ static int keep_chosen(struct websocket *socket, const struct httpclient_respons
     return chosen == NULL || socket->rare->subprotocol != NULL ? 0 : -ENOMEM;
 }
 
+/* That it is another answer than 101 was known from its head, whatever became of its body, which nobody wants. */
+static bool is_refusal_of_upgrade(const struct httpclient_response *response)
+{
+    int error = response->error;
+
+    return response->phase == HTTPCLIENT_BODY && response->code != 0 && response->code != 101 &&
+           (error == -EMSGSIZE || error == -ETIMEDOUT || error == -ESHUTDOWN || error == -ECONNRESET);
+}
+
 static int accept_answer(struct websocket *socket, const struct httpclient_response *response, struct iostream *stream)
 {
     int error = response->error;
 
-    if (error == 0 && stream == NULL)
+    if ((error == 0 && stream == NULL) || is_refusal_of_upgrade(response))
         error = -ENOMSG;
     if (error == 0)
         error = check_handshake_answer(socket, response);
@@ -224,6 +234,7 @@ static uint64_t ask_for_upgrade(struct websocket *socket, const char *url, const
     request.callback_arg = socket; /* these are our own now: the client has no defaults for them */
     request.expect_100_continue = request.decompress_response = request.raise_error = false;
     request.no_follow_redirects = !options->follow_redirects;
+    request.max_body = MOST_OF_REFUSAL;
     request.total_timeout = options->handshake_timeout != 0 ? options->handshake_timeout : DEFAULT_HANDSHAKE;
     return httpclientlayer_upgrade(socket->rare->client->http, &request, handshake_done, socket);
 }

@@ -57,8 +57,10 @@ static void refuse_upgrade(struct web_request *request, int status, const char *
     web_clear(request);
     web_set_status(request, status, NULL);
     (void)web_set_header(request, "Content-Type", "text/plain; charset=UTF-8");
-    if (status == 426)
+    if (status == 426) {
         (void)web_set_header(request, "Sec-WebSocket-Version", "13");
+        (void)web_set_header(request, "Upgrade", "websocket");
+    }
     (void)web_write(request, why);
     (void)web_write(request, "\n");
     (void)web_finish(request);

@@ -149,6 +149,8 @@ static bool begin_by_and_by(struct httprequest *request)
     char text[24];
     bool with_length = draw(3) == 0;
 
+    if (draw(6) == 0)
+        httprequest_cork(request);
     snprintf(text, sizeof text, "%u", draw(40));
     int error = with_length ? httpheaders_add(&headers, "Content-Length", text) : 0;
     if (error == 0 && draw(8) == 0)
@@ -170,6 +172,14 @@ static void write_some(struct httprequest *request)
 {
     size_t length = draw(50) == 0 && long_answers-- > 0 ? LONG_ANSWER : draw(30);
 
+    switch (draw(8)) {
+    case 0:
+        httprequest_cork(request);
+        break;
+    case 1:
+        httprequest_uncork(request);
+        break;
+    }
     if (draw(4) == 0)
         note_write(httprequest_write_file(request, file, 0, length % 100, write_told, NULL), length % 100);
     else

@@ -35,6 +35,34 @@ if command -v g++ > /dev/null; then
     LD_LIBRARY_PATH="$folder/usr/lib" ./cplusplus || fail "the program in C++: $?"
 fi
 
+# A program whose plugins use the library may close the last of them while a name is looked up.
+cat > "$folder/host.c" <<'PROGRAM'
+#include <dlfcn.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <ioloop/ioloop.h>
+#include <ioloop/tcpclient.h>
+#define FIND(library, name) (*(__typeof__(name) **)&(void *){ dlsym(library, #name) })
+static void on_connect(int error, struct iostream *stream, void *arg) {}
+int main(int argc, char **argv)
+{
+    for (int i = 0; i < 20; i++) {
+        void *library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
+        if (library == NULL)
+            return fprintf(stderr, "%s\n", dlerror()), 1;
+        struct ioloop *loop = FIND(library, ioloop_new)(NULL);
+        for (int lookups = 0; lookups < 4; lookups++)
+            FIND(library, tcpclient_connect)(loop, lookups % 2 == 0 ? "localhost" : "name.invalid", 1, NULL, on_connect, NULL);
+        FIND(library, ioloop_close)(loop, false);
+        dlclose(library);
+        usleep(10000);
+    }
+    return 0;
+}
+PROGRAM
+${CC:-cc} host.c -o host $(pkg-config --cflags ioloop) -ldl
+./host "$folder/usr/lib/libioloop.so" || fail "a plugin that is closed while a name is looked up: $?"
+
 # The program in the README is one.
 sed -n '/^    #include/,/^## /p' "$OLDPWD/README.md" | sed -n 's/^    //p; s/^$//p' > readme.c
 [ "$(grep -c . readme.c)" -ge 10 ] || fail "no program in the README"

@@ -46,6 +46,8 @@ head -c 5000000 /dev/urandom > "$folder/large"
 is 'a body' "$(ask -d 'some text' $url/echo)" 'some text'
 is 'no body' "$(ask -X POST -H 'Content-Length: 0' $url/echo)" ''
 is 'no chunk' "$(ask -X POST -H 'Transfer-Encoding: chunked' --data-binary @/dev/null $url/echo)" ''
+is 'no body at all' "$(printf 'POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n' |
+    curl -s --max-time 10 "telnet://127.0.0.1:$port" | head -n 1 | tr -d '\r')" 'HTTP/1.1 400 Bad Request'
 is 'a large one' "$(ask --data-binary @"$folder/large" $url/upload)" 5000000
 is 'in chunks' "$(ask -H 'Transfer-Encoding: chunked' --data-binary @"$folder/large" $url/upload)" 5000000
 is 'that waits' "$(ask -H 'Expect: 100-continue' --data-binary @"$folder/large" $url/upload)" 5000000

@@ -12,7 +12,8 @@
  * - EVFILT_WRITE has EV_EOF after the program's own shutdown, data is the room there is, and a TCP socket that was
  *   never connected is silent.
  * - EV_CLEAR holds for one filter; here only where each filter of the descriptor has it. NOTE_LOWAT needs it too.
- * - Files can be watched, there are more filters, and any number of timers and user events. */
+ * - Files can be watched, there are more filters (EVFILT_PROC is refused with ENOSYS), and any number of timers and
+ *   user events. */
 #include <sys/event.h>
 
 #include <errno.h>
@@ -450,6 +451,9 @@ static int apply(struct queue *queue, const struct kevent *change)
         break;
     case EVFILT_USER:
         error = change_user(queue, change);
+        break;
+    case EVFILT_PROC:
+        error = ENOSYS;
         break;
     }
     pthread_mutex_unlock(&queue->lock);

@@ -21,6 +21,7 @@ struct kevent {
 
 #define EVFILT_READ  (-1)
 #define EVFILT_WRITE (-2)
+#define EVFILT_PROC  (-5)
 #define EVFILT_TIMER (-7)
 #define EVFILT_USER  (-11)
 
@@ -36,6 +37,9 @@ struct kevent {
 
 /* EVFILT_READ, EVFILT_WRITE */
 #define NOTE_LOWAT 0x0001u
+
+/* EVFILT_PROC */
+#define NOTE_EXIT 0x80000000u
 
 /* EVFILT_TIMER; none of them: milliseconds */
 #define NOTE_SECONDS  0x0001u
