@@ -33,7 +33,7 @@ void iostreamlayer_drop_extras(struct iostream *stream)
 
     if (extras == NULL || extras->options.max_buffer_size != 0 || extras->options.max_write_buffer_size != 0 ||
         extras->options.transport != NULL || extras->on_connect != NULL || extras->on_drain != NULL ||
-        extras->read_timeout > 0 || extras->corks > 0)
+        extras->read_timeout > 0 || extras->write_timeout > 0 || extras->corks > 0)
         return;
     ioalloc_free(stream->extras);
     stream->extras = NULL;
@@ -129,8 +129,10 @@ void iostreamlayer_fail(struct iostream *stream, int error)
     iostreamlayer_set_end(stream, error);
     iostreamlayer_flush_corks(stream);
     ioloop_remove_handler(stream->loop, stream->fd);
-    if (stream->extras != NULL)
+    if (stream->extras != NULL) {
         deadline_clear(&stream->extras->read_deadline);
+        deadline_clear(&stream->extras->write_deadline);
+    }
     if (stream->is_custom && iostreamlayer_transport(stream)->close != NULL)
         iostreamlayer_transport(stream)->close(iostreamlayer_context(stream), stream->fd);
     close(stream->fd);
@@ -145,10 +147,11 @@ void iostream_close(struct iostream *stream)
     iostreamlayer_fail(stream, 0);
 }
 
-/* Where there is no such thing, as for pipes, it is a close like any other. */
+/* Where there is no such thing, as for pipes, it is a close like any other. A child of fork() has the socket together
+ * with its parent, whose close is not to be a reset. */
 void iostreamlayer_reset(struct iostream *stream, int error)
 {
-    if (!stream->is_closed)
+    if (!stream->is_closed && !loopmember_is_stale(stream->loop))
         setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 }, sizeof(struct linger));
     iostreamlayer_fail(stream, error);
 }

@@ -6,7 +6,7 @@ sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
 packages="gcc make libc6-dev libcmocka-dev pkg-config clang libclang-rt-dev clang-format python3 curl strace
           valgrind wrk apache2-utils nginx-light chromium python3-tornado g++ libevent-dev libuv1-dev libev-dev
-          libmicrohttpd-dev h2o lighttpd libssl-dev openssl tinyproxy libcurl4-openssl-dev libwebsockets-dev nodejs
+          libmicrohttpd-dev h2o lighttpd haproxy libssl-dev openssl tinyproxy libcurl4-openssl-dev libwebsockets-dev nodejs
           node-ws python3-websockets zlib1g-dev"
 # RUNLEVEL: servers among them are not started.
 export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1

@@ -305,6 +305,22 @@ static void what_has_not_been_received_is_the_parents(void **state)
     close_stream();
 }
 
+static void how_the_parent_closes_is_its_own_affair(void **state)
+{
+    struct linger linger = { .l_onoff = -1 };
+
+    open_stream(NULL);
+    fork_here();
+    if (forked == 0) {
+        iostream_reset(stream);
+        _exit(0);
+    }
+    wait_for_child();
+    assert_int_equal(getsockopt(iostream_fd(stream), SOL_SOCKET, SO_LINGER, &linger, &(socklen_t){ sizeof linger }), 0);
+    assert_int_equal(linger.l_onoff, 0);
+    close_stream();
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_corked_is_the_parents_to_send),
     cmocka_unit_test(what_a_child_corks_is_its_own),
@@ -313,6 +329,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_a_consumer_has_not_seen_is_the_parents),
     cmocka_unit_test(the_next_line_is_the_parents),
     cmocka_unit_test(what_has_not_been_received_is_the_parents),
+    cmocka_unit_test(how_the_parent_closes_is_its_own_affair),
 };
 
 TESTING_MAIN(tests)
