@@ -9,6 +9,7 @@
 #include "httpserver/httpserverlayer.h"
 #include "ioloop/ioalloc.h"
 #include "ioloop/iostreamlayer.h"
+#include "ioloop/loopmember.h"
 
 #define TICK_SECONDS ((double)(1 << DEADLINE_TICK_BITS) / 1e9)
 
@@ -28,7 +29,13 @@ static bool is_too_slow(const struct httprequest *request, size_t length, uint32
                                                          elapsed * (double)request->server->options.min_body_rate;
 }
 
-/* What was received in its place is there already. False: it was refused, or answered. */
+/* Behind a callback: it has not been refused, or answered. In a child of fork() that this has made it is the parent's. */
+static bool goes_on(const struct http1connection *connection, const struct httprequest *request)
+{
+    return connection->request == request && !loopmember_is_stale(http1connection_stream(connection)->loop);
+}
+
+/* What was received in its place is there already. False: that was all. */
 static bool hand_over_piece(struct http1connection *connection, struct httprequest *request, const char *data,
                             size_t length)
 {
@@ -38,7 +45,7 @@ static bool hand_over_piece(struct http1connection *connection, struct httpreque
         iobuffer_commit(request->body, length);
     else if (iobuffer_append(&request->body, data, length) < 0)
         http1connection_refuse(connection, 503, "no memory for a body");
-    return connection->request == request;
+    return goes_on(connection, request);
 }
 
 /* Bytes of the body as they came. Answers how many were taken, which are not all when the program pauses. */
@@ -200,7 +207,7 @@ static size_t consume_body(struct iostream *stream, int error, const char *data,
     if (!done)
         taken = request->head.framing == HTTP1PARSER_LENGTH ? take_by_length(connection, data, length, &done)
                                                             : take_chunked(connection, data, length, &done);
-    if (connection->request != request || iostream_closed(stream))
+    if (!goes_on(connection, request) || iostream_closed(stream))
         return taken;
     request->is_whole = done;
     connection->behind = length > taken || is_followed(request, data);
@@ -286,14 +293,14 @@ static bool begin_coding(struct httprequest *request)
     return request->reading.inflate != NULL && rename_coding(request, header) == 0;
 }
 
-/* False: it has been answered. */
+/* False: it goes on no further. */
 static bool show_head(struct http1connection *connection, struct httprequest *request)
 {
     struct httpserver *server = request->server;
 
     request->is_known = true;
     server->options.on_head(request, server->arg);
-    return connection->request == request;
+    return goes_on(connection, request);
 }
 
 void http1body_begin(struct http1connection *connection)

@@ -227,6 +227,7 @@ const struct httpheaders *web_headers(const struct web_request *request);
 /* Forgets status, headers and what was written, but not cookies. */
 void web_clear(struct web_request *request);
 
+/* Adds to the page, which goes out at the end or by web_flush. */
 int web_write(struct web_request *request, const char *text);
 int web_write_bytes(struct web_request *request, const void *data, size_t length);
 int web_printf(struct web_request *request, const char *format, ...) IOAPI_PRINTF(2, 3);

@@ -105,6 +105,42 @@ static void tells_the_version(void **state)
     httpscene_close(&scene);
 }
 
+static void look_at_host(struct httpscene *scene, struct httprequest *request)
+{
+    assert_string_equal(httprequest_host(request), httprequest_minor_version(request) == 1 ? "a.example:8080" : "");
+    assert_int_equal(httprequest_reply(request, 200, NULL, NULL, 0), 0);
+}
+
+static void tells_the_host(void **state)
+{
+    struct httpscene scene;
+
+    httpscene_open(&scene, NULL);
+    scene.on_request = look_at_host;
+    serve_text(&scene, "GET / HTTP/1.1\r\nA: b\r\nhOST: a.example:8080\r\n\r\n");
+    serve_text(&scene, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    httpscene_close(&scene);
+}
+
+static void tells_how_long_it_has_taken(void **state)
+{
+    struct httpscene scene;
+
+    httpscene_open(&scene, NULL);
+    struct httpscene_client *client = httpscene_connect(&scene);
+    httpscene_put(&scene, client, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    httpscene_settle(&scene);
+    assert_int_equal(scene.waiting_count, 1);
+    assert_true(httprequest_time(scene.waiting[0]) == 0);
+    httpscene_pass(&scene, 2.5);
+    double seconds = httprequest_time(scene.waiting[0]);
+    assert_true(seconds > 2.49 && seconds < 2.51);
+    httpscene_answer_next(&scene);
+    httpscene_expect(&scene, client, 200, "later");
+    assert_ptr_equal(httpserver_arg(scene.server), &scene);
+    httpscene_close(&scene);
+}
+
 static void look_at_headers(struct httpscene *scene, struct httprequest *request)
 {
     static const char *const all[][2] = {
@@ -480,6 +516,8 @@ static void sends_what_it_is_told_or_a_500(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(tells_method_target_path_and_query),
     cmocka_unit_test(tells_the_version),
+    cmocka_unit_test(tells_the_host),
+    cmocka_unit_test(tells_how_long_it_has_taken),
     cmocka_unit_test(finds_headers_in_any_case),
     cmocka_unit_test(finds_the_headers_of_this_request),
     cmocka_unit_test(finds_headers_in_any_locale),
