@@ -1,10 +1,6 @@
 #include "ioloop/ioprocess.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <limits.h>
-#include <math.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,127 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ioloop/iolog.h"
+#include "tests/support/crew.h"
 #include "tests/support/testing.h"
-
-/* What all processes of a test see. */
-static struct {
-    atomic_int starts[256]; /* of the workers, by number */
-    atomic_int pids[256];
-    atomic_int numbers[8];
-    atomic_int warnings, give_ups, shortages;
-    atomic_int forks;              /* of the supervising parent */
-    atomic_int forks_that_succeed; /* before so many fail; */
-    atomic_int forks_that_fail;
-} * shared;
-
-/* fork, as the library sees it: on order it fails. */
-pid_t fork(void)
-{
-    static pid_t (*real)(void);
-
-    if (real == NULL) {
-        void *found = dlsym(RTLD_NEXT, "fork");
-        memcpy(&real, &found, sizeof real);
-    }
-    if (atomic_fetch_add(&shared->forks, 1) >= shared->forks_that_succeed && shared->forks_that_fail > 0) {
-        atomic_fetch_sub(&shared->forks_that_fail, 1);
-        return errno = EAGAIN, -1;
-    }
-    return real();
-}
-
-static void count_logs(enum iolog_channel channel, enum iolog_level level, const char *text, void *arg)
-{
-    atomic_fetch_add(&shared->warnings, level == IOLOG_WARNING);
-    atomic_fetch_add(&shared->give_ups, strstr(text, "too many restarts") != NULL);
-    atomic_fetch_add(&shared->shortages, strstr(text, "cannot start") != NULL);
-}
-
-/* A supervising parent. The pipe's other end is in it and in all its workers: at the end of file they are gone. */
-struct crew {
-    pid_t parent;
-    int fd;
-};
-
-static int to_test; /* the other end */
-
-typedef int worker_fn(int id, int life);
-
-static int run_worker(int id, worker_fn *function)
-{
-    testing_limit_time();
-    if (ioprocess_task_id() != id)
-        return 99;
-    shared->pids[id] = getpid();
-    return function(id, atomic_fetch_add(&shared->starts[id], 1));
-}
-
-static struct crew start_crew(int count, int max_restarts, void (*prepare)(void), worker_fn *function)
-{
-    struct crew crew;
-    int fds[2];
-
-    memset(shared, 0, sizeof *shared);
-    assert_int_equal(pipe(fds), 0);
-    fflush(NULL);
-    crew = (struct crew){ fork(), fds[0] };
-    assert_true(crew.parent >= 0);
-    if (crew.parent != 0) {
-        close(fds[1]);
-        return crew;
-    }
-    close(fds[0]);
-    to_test = fds[1];
-    signal(SIGALRM, SIG_DFL);
-    testing_limit_time();
-    iolog_set_function(count_logs, NULL);
-    iolog_set_rate(UINT_MAX);
-    if (prepare != NULL)
-        prepare();
-    shared->forks = 0;
-    int id = ioprocess_fork_processes(count, max_restarts);
-    _exit(id < 0 ? 100 - id : run_worker(id, function));
-}
-
-static void say(char what)
-{
-    if (write(to_test, &what, 1) != 1)
-        _exit(98);
-}
-
-static void hear(struct crew crew, int count)
-{
-    for (char byte; count > 0; count--)
-        assert_int_equal(read(crew.fd, &byte, 1), 1);
-}
-
-/* Until all processes are gone. Answers how many bytes came; the status is the parent's, or -signal. */
-static int end_crew(struct crew crew, int *status)
-{
-    char bytes[256];
-    int count = 0;
-
-    for (ssize_t got; (got = read(crew.fd, bytes, sizeof bytes)) > 0;)
-        count += (int)got;
-    close(crew.fd);
-    assert_int_equal(waitpid(crew.parent, status, 0), crew.parent);
-    *status = WIFEXITED(*status) ? WEXITSTATUS(*status) : -WTERMSIG(*status);
-    return count;
-}
-
-static int status_of(struct crew crew)
-{
-    int status;
-
-    end_crew(crew, &status);
-    return status;
-}
 
 static void counts_the_processors(void **state)
 {
@@ -176,13 +57,6 @@ static void makes_one_worker_a_processor(void **state)
     assert_int_equal(status_of(start_crew(-1, 0, NULL, succeed)), 0);
     assert_int_equal(shared->starts[ioprocess_cpu_count() - 1], 1);
     assert_int_equal(shared->starts[ioprocess_cpu_count()], 0);
-}
-
-static int wait_forever(void)
-{
-    while (pause() < 0)
-        continue;
-    return 1;
 }
 
 /* Number 0 dies three times, then number 1 does so until the end, which number 2 waits for. */
@@ -233,12 +107,6 @@ static void no_restart_is_allowed_with_a_negative_number(void **state)
 }
 
 /* Signals. */
-
-static int wait_for_the_end(int id, int life)
-{
-    say('r');
-    return wait_forever();
-}
 
 static void signals_are_passed_on_and_end_it(void **state)
 {
@@ -296,109 +164,6 @@ static void how_workers_end_after_a_signal_is_the_parents_status(void **state)
         assert_int_equal(status_of(crew), cases[i].status);
         assert_int_equal(shared->starts[2], 1);
     }
-}
-
-/* Ends. */
-
-static void end_after_a_moment(void)
-{
-    ioprocess_set_end_timeout(0.2);
-}
-
-static int ignore_the_end(int id, int life)
-{
-    if (id == 1)
-        signal(SIGTERM, SIG_IGN);
-    return wait_for_the_end(id, life);
-}
-
-static void workers_that_do_not_end_are_killed(void **state)
-{
-    for (int stopped = 0; stopped < 2; stopped++) {
-        struct crew crew = start_crew(3, 0, end_after_a_moment, stopped ? wait_for_the_end : ignore_the_end);
-
-        hear(crew, 3);
-        if (stopped)
-            kill(shared->pids[1], SIGSTOP);
-        kill(crew.parent, SIGTERM);
-        assert_int_equal(status_of(crew), 1);
-        for (int id = 0; id < 3; id++)
-            assert_int_equal(shared->starts[id], 1);
-        assert_int_equal(shared->warnings, 2); /* it does not end; it was killed */
-    }
-}
-
-static void the_first_signal_counts(void **state)
-{
-    struct crew crew = start_crew(3, 0, end_after_a_moment, ignore_the_end);
-
-    hear(crew, 3);
-    for (int i = 0; i < 400 && poll(&(struct pollfd){ crew.fd, POLLIN, 0 }, 1, 20) == 0; i++)
-        kill(crew.parent, SIGTERM);
-    assert_int_equal(poll(&(struct pollfd){ crew.fd, POLLIN, 0 }, 1, 0), 1); /* the end of the last one */
-    assert_int_equal(status_of(crew), 1);
-}
-
-static int end_slowly(int id, int life)
-{
-    sigset_t set;
-    int number;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    say('r');
-    sigwait(&set, &number);
-    nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
-    return 0;
-}
-
-static void have_more_time(void)
-{
-    ioprocess_set_end_timeout(20);
-}
-
-static void have_the_usual_time(void)
-{
-    ioprocess_set_end_timeout(0.01);
-    ioprocess_set_end_timeout(0);
-}
-
-static void have_all_the_time(void)
-{
-    ioprocess_set_end_timeout(INFINITY);
-}
-
-static void those_that_end_in_time_are_left_alone(void **state)
-{
-    static void (*const times[])(void) = { NULL, have_more_time, have_the_usual_time, have_all_the_time };
-
-    for (int i = 0; i < 4; i++) {
-        struct crew crew = start_crew(2, 0, times[i], end_slowly);
-
-        hear(crew, 2);
-        kill(crew.parent, SIGTERM);
-        kill(crew.parent, SIGINT);
-        assert_int_equal(status_of(crew), 0);
-        assert_int_equal(shared->warnings, 0);
-    }
-}
-
-static int give_up_or_hang(int id, int life)
-{
-    while (id == 0 && shared->starts[1] == 0)
-        sched_yield();
-    if (id == 0)
-        return 1;
-    signal(SIGTERM, SIG_IGN);
-    shared->starts[1]++;
-    return wait_forever();
-}
-
-static void when_it_gives_up_that_is_an_end_too(void **state)
-{
-    assert_int_equal(status_of(start_crew(2, -1, end_after_a_moment, give_up_or_hang)), 1);
-    assert_int_equal(shared->give_ups, 1);
 }
 
 static void ignore_hangups(void)
@@ -737,10 +502,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_restart_is_allowed_with_a_negative_number),
     cmocka_unit_test(signals_are_passed_on_and_end_it),
     cmocka_unit_test(how_workers_end_after_a_signal_is_the_parents_status),
-    cmocka_unit_test(workers_that_do_not_end_are_killed),
-    cmocka_unit_test(the_first_signal_counts),
-    cmocka_unit_test(those_that_end_in_time_are_left_alone),
-    cmocka_unit_test(when_it_gives_up_that_is_an_end_too),
     cmocka_unit_test(what_is_ignored_stays_ignored),
     cmocka_unit_test(what_the_program_blocks_is_passed_on_all_the_same),
     cmocka_unit_test(workers_have_the_signals_of_the_caller),
@@ -758,10 +519,4 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(workers_draw_different_numbers),
 };
 
-int main(void)
-{
-    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED)
-        return 2;
-    return testing_run(__FILE__, tests, sizeof tests / sizeof *tests);
-}
+CREW_MAIN(tests)
