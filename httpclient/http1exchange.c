@@ -272,7 +272,8 @@ static enum http1response_to asked_with(const struct httpfetch *fetch)
                                                                          : HTTP1RESPONSE_TO_OTHER;
 }
 
-/* HTTP/1.0 knows neither Upgrade nor 1xx (RFC 9110 7.8, 15.2): such a 101 is of somebody who does not know what it says.
+/* HTTP/1.0 knows neither Upgrade nor 1xx (RFC 9110 7.8, 15.2): such a 101 is of somebody who does not know what it
+ * says.
  */
 static void take_upgrade(struct httppool_connection *connection, struct httpfetch *fetch, const char *data)
 {

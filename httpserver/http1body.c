@@ -29,7 +29,8 @@ static bool is_too_slow(const struct httprequest *request, size_t length, uint32
                                                          elapsed * (double)request->server->options.min_body_rate;
 }
 
-/* Behind a callback: it has not been refused, or answered. In a child of fork() that this has made it is the parent's. */
+/* Behind a callback: it has not been refused, or answered. In a child of fork() that this has made it is the
+ * parent's. */
 static bool goes_on(const struct http1connection *connection, const struct httprequest *request)
 {
     return connection->request == request && !loopmember_is_stale(http1connection_stream(connection)->loop);

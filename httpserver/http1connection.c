@@ -475,7 +475,8 @@ static bool is_asking_for_head(const char *data, size_t length)
     return length - at >= sizeof "HEAD " - 1 && memcmp(data + at, "HEAD ", sizeof "HEAD " - 1) == 0;
 }
 
-/* What is not understood otherwise may still be seen to be a HEAD, and no answer to that has a body (RFC 9110 9.3.2). */
+/* What is not understood otherwise may still be seen to be a HEAD, and no answer to that has a body (RFC 9110
+ * 9.3.2). */
 static void refuse_head(struct http1connection *connection, int status, const char *why, bool without_body)
 {
     connection->request = take_unread_request(httpserverlayer_of(connection));
@@ -540,8 +541,8 @@ static size_t consume_proxy_header(struct iostream *stream, int error, const cha
 
 /* Life. */
 
-/* The client takes nothing: over. It has taken something since, or there is something to wait for, which may be that the
- * program takes its cork out: another time. */
+/* The client takes nothing: over. It has taken something since, or there is something to wait for, which may be that
+ * the program takes its cork out: another time. */
 static void deadline_passed(struct deadline *deadline)
 {
     struct http1connection *connection =

@@ -138,7 +138,8 @@ void http1connection_begin(struct httpserver *server, struct iostream *stream);
 /* The server closes: at once where nothing is under way, else after the answer. */
 void http1connection_finish(struct http1connection *connection);
 
-/* The server closes, and this one it has only just accepted. What it has to ask is perhaps on its way: it has a second. */
+/* The server closes, and this one it has only just accepted. What it has to ask is perhaps on its way: it has a
+ * second. */
 void http1connection_hurry(struct http1connection *connection);
 
 /* Could it be closed to make room, with nothing lost but a wait? Asks the kernel. */

@@ -12,7 +12,8 @@
 #define OF_SEVEN(sum, a, b, c, d, e, f, g) OF_SIX(sum, a, b, c, d, e, f), OF_SIX((sum) ^ (g), a, b, c, d, e, f)
 #define OF_BITS(a, b, c, d, e, f, g, h) { OF_SEVEN(0u, a, b, c, d, e, f, g), OF_SEVEN(0u ^ (h), a, b, c, d, e, f, g) }
 
-/* crc_table[n] is of a byte that n zero bytes follow. The polynomial is 0xedb88320, its lowest bit the highest power. */
+/* crc_table[n] is of a byte that n zero bytes follow. The polynomial is 0xedb88320, its lowest bit the highest
+ * power. */
 static const uint32_t crc_table[8][256] = {
     OF_BITS(0x77073096u, 0xee0e612cu, 0x076dc419u, 0x0edb8832u, 0x1db71064u, 0x3b6e20c8u, 0x76dc4190u, 0xedb88320u),
     OF_BITS(0x191b3141u, 0x32366282u, 0x646cc504u, 0xc8d98a08u, 0x4ac21251u, 0x958424a2u, 0xf0794f05u, 0x3b83984bu),

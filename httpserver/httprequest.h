@@ -13,8 +13,9 @@
  * Errors: of a call that sends: -EBADF the client has left, or what the kernel says when it is just going (-EPIPE,
  *     -ECONNRESET); -EINVAL what it is given cannot be sent in HTTP, and nothing was; -EALREADY the head of the answer
  *     has gone. The connection is closed by -EMSGSIZE, the body is not as long as its Content-Length said, -ENOBUFS,
- *     the client does not read, and max_unsent bytes wait, -EIO, of write_file, and -ENOMEM. The first bytes of an answer are taken however
- *     many they are, and so is its end; behind a piece of more than max_unsent the next has to wait for its callback.
+ *     the client does not read, and max_unsent bytes wait, -EIO, of write_file, and -ENOMEM. The first bytes of an
+ *     answer are taken however many they are, and so is its end; behind a piece of more than max_unsent the next has to
+ *     wait for its callback.
  * Threads: the loop's. */
 #ifndef HTTPSERVER_HTTPREQUEST_H
 #define HTTPSERVER_HTTPREQUEST_H
@@ -40,7 +41,8 @@ typedef void httprequest_data_fn(struct httprequest *request, const void *data, 
 /* What was asked. */
 
 /* As they came: nothing is decoded. path and query are parts of the target, not terminated; the query is what follows
- * the first "?", NULL without one; the path of OPTIONS * is empty. CONNECT never comes here: it is answered with 501. */
+ * the first "?", NULL without one; the path of OPTIONS * is empty. CONNECT never comes here: it is answered with
+ * 501. */
 const char *httprequest_method(const struct httprequest *request);
 const char *httprequest_target(const struct httprequest *request);
 const char *httprequest_path(const struct httprequest *request, size_t *length);
@@ -131,13 +133,13 @@ void httprequest_abort(struct httprequest *request);
 
 /* From cork to uncork what is written of the answer only collects; uncork sends it, in one call as a rule, and so does
  * the end of the request, behind which there is nothing to uncork. In the server's callbacks writes leave together
- * anyway: this is for those who answer later. They nest. What is collected counts for max_unsent, not for write_timeout;
- * a 100 (Continue) is not held back. */
+ * anyway: this is for those who answer later. They nest. What is collected counts for max_unsent, not for
+ * write_timeout; a 100 (Continue) is not held back. */
 void httprequest_cork(struct httprequest *request);
 void httprequest_uncork(struct httprequest *request);
 
-/* Bytes of a file, which stays the caller's and open until the callback. One that ends sooner, or cannot be read, closes
- * the connection with -EIO, which is answered or told to the callback; the log says more. */
+/* Bytes of a file, which stays the caller's and open until the callback. One that ends sooner, or cannot be read,
+ * closes the connection with -EIO, which is answered or told to the callback; the log says more. */
 int httprequest_write_file(struct httprequest *request, int file, int64_t offset, uint64_t length,
                            iostream_write_fn *callback, void *arg);
 
@@ -150,9 +152,9 @@ bool httprequest_left(const struct httprequest *request);
 
 /* Leaves HTTP: the connection becomes the caller's, with what the client has sent behind the request unread, and the
  * request ends. Only in or after on_request, with no head sent. NULL with errno: EBADF the client has left, EALREADY,
- * and then the request goes on. The stream has the default options, but for max_write_buffer_size, which is the server's
- * max_unsent, and the transport; iostream_user is not the program's. So it closes at its client's end: a tunnel calls
- * iostream_set_half_close at once. */
+ * and then the request goes on. The stream has the default options, but for max_write_buffer_size, which is the
+ * server's max_unsent, and the transport; iostream_user is not the program's. So it closes at its client's end: a
+ * tunnel calls iostream_set_half_close at once. */
 struct iostream *httprequest_detach(struct httprequest *request);
 
 IOAPI_END

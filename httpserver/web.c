@@ -32,8 +32,8 @@ static bool is_with_program(const struct web_request *request)
 
 static void finish_is_overdue(struct deadline *deadline);
 
-/* Without memory for a deadline there is none. Most requests do not wait for as long: so it is not cleared when they are
- * finished, and mostly it only starts again here. */
+/* Without memory for a deadline there is none. Most requests do not wait for as long: so it is not cleared when they
+ * are finished, and mostly it only starts again here. */
 static __attribute__((noinline)) void wait_for_program(struct web_request *request)
 {
     struct web_application *app = request->app;

@@ -114,10 +114,10 @@ struct web_settings {
     const struct webstatic *static_files; /* instead of static_path: the folder, and how it is served (webstatic.h) */
     uint32_t max_arguments;               /* of query and body together: 256 */
 
-    /* A request that waits for web_finish or web_resume, and of which the client has got nothing for so many seconds, is
-     * taken for forgotten (behind a part of the answer it may take twice as long): that is logged with the pattern of its
-     * route, and the client gets a 503, or the end of the connection if the answer has begun. For the program it is as if
-     * the client had left. 1 h; below 0: never. */
+    /* A request that waits for web_finish or web_resume, and of which the client has got nothing for so many seconds,
+     * is taken for forgotten (behind a part of the answer it may take twice as long): that is logged with the pattern
+     * of its route, and the client gets a 503, or the end of the connection if the answer has begun. For the program it
+     * is as if the client had left. 1 h; below 0: never. */
     double finish_timeout;
 
     /* Texts of 1,024 bytes or more, or flushed by and by, are compressed for clients that accept gzip, and all answers
@@ -235,8 +235,8 @@ int web_printf(struct web_request *request, const char *format, ...) IOAPI_PRINT
 /* Also sets Content-Type: application/json. The text is JSON already. */
 int web_write_json(struct web_request *request, const char *json);
 
-/* Text from elsewhere, which must not become a part of the page's language: escaped for HTML, and a JSON string with its
- * quotes (httpescape.h). */
+/* Text from elsewhere, which must not become a part of the page's language: escaped for HTML, and a JSON string with
+ * its quotes (httpescape.h). */
 int web_write_html_text(struct web_request *request, const char *text);
 int web_write_json_string(struct web_request *request, const char *text);
 

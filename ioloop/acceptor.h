@@ -29,8 +29,8 @@ struct acceptor *acceptor_new(struct ioloop *loop, int listener, const struct ac
 /* with_listener: closes that too. */
 void acceptor_close(struct acceptor *acceptor, bool with_listener);
 
-/* A connection that waits, as netutil_accept_fn gets it, also while paused or at rest; else a negative errno value, which
- * is -EAGAIN when there is none. */
+/* A connection that waits, as netutil_accept_fn gets it, also while paused or at rest; else a negative errno value,
+ * which is -EAGAIN when there is none. */
 int acceptor_take(struct acceptor *acceptor);
 
 /* Paused it does not watch the listener: connections wait in the kernel. Resuming cannot fail on an open loop, it may

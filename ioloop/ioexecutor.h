@@ -11,8 +11,8 @@
  * Threads: any may submit. The threads of the pool block all signals and are started when there is work for them.
  *     In a child of fork() they are started anew; jobs of the parent stay the parent's, and in the child are never
  *     told.
- * Unloading: libioloop.so stays when a plugin that uses it goes (dlclose). Before that the plugin closes, and waits for,
- *     executors that have jobs of its own; if it has libioloop.a in it, all: those of loops, before these, and
+ * Unloading: libioloop.so stays when a plugin that uses it goes (dlclose). Before that the plugin closes, and waits
+ *     for, executors that have jobs of its own; if it has libioloop.a in it, all: those of loops, before these, and
  *     ioexecutor_default, where names are looked up. */
 #ifndef IOLOOP_IOEXECUTOR_H
 #define IOLOOP_IOEXECUTOR_H

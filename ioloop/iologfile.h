@@ -13,8 +13,8 @@ struct iologfile;
 int iologfile_open(struct iologfile **file, const char *path, const struct iolog_file_options *options);
 void iologfile_close(struct iologfile *file);
 
-/* Whole lines. What could not be written is counted, and the number written when there is a way again; behind a part of a
- * line that begins with a newline. One thread at a time. */
+/* Whole lines. What could not be written is counted, and the number written when there is a way again; behind a part of
+ * a line that begins with a newline. One thread at a time. */
 void iologfile_write(struct iologfile *file, const char *line, size_t length, time_t now);
 
 #endif

@@ -29,8 +29,9 @@ int ioprocess_fork_processes(int count, int max_restarts);
 
 /* Of the next ioprocess_fork_processes: how long its workers may take to end, from the first signal that is passed on.
  * Then they are killed (SIGKILL), and the parent exits with 1: one that hangs, or was stopped (SIGSTOP), would keep it
- * for ever. It should be more than what they take for requests in work (httpserver_options.close_timeout), and less than
- * the patience of who has started the parent: systemd has 90 s, Kubernetes 30 s, docker 10 s. 0: 60 s; INFINITY: never. */
+ * for ever. It should be more than what they take for requests in work (httpserver_options.close_timeout), and less
+ * than the patience of who has started the parent: systemd has 90 s, Kubernetes 30 s, docker 10 s. 0: 60 s; INFINITY:
+ * never. */
 void ioprocess_set_end_timeout(double seconds);
 
 /* This worker's number; -1 in a process that ioprocess_fork_processes did not make. */

@@ -1,4 +1,5 @@
-/* Internal: ioprocesslayer.h, ioprocess_fork_processes for who holds something in the parent that only new workers need. */
+/* Internal: ioprocesslayer.h, ioprocess_fork_processes for who holds something in the parent that only new workers
+ * need. */
 #ifndef IOLOOP_IOPROCESSLAYER_H
 #define IOLOOP_IOPROCESSLAYER_H
 

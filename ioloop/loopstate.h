@@ -1,6 +1,6 @@
 /* Internal: loopstate.h, what a loop consists of, for the files that make it up: ioloop.c (its life, callbacks,
- * timeouts), looprun.c (a turn), loophandlers.c (descriptors), and loopmember.c, looptask.c and loopfront.c (what it does
- * for the layers above). */
+ * timeouts), looprun.c (a turn), loophandlers.c (descriptors), and loopmember.c, looptask.c and loopfront.c (what it
+ * does for the layers above). */
 #ifndef IOLOOP_LOOPSTATE_H
 #define IOLOOP_LOOPSTATE_H
 

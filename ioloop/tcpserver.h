@@ -67,9 +67,9 @@ int tcpserver_bind(struct tcpserver *server, int port, const struct netutil_bind
  * ioprocess_fork_processes). max_restarts 0: 100. */
 int tcpserver_start(struct tcpserver *server, int processes, int max_restarts);
 
-/* Stops accepting and closes the listeners; connections stay. Those that the kernel has accepted by now, max_connections
- * at most, are taken before, or it would reset them, and handed to handle_stream from the next iteration on. Any number
- * of times. */
+/* Stops accepting and closes the listeners; connections stay. Those that the kernel has accepted by now,
+ * max_connections at most, are taken before, or it would reset them, and handed to handle_stream from the next
+ * iteration on. Any number of times. */
 void tcpserver_stop(struct tcpserver *server);
 
 /* The same, but what waits is not taken. What a stop has taken is still handed over, before on_close. */

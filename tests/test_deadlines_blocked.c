@@ -27,8 +27,8 @@ static void block_and_touch(int fd, unsigned events, void *arg)
     ioloop_remove_handler(loop, fd);
 }
 
-/* It comes 10 s after the beginning of that iteration, or of the callback's end if somebody has asked for the time since,
- * and never sooner. */
+/* It comes 10 s after the beginning of that iteration, or of the callback's end if somebody has asked for the time
+ * since, and never sooner. */
 static void it_loses_the_time_that_the_callback_took_and_no_more(void **state)
 {
     double seconds[] = { 0, 0.05, 1, 4, 9.8 };

@@ -1,5 +1,5 @@
-/* The heap of timeouts by itself; what a loop makes of it is in test_ioloop_timeouts.c. test_timeouts_replaced.c has those
- * that are set anew. */
+/* The heap of timeouts by itself; what a loop makes of it is in test_ioloop_timeouts.c. test_timeouts_replaced.c has
+ * those that are set anew. */
 #include "ioloop/timeouts.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* Timeouts that are put off: removed and added again, or replaced. They keep their slot and, where they can, their node. */
+/* Timeouts that are put off: removed and added again, or replaced. They keep their slot and, where they can, their
+ * node. */
 #include "ioloop/timeouts.h"
 
 #include "tests/support/timeoutscene.h"

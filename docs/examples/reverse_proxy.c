@@ -1,5 +1,5 @@
-/* reverse_proxy: stands in front of another server and passes on what comes: requests and answers of any size, no faster
- * than who gets them takes them, and WebSockets as they are.
+/* reverse_proxy: stands in front of another server and passes on what comes: requests and answers of any size, no
+ * faster than who gets them takes them, and WebSockets as they are.
  *
  *     reverse_proxy [--port=N] [--upstream=HOST:PORT]                  port 8888, 0: any; 127.0.0.1:8000 */
 #include "serve.h"

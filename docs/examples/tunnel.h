@@ -1,5 +1,5 @@
-/* tunnel.h: two streams that are one: what comes from either goes to the other, no faster than that takes it. The end of
- * one is the end of what the other is sent, which may go on sending. */
+/* tunnel.h: two streams that are one: what comes from either goes to the other, no faster than that takes it. The end
+ * of one is the end of what the other is sent, which may go on sending. */
 #ifndef EXAMPLES_TUNNEL_H
 #define EXAMPLES_TUNNEL_H
 

@@ -51,7 +51,8 @@ void socketscene_close(struct socketscene *scene);
 #define SOCKETSCENE_ACCEPT "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 
 /* With a handshake that has these headers too, and succeeds; its answer is behind client->bytes[0], in head. By a Unix
- * socket where it matters how much the kernel takes: of TCP it takes more a moment later. begin opens the scene, too. */
+ * socket where it matters how much the kernel takes: of TCP it takes more a moment later. begin opens the scene,
+ * too. */
 struct httpscene_client *socketscene_connect(struct socketscene *scene, const char *headers);
 struct httpscene_client *socketscene_connect_unix(struct socketscene *scene, const char *headers);
 struct httpscene_client *socketscene_begin(struct socketscene *scene, const struct websocket_handler *handler);
