@@ -29,7 +29,7 @@ count() {
 # fuzz TARGET...: as count, two of them at a time.
 fuzz() {
     printf '%s\n' "$@" | xargs -P 2 -I{} sh -c \
-        "tests/fuzz/fuzz.sh 5 {} > $logs/{}.log 2>&1; echo \$? > $logs/{}.ended"
+        "tests/fuzz/fuzz.sh 3 {} > $logs/{}.log 2>&1; echo \$? > $logs/{}.ended"
     for name; do
         if [ "$(cat "$logs/$name.ended")" = 0 ]; then
             passed=$((passed + 1)); say "$name" ok
@@ -140,7 +140,7 @@ if command -v clang > /dev/null; then
         clang -fsanitize=fuzzer -x c - -o build/check/fuzzer > /dev/null 2>&1; then
         targets=$(basename -s .c tests/fuzz/fuzz_*.c)
         first=${targets%%[!a-z0-9_]*}
-        count "$first" tests/fuzz/fuzz.sh 5 "$first" # which makes the library that the others link
+        count "$first" tests/fuzz/fuzz.sh 3 "$first" # which makes the library that the others link
         fuzz $(echo "$targets" | tail -n +2)
     else
         skip fuzz "clang has no libFuzzer (Debian: libclang-rt-dev)"
