@@ -462,13 +462,15 @@ static struct httpserver *begin_logged(struct httpscene *scene)
     return server;
 }
 
+/* httputil_test:test_repr_does_not_contain_headers */
 static void the_access_log_has_a_line_a_request_with_all_from_outside_escaped(void **state)
 {
     struct httpscene scene;
     struct httpserver *server = begin_logged(&scene);
     struct httpscene_client *client = httpscene_connect(&scene);
 
-    httpscene_put(&scene, client, GET("/200"));
+    httpscene_put(&scene, client,
+                  "GET /200 HTTP/1.1\r\nHost: a\r\nAuthorization: Basic c2VjcmV0\r\nCookie: c2VjcmV0\r\n\r\n");
     httpscene_put(&scene, client, GET("/500"));
     httpscene_put(&scene, client, GET("/%n%n%s\"\\%0aFAKE"));
     char *text = long_text("GET /", 8000, " HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -481,6 +483,7 @@ static void the_access_log_has_a_line_a_request_with_all_from_outside_escaped(vo
                          testing_logs("W 404 GET /%n%n%s\\x22\\x5c%0aFAKE (127.0.0.1) "),
                      1);
     assert_int_equal(testing_logs("xxxx... (127.0.0.1)"), 1);
+    assert_int_equal(testing_logs("c2VjcmV0"), 0);
     assert_int_equal(testing_logs(NULL), 4);
     httpserver_close(server);
     httpscene_close(&scene);
