@@ -74,6 +74,8 @@ $(shared): $(objects)
 $(examples): $(BUILD)/examples/%: $(BUILD)/docs/examples/%.o $(archive)
 	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
+# As their readers compile them: with what libc shows everybody.
+$(BUILD)/docs/examples/%.o: OURFLAGS := $(subst -std=c11 -D_GNU_SOURCE,-std=gnu11,$(OURFLAGS))
 $(BUILD)/docs/examples/tls_openssl.o: CPPFLAGS += $(shell pkg-config --cflags openssl)
 $(BUILD)/examples/tls_openssl: LIBRARIES = $(openssl)
 

@@ -237,7 +237,7 @@ uint64_t httpclient_response_id(const struct httpclient_response *response);
  *
  * To pass on what a request of httpserver.h brings: pause it in on_head; the producer resumes it; its data callback
  * writes here, pauses it, and calls upload_resume, so that the producer comes again when there is room; on_request
- * calls upload_finish. */
+ * calls upload_finish; its close callback cancels the fetch, and forgets the request if on_request has not come. */
 int httpclient_upload_write(struct httpclient *client, uint64_t fetch, const void *data, size_t length);
 void httpclient_upload_finish(struct httpclient *client, uint64_t fetch);
 void httpclient_upload_fail(struct httpclient *client, uint64_t fetch, int error);

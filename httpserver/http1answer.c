@@ -13,8 +13,8 @@
 
 #define ON_STACK     1024u
 #define COPIED_BODY  4096u /* a body up to this goes into the cork with its head */
-#define LONGEST_TYPE 256u
-#define REST         320u /* of a head: all but reason, content_type and headers */
+#define LONGEST_TYPE 256u  /* and reason */
+#define REST         320u  /* of a head: all but reason, content_type and headers */
 
 struct answer {
     struct httprequest *request;
@@ -52,11 +52,6 @@ static bool read_length(const char *text, uint64_t *length)
     return count > 0 && count < 20 && *length <= INT64_MAX && (count == 1 || text[0] != '0');
 }
 
-static bool has_close(const char *value)
-{
-    return is_name(value, "close");
-}
-
 /* Framing and the connection are the server's: the program may only say how long the body is, and that it is the last.
  * Names are lower-cased by a bit, which makes equal to a letter only that letter, as the rest of a name is no
  * control. */
@@ -69,7 +64,7 @@ static int look_at_header(struct answer *answer, const char *name, const char *v
                 return -EINVAL;
             answer->has_length = true;
         } else if (is_name(name, "connection")) {
-            if (!has_close(value))
+            if (!is_name(value, "close"))
                 return -EINVAL;
             answer->request->keep_alive = false;
             answer->has_connection = true;
@@ -392,8 +387,9 @@ static void answer_broken(struct httprequest *request)
     (void)check_answer(&answer);
     decide_framing(&answer, true);
     request->status = 500;
-    request->body_sent = sizeof page - 1;
-    (void)!send_head(&answer, page, request->without_body ? 0 : sizeof page - 1, NULL, NULL);
+    size_t length = request->without_body ? 0 : sizeof page - 1;
+    request->body_sent = length;
+    (void)!send_head(&answer, page, length, NULL, NULL);
     end_answer(request);
 }
 
@@ -416,16 +412,13 @@ answer_the_long_way(struct httprequest *request, int status, const char *reason,
                              .content_type = content_type,
                              .headers = headers,
                              .length = length };
-    int error = 0;
 
-    if (request->connection == NULL || request->head_sent) {
-        error = request->head_sent ? -EALREADY : -EBADF;
-        if (!request->head_sent)
-            http1answer_finish(request);
-        return error;
-    }
+    if (request->head_sent)
+        return -EALREADY;
+    if (request->connection == NULL)
+        return http1answer_finish(request); /* -EBADF */
     decide_keep_alive(request);
-    error = check_answer(&answer);
+    int error = check_answer(&answer);
     decide_framing(&answer, true);
     if (error == 0 && answer.has_length && !request->without_body && answer.length != length)
         error = -EINVAL;

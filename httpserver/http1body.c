@@ -229,8 +229,6 @@ static void read_body(struct http1connection *connection)
         iostream_write(http1connection_stream(connection), go_ahead, sizeof go_ahead - 1, NULL, NULL) < 0)
         iostreamlayer_fail(http1connection_stream(connection), -ENOMEM);
     request->head.expect_continue = false;
-    if (iostream_closed(http1connection_stream(connection)))
-        return;
     if (connection->deadline_is != HTTP1CONNECTION_WRITE) /* else it follows when the client has read what it has to */
         http1connection_set_deadline(connection, request->reading.timeout, HTTP1CONNECTION_BODY);
     if (!iostream_closed(http1connection_stream(connection)))

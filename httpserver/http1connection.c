@@ -41,7 +41,6 @@ static void become_idle(struct http1connection *connection)
     struct httpserver *server = httpserverlayer_of(connection);
     uint32_t now = deadline_now(server->loop);
 
-    connection->head_began = false;
     if (connection->deadline_is != HTTP1CONNECTION_IDLE)
         http1connection_set_deadline(connection, server->options.idle_timeout, HTTP1CONNECTION_IDLE);
     else if (connection->deadline.touched == now)
@@ -147,7 +146,6 @@ static void close_when_sent(struct http1connection *connection)
 {
     struct iostream *stream = http1connection_stream(connection);
 
-    connection->finishing = true;
     if (iostream_pending(stream) > 0)
         iostreamlayer_flush_last(stream);
     if (iostream_pending(stream) > 0)
@@ -236,7 +234,6 @@ static void wait_until_sent(struct http1connection *connection)
     struct iostream *stream = http1connection_stream(connection);
 
     iostream_set_consumer(stream, NULL, NULL);
-    connection->head_began = false;
     if (iostream_write(stream, NULL, 0, answer_sent, connection) < 0)
         iostreamlayer_fail(stream, -ENOMEM);
     else
@@ -541,8 +538,10 @@ static size_t consume_proxy_header(struct iostream *stream, int error, const cha
 
 /* Life. */
 
-/* The client takes nothing: over. It has taken something since, or there is something to wait for, which may be that
- * the program takes its cork out: another time. */
+/* What waits to be sent has not moved in a write_timeout: reset. It has, or was not watched until now: another one.
+ * The program is at work (or its cork is in), or the last answer has just left: the time between requests. All was sent
+ * only now, or the program has paused the body: the body's time anew. Idle, or closing: over. Else a request has not
+ * come in time: 408. */
 static void deadline_passed(struct deadline *deadline)
 {
     struct http1connection *connection =

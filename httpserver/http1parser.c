@@ -170,8 +170,8 @@ static __attribute__((cold, noinline)) int parse_authority_form(const uint8_t *b
     return is_host(bytes, request->target, true) ? 0 : refuse(request, 400, "CONNECT without host:port");
 }
 
-/* The forms of RFC 9112 3.2. CONNECT goes first, as "a:1" could pass for a scheme. An empty
- * target is in none of them. */
+/* The forms of RFC 9112 3.2. CONNECT goes first, as "a:1" could pass for a scheme. An empty target is in none of them.
+ */
 static int parse_form(struct http1head *head, struct http1parser_request *request)
 {
     uint8_t first = head->bytes[request->target.offset];
@@ -292,14 +292,14 @@ static int parse_head(struct http1head *head, struct http1parser_request *reques
 {
     clear_request(request);
     head->at = http1head_is_line_end(head->bytes) ? 2 : 0;
-    int status = parse_request_line(head, request);
-    if (status == 0)
-        status =
+    int result = parse_request_line(head, request);
+    if (result == 0)
+        result =
             http1head_parse_more_headers(head, request->headers, parse_usual_host(head, request), &request->reason);
-    if (status < 0)
-        return status;
-    request->header_count = (uint32_t)status;
-    status = check_host(head, request);
+    if (result < 0)
+        return result;
+    request->header_count = (uint32_t)result;
+    int status = check_host(head, request);
     if (status == 0)
         status = http1head_decide_framing(head, request->minor_version, &request->framing, &request->content_length,
                                           &request->reason);

@@ -33,10 +33,9 @@ struct httpcookies {
 };
 
 /* The cookies of one header instead of those that were there. As browsers read them: ';' always ends a cookie, the
- * first
- * '=' ends its name, blanks around both go; without '=' all is value and the name is "". The later of two with the same
- * name wins. A value in quotes loses them, and \" and \ooo in it are what they stand for; one that would hold a NUL
- * loses its cookie. Nothing else is checked: a name or value may hold any byte but NUL.
+ * first '=' ends its name, blanks around both go; without '=' all is value and the name is "". The later of two with
+ * the same name wins. A value in quotes loses them, and \" and \ooo in it are what they stand for; one that would hold
+ * a NUL loses its cookie. Nothing else is checked: a name or value may hold any byte but NUL.
  *
  * NULL is a header without cookies. -ENOBUFS: it has more than HTTPCOOKIES_MAX, the first of them are there.
  * -ENOMEM: there are none. */

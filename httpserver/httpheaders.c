@@ -433,6 +433,22 @@ char *httpheaderslayer_add_etag(struct httpheaders *headers)
 
 /* Looking. */
 
+/* Members that are empty count for nothing. */
+bool httpheaders_list_has(const char *list, const char *token)
+{
+    size_t length = strlen(token);
+
+    while (length > 0 && list != NULL && *list != '\0') {
+        struct httpfield field = { .value = list, .value_length = strcspn(list, ",") };
+
+        list += field.value_length + (list[field.value_length] == ',');
+        httpfield_trim(&field);
+        if (field.value_length == length && httpfield_is_same(field.value, token, length))
+            return true;
+    }
+    return false;
+}
+
 size_t httpheaders_count(const struct httpheaders *headers)
 {
     return headers->count;

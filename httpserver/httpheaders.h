@@ -71,6 +71,12 @@ const char *httpheaders_get_next(const struct httpheaders *headers, const char *
  * caller's, to be freed with ioalloc_free. NULL, and errno: ENOENT when there is none, or ENOMEM. */
 char *httpheaders_join(const struct httpheaders *headers, const char *name) IOAPI_MUST_USE;
 
+/* Is this token in a list, such as the values of Connection, Vary and Upgrade are (RFC 9110 5.6.1), in whatever case?
+ * To be asked of each value (httpheaders_get_next, httprequest_header_at), as those of one name are one list; NULL: an
+ * empty one. Not for lists with weights, parameters or quotes (Accept-Encoding, Cache-Control): "gzip;q=0" is another
+ * word than "gzip". */
+bool httpheaders_list_has(const char *list, const char *token);
+
 size_t httpheaders_count(const struct httpheaders *headers);
 
 /* The index-th, from 0; false when there are not so many. name or value may be NULL. */

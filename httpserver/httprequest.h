@@ -60,7 +60,8 @@ bool httprequest_header_at(const struct httprequest *request, size_t index, cons
 /* The Host header, with its port; "" without one, as only HTTP/1.0 may be. */
 const char *httprequest_host(const struct httprequest *request);
 
-/* In on_request: the body, unless it was streamed, and the trailers of one that came in chunks (NULL: none). */
+/* In on_request: the body, unless it was streamed, which no NUL follows, and which may be NULL where there is none; and
+ * the trailers of one that came in chunks (NULL: none). */
 const void *httprequest_body(const struct httprequest *request, size_t *length);
 const struct httpheaders *httprequest_trailers(const struct httprequest *request);
 
@@ -82,10 +83,11 @@ struct ioloop *httprequest_loop(const struct httprequest *request);
 void httprequest_set_arg(struct httprequest *request, void *arg);
 void *httprequest_arg(const struct httprequest *request);
 
-/* Told once when the client leaves before the answer is whole. One that only stops sending is told as having left too
- * while it waits for the answer, as the two cannot be told apart; what is sent may still reach it, unless
- * httprequest_left says that nothing can be sent any more. Told too when the server refuses a body that is on its way
- * (400, 408, 413): the client gets to know why unless the callback ends the request. */
+/* Told once when the client leaves before the answer is whole. Before on_request that is the end of the request: it is
+ * gone when the callback returns. From on_request on it is still the program that ends it. One that only stops sending
+ * is told as having left too while it waits for the answer, as the two cannot be told apart; what is sent may still
+ * reach it, unless httprequest_left says that nothing can be sent any more. Told too when the server refuses a body
+ * that is on its way (400, 408, 413): the client gets to know why unless the callback ends the request. */
 void httprequest_set_close_callback(struct httprequest *request, httprequest_close_fn *callback, void *arg);
 
 /* The body on its way; in on_head. */
@@ -93,7 +95,7 @@ void httprequest_set_close_callback(struct httprequest *request, httprequest_clo
 /* Pieces go to the callback as they come, and are not kept; on_request follows the last. */
 void httprequest_stream_body(struct httprequest *request, httprequest_data_fn *callback, void *arg);
 
-/* Instead of the server's, for this request; 0: the server's. */
+/* Instead of the server's, for this request; 0 (or seconds below 0): the server's. */
 void httprequest_set_max_body(struct httprequest *request, uint64_t bytes);
 void httprequest_set_body_timeout(struct httprequest *request, double seconds);
 
@@ -106,10 +108,12 @@ void httprequest_resume(struct httprequest *request);
  * still to come of the body when the answer is finished is dropped; until then it goes on coming, and on_request too:
  * an answer may begin, and be written, while its request is read. The body of an answer to HEAD, and of 204, 205 and
  * 304, is left out, whatever is given. The server adds Date, Server, Connection and Transfer-Encoding; headers may have
- * the first two and Connection: close, but not the last; 426 has to have Upgrade. reason NULL: the usual one. */
+ * the first two and Connection: close, but not the last; 426 has to have Upgrade. reason NULL: the usual one;
+ * content_type or headers NULL: none. */
 
 /* A whole answer, which ends the request, whatever is returned but -EALREADY. After -EINVAL (the status is not in 200
- * to 999, content_type, reason or a header cannot be sent) the client gets a 500. */
+ * to 999; content_type, reason or a header cannot be sent, or one of the first two has over 256 bytes) the client gets
+ * a 500. */
 int httprequest_reply(struct httprequest *request, int status, const char *content_type, const void *body,
                       size_t length);
 int httprequest_answer(struct httprequest *request, int status, const char *reason, const struct httpheaders *headers,

@@ -27,8 +27,9 @@ typedef void httpserver_request_fn(struct httprequest *request, void *arg);
 typedef void httpserver_close_fn(struct httpserver *server, void *arg);
 
 /* A request has been answered; the last that is heard of it. status 0: it was not, as the client left or the program
- * gave up. body_bytes: of its body, as given to be sent, files too; seconds: from the request's head to then. How much
- * the client will have got of it nobody knows yet. */
+ * gave up. body_bytes: of the answer's body, those that calls have taken to be sent, and not those that were: of files
+ * and of what still waits all, of a body that is left out (HEAD, 304) none, and nothing of chunks but what is in them.
+ * How much of it the client will have got nobody knows yet. seconds: from the request's head to then. */
 typedef void httpserver_log_fn(struct httprequest *request, int status, uint64_t body_bytes, double seconds, void *arg);
 
 /* 0 is the default in every field. */
@@ -55,7 +56,7 @@ struct httpserver_options {
     size_t max_connections;   /* as in tcpserver.h; then the longest idle one of which no request has arrived is closed,
                                  or none accepted */
 
-    /* Deadlines. */
+    /* Deadlines: below 0, too, is the default; there is no "never", but INFINITY is 100 days or more. */
     double header_timeout; /* for the whole head, from its first byte, or the connection: 10 s; then 408 */
     double idle_timeout;   /* between requests: 60 s; the time for which on_request has blocked the loop may count */
     double body_timeout;   /* without a byte of a body that comes: 20 s; then 408 */

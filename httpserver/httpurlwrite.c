@@ -141,9 +141,7 @@ static void write_clean_path(struct url_writer *writer, struct httpurl_part dire
     writer->length = begin + remove_dot_segments(writer->place + begin, writer->length - begin);
     if (has_authority || writer->length - begin < 2 || memcmp(writer->place + begin, "//", 2) != 0)
         return;
-    write_bytes(writer, "/.", 2);
-    if (writer->is_full)
-        return;
+    write_bytes(writer, "/.", 2); /* if they do not fit, all is refused in the end */
     memmove(writer->place + begin + 2, writer->place + begin, writer->length - begin - 2);
     memcpy(writer->place + begin, "/.", 2);
 }

@@ -253,8 +253,8 @@ static inline bool is_ready(const struct web_request *request)
            handler->data_received == NULL;
 }
 
-/* Everything before the method, of which there may be none: a handler may answer all of them in prepare. */
-static void prepare(struct web_request *request)
+/* What comes before the body in any case. */
+static inline void begin_handler(struct web_request *request)
 {
     const struct web_handler *handler = request->handler;
 
@@ -264,6 +264,14 @@ static void prepare(struct web_request *request)
         handler->set_default_headers(request);
     if (!request->finished && request->refused != 0)
         web_send_error(request, request->refused);
+}
+
+/* Everything before the method, of which there may be none: a handler may answer all of them in prepare. */
+static void prepare(struct web_request *request)
+{
+    const struct web_handler *handler = request->handler;
+
+    begin_handler(request);
     if (!request->finished && request->http->has_body && !handler->lazy_form && handler->data_received == NULL)
         weblayer_parse_body(request);
     if (!request->finished)
@@ -341,17 +349,47 @@ static void begin_streaming(struct web_request *request)
     weblayer_leave(request);
 }
 
+/* RFC 9110 10.1.1: who waits to be asked for the body is not asked where the head alone is enough to refuse it. A
+ * handler's own prepare may answer what it has no method for, and may want the body for that. */
+
+static bool is_refused_by_head(struct web_request *request)
+{
+    const struct web_handler *handler = request->handler;
+
+    if (!request->http->head.expect_continue || is_fallback(request))
+        return false;
+    find_method(request);
+    return request->refused != 0 || handler == &web_error_handler ||
+           (request->method == NULL && handler->prepare == NULL);
+}
+
+static void refuse_by_head(struct web_request *request)
+{
+    weblayer_enter(request);
+    begin_handler(request);
+    if (request->handler == &web_error_handler)
+        web_error_handler.prepare(request);
+    else
+        weblayer_refuse_method(request); /* unless it is finished */
+    weblayer_leave(request);
+}
+
 /* Without memory it is as if there was no such handler, until the body is there: then there may be some. */
 void web_application_serve_head(struct httprequest *http, void *arg)
 {
     struct web_application *app = arg;
-    struct web_request *request = app->looks_at_heads ? begin_request(app, http) : NULL;
+    bool looks_at_head = app->looks_at_heads || http->head.expect_continue;
+    struct web_request *request = looks_at_head ? begin_request(app, http) : NULL;
 
     if (request == NULL)
         return;
     use_limits(http, request->handler);
     if (request->handler->data_received != NULL) {
         begin_streaming(request);
+        return;
+    }
+    if (is_refused_by_head(request)) {
+        refuse_by_head(request);
         return;
     }
     const struct web_fallback *fallback = is_fallback(request) ? request->route->arg : NULL;

@@ -12,10 +12,11 @@
  *     request's.
  * Order: initialize, set_default_headers, (the body, if it is not streamed), the check for XSRF, prepare, (a streamed
  *     body, to data_received), the method, on_finish. A method that the handler has not is refused with 405 in its
- *     place, behind prepare, which may answer it; with a streamed body, before that. Once the request is finished
- *     nothing more of it is called but on_finish. What a function of the handler has finished is sent when that
- *     function returns; what is finished from elsewhere, at once: log_function and on_finish run inside web_finish
- *     then, and what they free is gone behind it.
+ *     place, behind prepare, which may answer it; with a streamed body, before that. Who waits for 100 (Continue) is
+ *     refused at once, and no body is asked for, where the head tells: no route, web_error_handler, a path that cannot
+ *     be decoded, or no such method and no prepare. Once the request is finished nothing more of it is called but
+ *     on_finish. What a function of the handler has finished is sent when that function returns; what is finished from
+ *     elsewhere, at once: log_function and on_finish run inside web_finish then, and what they free is gone behind it.
  * Errors: of a call that sends, as in httprequest.h; -EPIPE: the request is finished. They may be ignored: what could
  *     not be collected becomes a 500, or a connection that is closed. A NULL that a call has answered for want of
  *     memory may be written, or redirected to: the answer is that 500.
@@ -76,8 +77,9 @@ struct web_handler {
 
 /* pattern: a path, literally, unless it has one of \ [ ( ) * + ? { } | ^ $: then a POSIX extended regular expression
  * for the whole path, with \d, \w and (?:...) of Tornado's, but without \1, and without {n,m} that come to more than
- * 1,000 signs, those within others multiplied: libc takes seconds for a path then. Its groups, 16 at most, are the path
- * arguments, percent-decoded; "(?P<name>...)" gives one a name. The first route that matches serves the request. */
+ * 1,000 signs, those within others multiplied: libc takes seconds for a path then. 4,096 bytes at most. Its groups,
+ * 16 at most, are the path arguments, percent-decoded; "(?P<name>...)" gives one a name. The first route that matches
+ * serves the request. */
 struct web_route {
     const char *pattern;
     const struct web_handler *handler;
@@ -151,14 +153,14 @@ void web_application_close(struct web_application *app);
  * application as arg. */
 void web_application_serve(struct httprequest *request, void *app);
 
-/* Its on_head: handlers with data_received, max_body or body_timeout need it. */
+/* Its on_head: handlers with data_received, max_body or body_timeout need it, and what is refused before its body. */
 void web_application_serve_head(struct httprequest *request, void *app);
 
 void *web_application_arg(const struct web_application *app);
 
 /* The path of a named route with these arguments in its groups, percent-encoded (but for slashes where the group may
- * match them, as in "(.*)"), into place: its length, -ENOENT,
- * -EINVAL (the pattern is more than literals and groups, or the number of arguments is wrong), -ENOBUFS. */
+ * match them, as in "(.*)"), into place: its length, -ENOENT, -EINVAL (the pattern is more than literals and groups, or
+ * the number of arguments is wrong), -ENOBUFS. */
 ssize_t web_application_reverse_url(const struct web_application *app, const char *name, const char *const *arguments,
                                     size_t count, char *place, size_t size);
 
@@ -249,7 +251,7 @@ int web_printf_html(struct web_request *request, const char *format, ...) IOAPI_
 typedef void web_flush_fn(struct web_request *request, int error, void *arg);
 int web_flush(struct web_request *request, web_flush_fn *callback, void *arg);
 
-/* Sends the rest and ends the request. */
+/* Sends the rest and ends the request, whatever is answered. */
 int web_finish(struct web_request *request);
 bool web_finished(const struct web_request *request);
 
@@ -282,7 +284,8 @@ int web_set_cookie(struct web_request *request, const char *name, const char *va
 int web_clear_cookie(struct web_request *request, const char *name, const struct httpcookie_options *options);
 int web_clear_all_cookies(struct web_request *request);
 
-/* Signed; NULL: none, too old (max_age_days 0: 31), or not ours. expires_days is 30 unless options say otherwise. */
+/* Signed; NULL: none, too old (max_age_days 0: 31), or not ours. A NUL follows the value; length may be NULL.
+ * expires_days is 30 unless options say otherwise. */
 const char *web_get_signed_cookie(struct web_request *request, const char *name, double max_age_days, size_t *length);
 int web_set_signed_cookie(struct web_request *request, const char *name, const void *value, size_t length,
                           const struct httpcookie_options *options);
@@ -322,8 +325,8 @@ struct web_error {
 };
 extern const struct web_handler web_error_handler;
 
-/* 301, or 302 if temporary, to url, in which "{0}", "{1}" … are the path arguments, percent-encoded; the query
- * is appended. */
+/* 301, or 302 if temporary, to url, in which "{0}", "{1}" … are the path arguments, percent-encoded; the query is
+ * appended. */
 struct web_redirection {
     const char *url;
     bool is_temporary;

@@ -72,25 +72,11 @@ bool webcompress_would(const struct web_request *request, uint64_t length)
 
 /* Their headers. */
 
-/* Does the list have that member, or "*"? */
-static bool has_member(const char *list, const char *name, size_t length)
-{
-    while (*list != '\0') {
-        struct httpfield field = { .value = list, .value_length = strcspn(list, ",") };
-        list += field.value_length + (list[field.value_length] == ',');
-        httpfield_trim(&field);
-        if ((field.value_length == length && httpfield_is_same(field.value, name, length)) ||
-            (field.value_length == 1 && *field.value == '*'))
-            return true;
-    }
-    return false;
-}
-
 static bool varies(const struct httpheaders *headers)
 {
     const char *value = httpheaders_get(headers, "Vary");
 
-    while (value != NULL && !has_member(value, "Accept-Encoding", 15))
+    while (value != NULL && !httpheaders_list_has(value, "Accept-Encoding") && !httpheaders_list_has(value, "*"))
         value = httpheaders_get_next(headers, "Vary", value);
     return value != NULL;
 }

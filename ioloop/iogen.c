@@ -135,6 +135,13 @@ struct ioloop *iogen_loop(const struct iogen *gen)
     return generator_of(gen)->future.loop;
 }
 
+void *iogen_take_value(struct iogen *gen)
+{
+    struct iofuture *awaited = generator_of(gen)->awaited;
+
+    return awaited != NULL ? iofuture_take_result(awaited) : NULL;
+}
+
 int iogen_set_result(struct iogen *gen, void *value, iofuture_free_fn *free_value)
 {
     return iofuture_set_result(&generator_of(gen)->future, value, free_value);

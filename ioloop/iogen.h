@@ -41,6 +41,9 @@ struct iofuture *iogen_start(struct ioloop *loop, iogen_fn *function, const void
 
 struct ioloop *iogen_loop(const struct iogen *gen);
 
+/* value, from now on yours (iofuture_take_result). */
+void *iogen_take_value(struct iogen *gen);
+
 /* As those of iofuture.h, on the future that iogen_start has answered. The function may go on after it. */
 int iogen_set_result(struct iogen *gen, void *value, iofuture_free_fn *free_value);
 int iogen_set_error(struct iogen *gen, int error);

@@ -150,6 +150,21 @@ int iooutput_gather(const struct iooutput *output, struct iovec *vector, int cap
     return count;
 }
 
+const struct iooutput_segment *iooutput_first_file(const struct iooutput *output, uint64_t most, uint64_t *before)
+{
+    uint64_t length = 0;
+
+    for (const struct iooutput_segment *segment = output->first; segment != NULL && length < most;
+         segment = segment->next) {
+        if (segment->file >= 0) {
+            *before = length;
+            return segment;
+        }
+        length += segment->left;
+    }
+    return NULL;
+}
+
 void iooutput_sent(struct iooutput *output, uint64_t count)
 {
     output->pending -= count;

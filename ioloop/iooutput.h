@@ -33,6 +33,7 @@ struct iooutput {
     uint32_t piece;    /* what is sent of files in one iteration; 0: not known yet */
     uint32_t moved_at; /* a time of who asks whether it has moved: when that was last so; 0: not noted */
     bool has_moved;    /* since iooutput_has_moved was last called */
+    bool is_corked;    /* the socket is (kernel_cork) */
     bool sends_on;     /* in the next iteration, without asking the kernel, which would have taken more in this one */
 };
 
@@ -55,6 +56,9 @@ bool iooutput_copy(struct iooutput *output, const struct iovec *vector, int coun
 
 /* The first segments as a vector, up to the first file: 0 when that is the first of all. */
 int iooutput_gather(const struct iooutput *output, struct iovec *vector, int capacity);
+
+/* The first file, if less than so many bytes lie before it, which are told then; or NULL. */
+const struct iooutput_segment *iooutput_first_file(const struct iooutput *output, uint64_t most, uint64_t *before);
 
 /* So many bytes have gone to the kernel. */
 void iooutput_sent(struct iooutput *output, uint64_t count);

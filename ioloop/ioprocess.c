@@ -154,8 +154,7 @@ static int wait_for_signal(const struct supervisor *supervisor)
     int signal_number = 0;
 
     if (is_due || (supervisor->ending && supervisor->deadline < HUGE_VAL)) {
-        if (is_due || !is_any_pending(supervisor))
-            nanosleep(is_due ? &second : &moment, NULL);
+        nanosleep(is_due ? &second : &moment, NULL);
         if (!is_any_pending(supervisor))
             return 0;
     }
@@ -170,7 +169,7 @@ static void reseed(void)
     unsigned seed;
 
     if (kernel_random(&seed, sizeof seed) < 0)
-        seed = (unsigned)getpid() ^ (unsigned)time(NULL);
+        seed = (unsigned)getpid() << 16 ^ (unsigned)time(NULL); /* of two in one second or the next: not the same */
     srand(seed);
     srandom(seed);
 }
@@ -288,8 +287,8 @@ static void reap(struct supervisor *supervisor)
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0 || (pid < 0 && errno == EINTR)) {
-        for (int i = 0; pid > 0 && i < supervisor->count; i++) {
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (int i = 0; i < supervisor->count; i++) {
             if (supervisor->workers[i].pid == pid)
                 note_death(supervisor, i, status);
         }

@@ -25,7 +25,7 @@ struct read_op {
         char *long_delimiter;
     } with;
     uint16_t delimiter_length;
-    bool partial; /* any number of bytes up to what is wanted will do */
+    bool partial; /* any number of bytes up to what is wanted will do; or nobody knows how many are missing */
     bool is_into;
     bool until_close;
 };

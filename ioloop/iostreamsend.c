@@ -13,9 +13,10 @@
 #include "ioloop/ioloop.h"
 #include "ioloop/kernel.h"
 
-#define SEND_BUDGET  16           /* calls a wake-up, */
-#define SENT_AT_ONCE (128u << 10) /* and bytes: what the peer cannot read meanwhile only drives others from caches */
-#define FILE_CHUNK   65536u       /* of a file that goes where sendfile does not */
+#define SEND_BUDGET   16           /* calls a wake-up, */
+#define SENT_AT_ONCE  (128u << 10) /* and bytes: what the peer cannot read meanwhile only drives others from caches */
+#define FILES_AT_ONCE (1u << 20)   /* of files, if the kernel keeps what is no whole segment */
+#define FILE_CHUNK    65536u       /* of a file that goes where sendfile does not */
 
 _Static_assert(SENT_AT_ONCE + SENT_AT_ONCE / 2 <= IOSTREAMLAYER_HOLD_BACK,
                "what was held back is looked at once more, and then read on");
@@ -166,33 +167,57 @@ void iostreamsend_note_progress(struct iostream *stream)
         iostreamlayer_try_shutdown(stream);
 }
 
-/* The size of a piece. sendfile sends the end of each at once, for it does not know that the next follows: so it is
- * given whole segments. A few bytes in a packet of their own behind some full ones cost sender and receiver half as
- * much again within a machine, where segments have 64 KiB. */
-static size_t whole_segments(struct iostream *stream)
+/* sendfile sends the end of each piece at once, for it does not know that the next follows; and a few bytes in a packet
+ * of their own behind some full ones cost both sides half as much again within a machine, where segments have 64 KiB.
+ * So the kernel keeps what is no whole segment until all files are through, or else a piece is whole segments. */
+static void choose_piece_of_files(const struct iostream *stream)
 {
     struct iooutput *output = stream->output;
     socklen_t length = sizeof(int);
-    int segment;
+    int segment = 0; /* not of TCP; else a number of 16 bits */
 
-    if (output->in_files < SENT_AT_ONCE || stream->is_custom || stream->is_pipe)
-        return SENT_AT_ONCE;
-    if (output->piece == 0) {
-        output->piece = SENT_AT_ONCE;
-        if (getsockopt(stream->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &length) == 0 && segment > 0 &&
-            segment <= (int)SENT_AT_ONCE)
-            output->piece -= SENT_AT_ONCE % (unsigned)segment;
-    }
-    return output->piece;
+    output->is_corked = !stream->is_custom && kernel_cork(stream->fd);
+    output->piece = output->is_corked ? FILES_AT_ONCE : SENT_AT_ONCE;
+    if (!output->is_corked)
+        getsockopt(stream->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &length);
+    if (segment > 0)
+        output->piece -= SENT_AT_ONCE % (unsigned)segment;
 }
 
-/* How many bytes of what waits are sent in one iteration. What is a little more than a piece goes as one. */
-static size_t piece_of_output(struct iostream *stream)
+static void uncork_behind_files(const struct iostream *stream)
 {
-    size_t piece = whole_segments(stream);
-    uint64_t pending = stream->output->pending;
+    struct iooutput *output = stream->output;
 
-    return pending < piece + piece / 2 ? (size_t)pending : piece;
+    if (output->in_files > 0)
+        return;
+    if (output->is_corked)
+        kernel_uncork(stream->fd);
+    output->piece = 0;
+    output->is_corked = false;
+}
+
+/* How many bytes of what waits are sent in one iteration. What is a little more than a piece goes as one. Of a file a
+ * piece ends where those do which the kernel makes of it, as many pages as a pipe has room for: elsewhere each of ours
+ * costs one more of those. */
+static size_t piece_of_output(const struct iostream *stream)
+{
+    struct iooutput *output = stream->output;
+    uint64_t before;
+
+    if (output->pending < SENT_AT_ONCE + SENT_AT_ONCE / 2)
+        return (size_t)output->pending;
+    if (output->in_files < SENT_AT_ONCE)
+        return SENT_AT_ONCE;
+    if (output->piece == 0)
+        choose_piece_of_files(stream);
+    if (!output->is_corked)
+        return output->piece;
+    const struct iooutput_segment *file = iooutput_first_file(output, SENT_AT_ONCE, &before);
+    if (file == NULL)
+        return SENT_AT_ONCE;
+    uint64_t room = output->piece - before;
+    uint64_t part = file->left <= room ? file->left : room - ((uint64_t)file->offset + room) % FILE_CHUNK;
+    return (size_t)(before + part);
 }
 
 void iostreamlayer_send_output(struct iostream *stream)
@@ -218,6 +243,7 @@ void iostreamlayer_send_output(struct iostream *stream)
     if (left < piece)
         iostreamsend_touch(stream);
     iooutput_sent(stream->output, 0);
+    uncork_behind_files(stream);
     stream->output->sends_on = !full && stream->output->pending > 0;
     if (stream->output->sends_on)
         looptask_add(stream->loop, &stream->task);

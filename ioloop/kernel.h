@@ -37,6 +37,11 @@ ssize_t kernel_send(int fd, const struct iovec *vector, int count, bool more);
 /* Writes to what is no socket. */
 ssize_t kernel_write_pipe(int fd, const struct iovec *vector, int count);
 
+/* Has the kernel keep what is no whole segment of TCP, until it is told to let go of it; 200 ms at most. False: it
+ * cannot, or paces what it sends by estimates which what it keeps makes worse (BBR). */
+bool kernel_cork(int fd);
+void kernel_uncork(int fd);
+
 /* From a file to a socket: how many bytes were sent, 0 at the end of the file. */
 ssize_t kernel_sendfile(int fd, int file, int64_t offset, size_t count);
 

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -235,6 +237,34 @@ ssize_t kernel_write_pipe(int fd, const struct iovec *vector, int count)
     if (!was_blocked)
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     return written;
+}
+
+#endif
+
+#if defined __FreeBSD__ || defined __DragonFly__
+
+bool kernel_cork(int fd)
+{
+    return setsockopt(fd, IPPROTO_TCP, TCP_NOPUSH, &(int){ 1 }, sizeof(int)) == 0;
+}
+
+void kernel_uncork(int fd)
+{
+    setsockopt(fd, IPPROTO_TCP, TCP_NOPUSH, &(int){ 0 }, sizeof(int));
+}
+
+#else
+
+/* macOS does not send what it has kept when it is told to let go of it; the others have no sendfile. */
+bool kernel_cork(int fd)
+{
+    (void)fd;
+    return false;
+}
+
+void kernel_uncork(int fd)
+{
+    (void)fd;
 }
 
 #endif

@@ -5,8 +5,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <locale.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
@@ -131,6 +134,25 @@ ssize_t kernel_write_pipe(int fd, const struct iovec *vector, int count)
     while (written < 0 && errno == EINTR);
     release_sigpipe(&sigpipe, written < 0 && errno == EPIPE);
     return written < 0 ? -errno : written;
+}
+
+static bool is_paced(int fd)
+{
+    char name[16] = { 0 }; /* TCP_CA_NAME_MAX; nothing where there is no TCP */
+    socklen_t length = sizeof name - 1;
+
+    getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &length);
+    return strncmp(name, "bbr", 3) == 0;
+}
+
+bool kernel_cork(int fd)
+{
+    return !is_paced(fd) && setsockopt(fd, IPPROTO_TCP, TCP_CORK, &(int){ 1 }, sizeof(int)) == 0;
+}
+
+void kernel_uncork(int fd)
+{
+    setsockopt(fd, IPPROTO_TCP, TCP_CORK, &(int){ 0 }, sizeof(int));
 }
 
 /* sendfile has no flags: to a socket that was shut down it raises SIGPIPE as a pipe does; also when that happens behind

@@ -249,7 +249,8 @@ static void __attribute__((noinline)) run_what_is_due(struct ioloop *loop)
     run_due_timeouts(loop);
 }
 
-/* One turn, in Tornado's order; docs/architecture.md tells it step by step. called may be NULL. */
+/* One turn, in Tornado's order; docs/architecture.md tells it step by step. limit: how long it may wait, in nanoseconds;
+ * negative: for as long as it takes. called may be NULL. */
 static inline __attribute__((always_inline)) int run_iteration(struct ioloop *loop, int64_t limit, int *called)
 {
     int64_t wait = longest_wait(loop);

@@ -14,6 +14,7 @@
 #include "tests/support/testing.h"
 
 static int told, told_error;
+static char large[8000000]; /* more than a client that does not read takes */
 
 static void write_done(struct iostream *stream, int error, void *arg)
 {
@@ -253,7 +254,6 @@ static void while_it_is_on_no_time_runs_for_the_client(void **state)
     struct httpscene scene;
     struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .write_timeout = 5 });
     struct httprequest *request = ask(&scene, client, GET("/later"));
-    static char large[8000000];
 
     httprequest_cork(request);
     write_streamed(request);
@@ -269,17 +269,23 @@ static void while_it_is_on_no_time_runs_for_the_client(void **state)
     httpscene_close(&scene);
 }
 
-/* It was slow already when the cork was put on. */
-static void nor_for_one_that_was_slow_before(void **state)
+/* For a client that was slow already when the cork is put on. */
+static struct httprequest *cork_behind_large(struct httpscene *scene, struct httpscene_client *client)
 {
-    struct httpscene scene;
-    struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .write_timeout = 5 });
-    struct httprequest *request = ask(&scene, client, GET("/later"));
-    static char large[8000000];
+    struct httprequest *request = ask(scene, client, GET("/later"));
 
     assert_int_equal(httprequest_write_head(request, 200, NULL, NULL, large, sizeof large, NULL, NULL), 0);
     httprequest_cork(request);
     assert_int_equal(httprequest_write(request, "x", 1, NULL, NULL), 0);
+    return request;
+}
+
+static void nor_for_one_that_was_slow_before(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .write_timeout = 5 });
+    struct httprequest *request = cork_behind_large(&scene, client);
+
     for (int i = 0; i < 10; i++)
         httpscene_pass(&scene, 20);
     assert_int_equal(scene.left, 0);
@@ -292,12 +298,8 @@ static void its_time_begins_when_the_cork_is_out(void **state)
 {
     struct httpscene scene;
     struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .write_timeout = 5 });
-    struct httprequest *request = ask(&scene, client, GET("/later"));
-    static char large[8000000];
+    struct httprequest *request = cork_behind_large(&scene, client);
 
-    assert_int_equal(httprequest_write_head(request, 200, NULL, NULL, large, sizeof large, NULL, NULL), 0);
-    httprequest_cork(request);
-    assert_int_equal(httprequest_write(request, "x", 1, NULL, NULL), 0);
     httpscene_pass(&scene, 4.5);
     httprequest_uncork(request);
     httpscene_pass(&scene, 4.5);
@@ -338,28 +340,6 @@ static int open_file(const char *text)
     return file;
 }
 
-/* Head and the chunk's line with MSG_MORE, the file, its end with that of the answer. */
-static void a_file_in_chunks_takes_three_calls(void **state)
-{
-    struct httpscene scene;
-    struct httpscene_client *client = begin(&scene, NULL);
-    struct httprequest *request = ask(&scene, client, GET("/later"));
-    int content = open_file("content");
-
-    httprequest_cork(request);
-    assert_int_equal(httprequest_write_head(request, 200, NULL, NULL, NULL, 0, NULL, NULL), 0);
-    assert_int_equal(httprequest_write_file(request, content, 0, 7, write_done, NULL), 0);
-    assert_int_equal(httprequest_finish(request), 0);
-    assert_int_equal(count_sends(), 3);
-    struct httpscene_answer answer = httpscene_next(&scene, client, false);
-    assert_string_equal(answer.body, "content");
-    assert_int_equal(answer.chunks, 1);
-    httpscene_settle(&scene);
-    assert_int_equal(told, 1);
-    close(content);
-    httpscene_close(&scene);
-}
-
 static int file;
 
 static void write_file(struct httpscene *scene, struct httprequest *request)
@@ -378,6 +358,22 @@ static void expect_file(struct httpscene *scene, struct httpscene_client *client
     httpscene_settle(scene);
     assert_int_equal(told, 1);
     assert_int_equal(told_error, 0);
+}
+
+/* Head and the chunk's line with MSG_MORE, the file, its end with that of the answer. */
+static void a_file_in_chunks_takes_three_calls(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin(&scene, NULL);
+    struct httprequest *request = ask(&scene, client, GET("/later"));
+
+    file = open_file("content");
+    httprequest_cork(request);
+    write_file(&scene, request);
+    assert_int_equal(count_sends(), 3);
+    expect_file(&scene, client);
+    close(file);
+    httpscene_close(&scene);
 }
 
 static void in_a_callback_it_takes_as_many_without_one(void **state)

@@ -8,6 +8,7 @@
 
 #include "ioloop/ioalloc.h"
 #include "tests/support/faults.h"
+#include "tests/support/guardpage.h"
 #include "tests/support/testing.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -175,6 +176,43 @@ static void values_are_joined_with_commas(void **state)
     assert_null(httpheaders_join(&headers, "D"));
     assert_int_equal(errno, ENOENT);
     httpheaders_free(&headers);
+}
+
+static void a_list_is_asked_for_a_token(void **state)
+{
+    static const struct {
+        const char *list, *token;
+        bool has;
+    } cases[] = {
+        { "close", "close", true },
+        { "close", "clos", false },
+        { "close", "closed", false },
+        { "close", "", false },
+        { "", "close", false },
+        { "", "", false },
+        { ",", "", false },
+        { " , ", "", false },
+        { "Keep-Alive, Upgrade", "upgrade", true },
+        { "Keep-Alive, Upgrade", "KEEP-ALIVE", true },
+        { "keep_alive", "keep-alive", false },
+        { "keep-alive ,\tclose\t ", "close", true },
+        { ",, close,,", "close", true },
+        { "keep-alive close", "close", false },
+        { "keep-alive;close", "close", false },
+        { "gzip;q=0", "gzip", false },
+        { "xclose, closex, clo se", "close", false },
+        { "[\\]", "{|}", false }, /* no letters */
+        { "Accept, *", "*", true },
+        { "h2c, websocket", "websocket", true },
+        { "a,b,c,close", "close", true },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (httpheaders_list_has(guardpage_string(cases[i].list), cases[i].token) != cases[i].has)
+            fail_msg("\"%s\", \"%s\"", cases[i].list, cases[i].token);
+    }
+    assert_false(httpheaders_list_has(NULL, "close"));
+    assert_false(httpheaders_list_has(NULL, ""));
 }
 
 /* Changing them. */
@@ -564,6 +602,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(values_of_one_name_are_got_in_turn),
     cmocka_unit_test(are_listed_by_index),
     cmocka_unit_test(values_are_joined_with_commas),
+    cmocka_unit_test(a_list_is_asked_for_a_token),
     cmocka_unit_test(setting_replaces_all_of_that_name),
     cmocka_unit_test(a_default_is_set_only_where_there_is_none),
     cmocka_unit_test(lengths_stand_in_for_terminating_zeros),

@@ -150,6 +150,15 @@ static void log_ip(struct httprequest *request, int status, uint64_t bytes, doub
     strcpy(logged_ip, httprequest_remote_ip(request));
 }
 
+static struct httpscene_client *connect_and_wait(struct httpscene *scene)
+{
+    struct httpscene_client *client = httpscene_connect(scene);
+
+    httpscene_put(scene, client, GET("/later"));
+    httpscene_settle(scene);
+    return client;
+}
+
 /* Which nobody has asked for while it was there; but the server has been asked for others. */
 static void the_log_knows_who_has_left(void **state)
 {
@@ -157,9 +166,7 @@ static void the_log_knows_who_has_left(void **state)
     struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .on_log = log_ip });
 
     get(&scene, client);
-    client = httpscene_connect(&scene);
-    httpscene_put(&scene, client, GET("/later"));
-    httpscene_settle(&scene);
+    client = connect_and_wait(&scene);
     httpscene_reset(client);
     httpscene_settle(&scene);
     assert_int_equal(scene.left, 1);
@@ -178,9 +185,7 @@ static void one_that_was_given_up_is_known_too(void **state)
     struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .on_log = log_ip });
 
     get(&scene, client);
-    client = httpscene_connect(&scene);
-    httpscene_put(&scene, client, GET("/later"));
-    httpscene_settle(&scene);
+    client = connect_and_wait(&scene);
     http1connection_give_up(scene.waiting[0], 503, "nobody answers");
     httpscene_expect_last(&scene, client, 503);
     httpscene_settle(&scene);
@@ -198,9 +203,7 @@ static void one_that_the_server_has_cut_off_is_known_too(void **state)
 
     get(&scene, client);
     get(&scene, client);
-    client = httpscene_connect(&scene);
-    httpscene_put(&scene, client, GET("/later"));
-    httpscene_settle(&scene);
+    client = connect_and_wait(&scene);
     strcpy(logged_ip, "?");
     httpserver_close(scene.server);
     httpscene_pass(&scene, 11);

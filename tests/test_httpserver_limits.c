@@ -414,7 +414,7 @@ static void on_log_gets_the_time_that_a_handler_has_blocked(void **state)
 
 static void answer_in_three_ways(struct httpscene *scene, struct httprequest *request)
 {
-    if (scene->requests == 1) {
+    if (httprequest_path_is(request, "/broken")) {
         assert_true(httprequest_reply(request, 200, "\n", "x", 1) < 0);
         return;
     }
@@ -429,7 +429,11 @@ static void on_log_counts_bytes_of_bodies_in_whatever_framing(void **state)
         const char *text;
         int status;
         size_t bytes;
-    } cases[] = { { GET("/"), 500, 27 }, { GET("/"), 201, 5 }, { HEAD("/"), 201, 0 }, { OLD_GET("/"), 201, 5 } };
+    } cases[] = { { GET("/broken"), 500, 27 },
+                  { HEAD("/broken"), 500, 0 },
+                  { GET("/"), 201, 5 },
+                  { HEAD("/"), 201, 0 },
+                  { OLD_GET("/"), 201, 5 } };
     struct httpscene scene;
     struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .on_log = note_log });
 
@@ -440,6 +444,25 @@ static void on_log_counts_bytes_of_bodies_in_whatever_framing(void **state)
         assert_int_equal(last_logged.status, cases[i].status);
         assert_int_equal(last_logged.bytes, cases[i].bytes);
     }
+    httpscene_close(&scene);
+}
+
+/* What has been taken counts, though the client reads none of it, and will not. */
+static void on_log_counts_bytes_that_are_not_sent(void **state)
+{
+    struct httpscene scene;
+    struct httpscene_client *client = begin(&scene, &(struct httpserver_options){ .on_log = note_log });
+
+    memset(&last_logged, 0, sizeof last_logged);
+    httpscene_put(&scene, client, GET("/size/15000000"));
+    httpscene_settle(&scene);
+    assert_int_equal(last_logged.count, 1);
+    assert_int_equal(last_logged.status, 200);
+    assert_int_equal(last_logged.bytes, 15000000);
+    assert_int_equal(httpserver_connections(scene.server), 1);
+    httpscene_reset(client);
+    httpscene_settle(&scene);
+    assert_int_equal(last_logged.count, 1);
     httpscene_close(&scene);
 }
 
@@ -525,6 +548,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(on_log_gets_what_was_answered_and_how_long_it_took),
     cmocka_unit_test(on_log_gets_the_time_that_a_handler_has_blocked),
     cmocka_unit_test(on_log_counts_bytes_of_bodies_in_whatever_framing),
+    cmocka_unit_test(on_log_counts_bytes_that_are_not_sent),
     cmocka_unit_test(the_access_log_has_a_line_a_request_with_all_from_outside_escaped),
     cmocka_unit_test(bad_requests_do_not_fill_the_log),
 };

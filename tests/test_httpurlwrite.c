@@ -245,6 +245,7 @@ static void what_does_not_fit_is_refused(void **state)
     for (size_t size = 0; size < sizeof "g:/.//b"; size++)
         assert_int_equal(resolve("g:/a", "/.//b", guardpage_place(size), size), -ENOBUFS);
     assert_int_equal(resolve("g:/a", "/.//b", guardpage_place(sizeof "g:/.//b"), sizeof "g:/.//b"), 7);
+    assert_int_equal(resolve("g:/a", "/.//b", NULL, 0), -ENOBUFS);
 }
 
 /* 64 KiB of "../", of "a/../" and of slashes: each byte is moved a few times and no more, or this takes minutes. */

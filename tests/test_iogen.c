@@ -262,6 +262,37 @@ static void generators_wait_for_generators_and_values_are_lent_until_the_next_yi
     close_loop();
 }
 
+static void take_values(struct iogen *gen, void *state)
+{
+    void **mine = state;
+
+    IOGEN_BEGIN(gen);
+    assert_null(iogen_take_value(gen));
+    set_counted(new_awaited());
+    IOGEN_YIELD(gen, awaited);
+    *mine = iogen_take_value(gen);
+    assert_ptr_equal(*mine, gen->value);
+    IOGEN_YIELD(gen, iofuture_sleep(loop, 0));
+    assert_int_equal(values_left, 1);
+    free_value(*mine);
+    IOGEN_YIELD(gen, NULL);
+    assert_null(iogen_take_value(gen));
+    set_error(new_awaited(), -EIO);
+    IOGEN_YIELD(gen, awaited);
+    assert_null(iogen_take_value(gen));
+    note("c");
+    IOGEN_END(gen);
+}
+
+static void values_can_be_taken(void **state)
+{
+    open_loop();
+    tell(iogen_start(loop, take_values, NULL, sizeof(void *)), "z");
+    expect_trace("cz");
+    assert_int_equal(values_left, 0);
+    close_loop();
+}
+
 static void set_early(struct iogen *gen, void *state)
 {
     IOGEN_BEGIN(gen);
@@ -328,6 +359,43 @@ static void a_yield_of_nothing_goes_on_with_errno(void **state)
     expect_trace("abcz");
     assert_int_equal(seen_error, -EMFILE);
     ioloop_close(other, false);
+    close_loop();
+}
+
+/* What the macros do, written out: the place to go on at is any number but 0. */
+static void wait_without_macros(struct iogen *gen, void *state)
+{
+    switch (gen->line) {
+    case 0:
+        note("a");
+        iogen_wait(gen, new_awaited(), 7);
+        return;
+    case 7:
+        assert_int_equal(gen->error, 0);
+        assert_ptr_equal(gen->value, value);
+        note("b");
+        errno = EMFILE;
+        iogen_wait(gen, NULL, 3);
+        return;
+    default:
+        assert_int_equal(gen->line, 3);
+        assert_int_equal(gen->error, -EMFILE);
+        assert_null(gen->value);
+        note("c");
+    }
+}
+
+static void a_wait_goes_on_at_the_place_that_it_names(void **state)
+{
+    open_loop();
+    start_and_tell(wait_without_macros);
+    expect_trace("a");
+    set_result(awaited, value);
+    assert_string_equal(trace, "a");
+    testing_spin(loop, 1);
+    assert_string_equal(trace, "ab");
+    expect_trace("abcz");
+    assert_int_equal(seen_error, 0);
     close_loop();
 }
 
@@ -577,8 +645,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_yield_of_what_is_done_gives_others_their_turn),
     cmocka_unit_test(many_yields_need_no_stack_and_no_memory),
     cmocka_unit_test(generators_wait_for_generators_and_values_are_lent_until_the_next_yield),
+    cmocka_unit_test(values_can_be_taken),
     cmocka_unit_test(it_may_go_on_after_its_result),
     cmocka_unit_test(a_yield_of_nothing_goes_on_with_errno),
+    cmocka_unit_test(a_wait_goes_on_at_the_place_that_it_names),
     cmocka_unit_test(a_cancelled_one_goes_on_once_more),
     cmocka_unit_test(one_that_is_cancelled_between_a_result_and_going_on_sees_both),
     cmocka_unit_test(one_that_is_cancelled_before_it_starts_does_not),

@@ -273,6 +273,31 @@ static void gathers_up_to_the_first_file(void **state)
     iooutput_free(output);
 }
 
+static void finds_the_first_file(void **state)
+{
+    struct iooutput *output = iooutput_new();
+    struct iooutput_segment *files[2] = { new_file(7, NULL), new_file(9, NULL) };
+    uint64_t before = 99;
+
+    assert_null(iooutput_first_file(output, 100, &before));
+    iooutput_append(output, new_memory("hello", 5, NULL));
+    iooutput_append(output, new_memory("you", 3, NULL));
+    assert_null(iooutput_first_file(output, 100, &before));
+    iooutput_append(output, files[0]);
+    iooutput_append(output, files[1]);
+    assert_null(iooutput_first_file(output, 8, &before));
+    assert_int_equal(before, 99);
+    assert_ptr_equal(iooutput_first_file(output, 9, &before), files[0]);
+    assert_int_equal(before, 8);
+    iooutput_sent(output, 6);
+    assert_ptr_equal(iooutput_first_file(output, 9, &before), files[0]);
+    assert_int_equal(before, 2);
+    iooutput_sent(output, 10);
+    assert_ptr_equal(iooutput_first_file(output, 1, &before), files[1]);
+    assert_int_equal(before, 0);
+    iooutput_free(output);
+}
+
 static void takes_all_in_their_order(void **state)
 {
     struct iooutput *output = iooutput_new();
@@ -341,6 +366,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(finishes_what_has_no_bytes_only_behind_the_rest),
     cmocka_unit_test(prepends_before_what_waits),
     cmocka_unit_test(gathers_up_to_the_first_file),
+    cmocka_unit_test(finds_the_first_file),
     cmocka_unit_test(takes_all_in_their_order),
     cmocka_unit_test(changes_nothing_without_memory),
     cmocka_unit_test(refuses_sizes_that_overflow),

@@ -1,6 +1,7 @@
 #include "ioloop/ioprocess.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -8,12 +9,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ioloop/iolog.h"
 #include "tests/support/crew.h"
+#include "tests/support/faults.h"
 #include "tests/support/testing.h"
+
+/* getrandom, as the library sees it. */
+ssize_t getrandom(void *bytes, size_t size, unsigned flags)
+{
+    static ssize_t (*real)(void *bytes, size_t size, unsigned flags);
+
+    if (shared != NULL && shared->has_no_random)
+        return errno = ENOSYS, -1;
+    if (real == NULL) {
+        void *found = dlsym(RTLD_NEXT, "getrandom");
+        memcpy(&real, &found, sizeof real);
+    }
+    return real(bytes, size, flags);
+}
 
 static void counts_the_processors(void **state)
 {
@@ -42,6 +60,7 @@ static void workers_that_die_are_restarted_under_their_number(void **state)
     assert_int_equal(shared->starts[2], 2);
     assert_int_equal(shared->starts[3], 0);
     assert_int_equal(shared->warnings, 3);
+    assert_int_equal(shared->signalled, 2);
 }
 
 static int succeed(int id, int life)
@@ -91,16 +110,30 @@ static void without_a_number_a_hundred_restarts_are_allowed(void **state)
     assert_int_equal(shared->give_ups, 1);
 }
 
+static void say_so(int signal_number)
+{
+    say('t');
+    _exit(0);
+}
+
 static int die_when_the_other_works(int id, int life)
 {
-    while (id == 0 && shared->starts[1] == 0)
+    if (id == 1) {
+        signal(SIGTERM, say_so);
+        shared->numbers[0] = 1;
+        return wait_forever();
+    }
+    while (shared->numbers[0] == 0)
         sched_yield();
-    return id == 0 ? 1 : wait_forever();
+    return 1;
 }
 
 static void no_restart_is_allowed_with_a_negative_number(void **state)
 {
-    assert_int_equal(status_of(start_crew(2, -1, NULL, die_when_the_other_works)), 1);
+    int status;
+
+    assert_int_equal(end_crew(start_crew(2, -1, NULL, die_when_the_other_works), &status), 1); /* by SIGTERM */
+    assert_int_equal(status, 1);
     assert_int_equal(shared->starts[0], 1);
     assert_int_equal(shared->starts[1], 1);
     assert_int_equal(shared->give_ups, 1);
@@ -201,14 +234,37 @@ static int take_termination(int id, int life)
     say('r');
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
-    return sigwait(&set, &number);
+    if (sigwait(&set, &number) == 0)
+        say('t');
+    return 0;
 }
 
 static void what_the_program_blocks_is_passed_on_all_the_same(void **state)
 {
     struct crew crew = start_crew(2, 0, block_terminations, take_termination);
+    int status;
 
     hear(crew, 2);
+    kill(crew.parent, SIGTERM);
+    assert_int_equal(end_crew(crew, &status), 2); /* and is blocked in workers, which take it when they like */
+    assert_int_equal(status, 0);
+}
+
+static void block_user_signal(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static void what_else_the_program_blocks_stays_blocked(void **state)
+{
+    struct crew crew = start_crew(1, 0, block_user_signal, wait_for_the_end);
+
+    hear(crew, 1);
+    kill(crew.parent, SIGUSR1);
     kill(crew.parent, SIGTERM);
     assert_int_equal(status_of(crew), 0);
 }
@@ -250,6 +306,22 @@ static void workers_have_the_signals_of_the_caller(void **state)
     assert_int_equal(status_of(start_crew(2, 2, own_signals, check_own_signals)), 0);
 }
 
+static void ignore_children(void)
+{
+    signal(SIGCHLD, SIG_IGN);
+}
+
+static int die_once_if_children_are_ignored(int id, int life)
+{
+    return !has_handler(SIGCHLD, SIG_IGN) || life == 0;
+}
+
+static void workers_are_noticed_where_children_are_ignored(void **state)
+{
+    assert_int_equal(status_of(start_crew(1, 1, ignore_children, die_once_if_children_are_ignored)), 0);
+    assert_int_equal(shared->starts[0], 2);
+}
+
 static void do_nothing(int signal_number)
 {
 }
@@ -278,6 +350,42 @@ static void other_signals_only_interrupt(void **state)
     }
     assert_int_equal(status_of(crew), 0);
     assert_int_equal(shared->starts[0], 51);
+}
+
+static int silent[2]; /* a pipe */
+static pthread_t reader;
+
+static void *read_on(void *arg)
+{
+    char byte;
+
+    while (read(silent[0], &byte, 1) < 0)
+        shared->numbers[0] = errno;
+    return NULL;
+}
+
+static void *bother_reader(void *arg)
+{
+    for (int i = 0; i < 1000 && pthread_kill(reader, SIGCHLD) == 0; i++)
+        sched_yield();
+    return NULL;
+}
+
+static void have_a_thread_that_reads(void)
+{
+    pthread_t other;
+
+    if (pipe(silent) < 0 || pthread_create(&reader, NULL, read_on, NULL) != 0 ||
+        pthread_create(&other, NULL, bother_reader, NULL) != 0)
+        _exit(97);
+    pthread_detach(other);
+}
+
+static void another_thread_that_gets_signals_reads_on(void **state)
+{
+    testing_skip_under_thread_sanitizer(); /* which has signals wait */
+    assert_int_equal(status_of(start_crew(1, 50, have_a_thread_that_reads, die_fifty_times)), 0);
+    assert_int_equal(shared->numbers[0], 0);
 }
 
 /* At whatever moment it comes. The first worker speaks while others are still made. */
@@ -368,7 +476,7 @@ static void fail_first_forks(void)
 
 static void when_no_worker_can_be_started_an_error_is_answered(void **state)
 {
-    assert_int_equal(status_of(start_crew(2, 0, fail_first_forks, succeed)), 100 + EAGAIN);
+    assert_int_equal(status_of(start_crew(2, 0, fail_first_forks, succeed)), 100 + ENOMEM);
     assert_int_equal(shared->starts[0] + shared->starts[1], 0);
     assert_int_equal(shared->shortages, 0);
 }
@@ -380,15 +488,20 @@ static void the_error_leaves_signals_and_number_as_they_were(void **state)
 
     memset(shared, 0, sizeof *shared);
     shared->forks_that_fail = 2;
+    long allocated = faults_allocated();
     sigaction(SIGTERM, NULL, &before);
     sigprocmask(SIG_SETMASK, NULL, &mask_before);
-    assert_int_equal(ioprocess_fork_processes(2, 0), -EAGAIN);
+    assert_int_equal(ioprocess_fork_processes(2, 0), -ENOMEM);
+    faults_allocation(1, false);
+    assert_int_equal(ioprocess_fork_processes(2, 0), -ENOMEM);
+    assert_true(faults_hit());
     sigaction(SIGTERM, NULL, &after);
     sigprocmask(SIG_SETMASK, NULL, &mask_after);
     assert_true(before.sa_handler == after.sa_handler);
     assert_int_equal(sigismember(&mask_after, SIGTERM), sigismember(&mask_before, SIGTERM));
     assert_int_equal(sigismember(&mask_after, SIGCHLD), sigismember(&mask_before, SIGCHLD));
     assert_int_equal(ioprocess_task_id(), -1);
+    assert_int_equal(faults_allocated(), allocated);
 }
 
 static void fail_two_forks_after_the_first(void)
@@ -404,9 +517,24 @@ static int work_when_both_do(int id, int life)
     return 0;
 }
 
+static double seconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Not sooner, whatever children the program has otherwise. */
 static void a_worker_that_cannot_be_started_is_tried_again_every_second(void **state)
 {
-    assert_int_equal(status_of(start_crew(2, -1, fail_two_forks_after_the_first, work_when_both_do)), 0);
+    double begin = seconds_now();
+    struct crew crew = start_crew(2, -1, fail_two_forks_after_the_first, work_when_both_do);
+
+    while (poll(&(struct pollfd){ crew.fd, POLLIN, 0 }, 1, 20) == 0)
+        kill(crew.parent, SIGCHLD);
+    assert_int_equal(status_of(crew), 0);
+    assert_true(seconds_now() - begin > 1.99);
     assert_int_equal(shared->starts[0], 1);
     assert_int_equal(shared->starts[1], 1);
     assert_int_equal(shared->forks, 4); /* and not in between */
@@ -487,10 +615,35 @@ static int draw_a_number(int id, int life)
     return 0;
 }
 
+static void have_no_random(void)
+{
+    shared->has_no_random = true;
+}
+
 static void workers_draw_different_numbers(void **state)
 {
-    assert_int_equal(status_of(start_crew(2, 0, NULL, draw_a_number)), 0);
-    assert_true(shared->numbers[0] != shared->numbers[1] || shared->numbers[4] != shared->numbers[5]);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(status_of(start_crew(2, 0, i == 0 ? NULL : have_no_random, draw_a_number)), 0);
+        assert_int_not_equal(shared->numbers[0], shared->numbers[1]);
+        assert_int_not_equal(shared->numbers[4], shared->numbers[5]);
+    }
+}
+
+static long allocated_before;
+
+static void count_allocations(void)
+{
+    allocated_before = faults_allocated();
+}
+
+static int has_more_allocated(int id, int life)
+{
+    return faults_allocated() != allocated_before;
+}
+
+static void workers_have_no_memory_of_the_parent(void **state)
+{
+    assert_int_equal(status_of(start_crew(2, -1, count_allocations, has_more_allocated)), 0);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -504,8 +657,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(how_workers_end_after_a_signal_is_the_parents_status),
     cmocka_unit_test(what_is_ignored_stays_ignored),
     cmocka_unit_test(what_the_program_blocks_is_passed_on_all_the_same),
+    cmocka_unit_test(what_else_the_program_blocks_stays_blocked),
     cmocka_unit_test(workers_have_the_signals_of_the_caller),
+    cmocka_unit_test(workers_are_noticed_where_children_are_ignored),
     cmocka_unit_test(other_signals_only_interrupt),
+    cmocka_unit_test(another_thread_that_gets_signals_reads_on),
     cmocka_unit_test(no_signal_is_lost),
     cmocka_unit_test(a_signal_to_the_whole_group_ends_it_too),
     cmocka_unit_test(a_signal_that_another_thread_gets_is_passed_on),
@@ -517,6 +673,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_signal_ends_the_trying),
     cmocka_unit_test(what_waits_in_a_buffer_is_written_once),
     cmocka_unit_test(workers_draw_different_numbers),
+    cmocka_unit_test(workers_have_no_memory_of_the_parent),
 };
 
 CREW_MAIN(tests)

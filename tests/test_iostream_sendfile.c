@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -25,6 +28,8 @@ static ssize_t plain_write(void *context, int fd, const struct iovec *vector, in
 {
     ssize_t written = writev(fd, vector, count);
 
+    for (int i = 0; i < count; i++)
+        assert_true(vector[i].iov_len > 0);
     return written < 0 ? -errno : written;
 }
 
@@ -124,6 +129,161 @@ static void sends_files_among_memory(void **state)
         streampair_close(&pair);
         close(file);
     }
+}
+
+static int is_corked(const struct streampair *pair)
+{
+    int corked = -1;
+
+    getsockopt(iostream_fd(pair->stream), IPPROTO_TCP, TCP_CORK, &corked, &(socklen_t){ sizeof corked });
+    return corked;
+}
+
+/* So no packet has the last bytes of a part alone; and parts end where those do that the kernel makes of a file. */
+static void corks_the_socket_while_there_is_much_of_a_file(void **state)
+{
+    enum { HEAD = 100, OFFSET = 1000, SIZE = 3000000, SMALL = 190000 };
+    struct streampair pair;
+    int file = streampair_file(OFFSET + SIZE);
+    char head[HEAD];
+
+    streampair_pattern(head, OFFSET - HEAD, HEAD);
+    streampair_open(&pair, STREAMPAIR_TCP, NULL);
+    assert_int_equal(setsockopt(iostream_fd(pair.stream), IPPROTO_TCP, TCP_CONGESTION, "reno", 4), 0);
+    for (int round = 0; round < 2; round++) {
+        struct outcome sent[2] = { 0 };
+
+        faults_count_reset();
+        accepted(iostream_write(pair.stream, head, HEAD, NULL, NULL));
+        accepted(iostream_sendfile(pair.stream, file, OFFSET, SIZE, outcome_end, &sent[0]));
+        assert_int_equal(faults_asked("sendfile"), (1 << 20) - OFFSET);
+        assert_int_equal(is_corked(&pair), 1);
+        streampair_expect_pattern(&pair, OFFSET - HEAD, HEAD + SIZE);
+        assert_int_equal(is_corked(&pair), 0);
+        accepted(iostream_sendfile(pair.stream, file, 0, SMALL, outcome_end, &sent[1]));
+        streampair_expect_pattern(&pair, 0, SMALL);
+        assert_int_equal(faults_count("setsockopt"), 2);
+        streampair_run(&pair, &sent[1]);
+        assert_ended(sent[0], 0);
+        assert_ended(sent[1], 0);
+    }
+    streampair_close(&pair);
+    close(file);
+}
+
+/* What waits: memory, part of a file, memory. What is asked to be sent at once, and what is sent of it: less only where
+ * that is more than a socket takes (0). */
+static void a_piece_ends_with_memory_with_a_file_or_between(void **state)
+{
+    enum { PIECE = 1 << 20, MOST = 2 * PIECE };
+    static const struct {
+        unsigned before, offset, size, behind, asked, sent;
+        bool corked;
+    } cases[] = {
+        { 0, 0, 0, 196607, 0, 196607, false },
+        { 0, 0, 0, 196608, 0, 131072, false },
+        { 0, 0, 196607, 0, 196607, 196607, false },
+        { 0, 0, 196608, 0, 196608, 196608, true },
+        { 0, 0, 131071, 100000, 131071, 131072, false },
+        { 0, 0, 131072, 100000, 131072, 131072, true },
+        { 0, 0, 150000, 100000, 150000, 150000, true },
+        { 0, 1000, PIECE, 0, PIECE, 0, true },
+        { 0, 1000, PIECE + 1, 0, PIECE - 1000, 0, true },
+        { 100000, 0, 2 * PIECE, 0, 14 << 16, 0, true },
+        { 100000, 0, PIECE - 100000, 1, PIECE - 100000, 0, true },
+        { 100000, 0, PIECE - 100000 + 1, 1, 14 << 16, 0, true },
+        { 131071, 65535, 2 * PIECE, 0, PIECE - 131071, 0, true },
+        { 131071, 0, 2 * PIECE, 0, 14 << 16, 0, true },
+        { 131072, 0, 400000, 0, 0, 131072, true },
+        { 200000, 0, 131072, 0, 0, 131072, true },
+        { 300000, 0, 100, 0, 0, 131072, false },
+        { 100000, 0, 100, 300000, 100, 131072, false },
+    };
+    char *bytes = calloc(1, MOST);
+    int file = streampair_file(MOST + 65536);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct streampair pair;
+        uint64_t all = (uint64_t)cases[i].before + cases[i].size + cases[i].behind;
+
+        streampair_open(&pair, STREAMPAIR_TCP, NULL);
+        assert_int_equal(setsockopt(iostream_fd(pair.stream), IPPROTO_TCP, TCP_CONGESTION, "reno", 4), 0);
+        iostream_cork(pair.stream);
+        accepted(iostream_write_static(pair.stream, bytes, cases[i].before, NULL, NULL));
+        accepted(iostream_sendfile(pair.stream, file, cases[i].offset, cases[i].size, NULL, NULL));
+        accepted(iostream_write_static(pair.stream, bytes, cases[i].behind, NULL, NULL));
+        faults_count_reset();
+        iostream_uncork(pair.stream);
+        uint64_t sent = all - iostream_pending(pair.stream);
+        unsigned asked = faults_count("sendfile") > 0 ? (unsigned)faults_asked("sendfile") : 0;
+        if (asked != cases[i].asked || (cases[i].sent != 0 && sent != cases[i].sent) ||
+            (faults_count("setsockopt") > 0) != cases[i].corked)
+            fail_msg("case %zu: %u asked, %llu sent, %d settings", i, asked, (unsigned long long)sent,
+                     faults_count("setsockopt"));
+        streampair_close(&pair);
+    }
+    close(file);
+    free(bytes);
+}
+
+/* The socket is not corked for what waits behind a file, and corked anew for the next. */
+static void each_file_has_a_cork_of_its_own(void **state)
+{
+    enum { SIZE = 1500000, MEMORY = 5000000, STEP = 10000 };
+    struct streampair pair;
+    struct outcome sent = { 0 };
+    char *bytes = malloc(MEMORY);
+    int file = streampair_file(SIZE);
+
+    assert_non_null(bytes);
+    streampair_pattern(bytes, SIZE, MEMORY);
+    streampair_open(&pair, STREAMPAIR_TCP, NULL);
+    assert_int_equal(setsockopt(iostream_fd(pair.stream), IPPROTO_TCP, TCP_CONGESTION, "reno", 4), 0);
+    iostream_cork(pair.stream);
+    accepted(iostream_sendfile(pair.stream, file, 0, SIZE, NULL, NULL));
+    accepted(iostream_write_static(pair.stream, bytes, MEMORY, NULL, NULL));
+    faults_count_reset();
+    iostream_uncork(pair.stream);
+    assert_int_equal(faults_count("setsockopt"), 1);
+    uint64_t place = 0;
+    for (; faults_count("setsockopt") == 1; place += STEP)
+        streampair_expect_pattern(&pair, place, STEP);
+    assert_in_range(iostream_pending(pair.stream), MEMORY / 2, MEMORY);
+    assert_true(place <= SIZE);
+    accepted(iostream_sendfile(pair.stream, file, 0, SIZE, outcome_end, &sent));
+    streampair_expect_pattern(&pair, place, SIZE + MEMORY - place);
+    streampair_expect_pattern(&pair, 0, SIZE);
+    streampair_run(&pair, &sent);
+    assert_int_equal(faults_count("setsockopt"), 4);
+    streampair_close(&pair);
+    close(file);
+    free(bytes);
+}
+
+/* Its pieces are its own, such as records. */
+static void a_transport_is_not_corked_and_gets_nothing_empty(void **state)
+{
+    enum { FIRST = 131072, ALL = 300000 };
+    struct streampair pair;
+    char *bytes = malloc(ALL);
+    int file = streampair_file(ALL);
+
+    streampair_pattern(bytes, 0, ALL);
+    streampair_open(&pair, STREAMPAIR_TCP, &(struct iostream_options){ .transport = &plain });
+    assert_int_equal(setsockopt(iostream_fd(pair.stream), IPPROTO_TCP, TCP_CONGESTION, "reno", 4), 0);
+    faults_count_reset();
+    iostream_cork(pair.stream);
+    accepted(iostream_write_static(pair.stream, bytes, FIRST, NULL, NULL));
+    accepted(iostream_write_static(pair.stream, bytes + FIRST, ALL - FIRST, NULL, NULL));
+    iostream_uncork(pair.stream);
+    assert_int_equal(iostream_pending(pair.stream), ALL - FIRST);
+    streampair_expect_pattern(&pair, 0, ALL);
+    accepted(iostream_sendfile(pair.stream, file, 0, ALL, NULL, NULL));
+    streampair_expect_pattern(&pair, 0, ALL);
+    assert_int_equal(faults_count("setsockopt"), 0);
+    streampair_close(&pair);
+    close(file);
+    free(bytes);
 }
 
 static void sends_nothing_of_a_file(void **state)
@@ -393,6 +553,10 @@ static const struct CMUnitTest at_all_sizes[] = {
 static const struct CMUnitTest once[] = {
     cmocka_unit_test(sends_a_large_file),
     cmocka_unit_test(sends_files_among_memory),
+    cmocka_unit_test(corks_the_socket_while_there_is_much_of_a_file),
+    cmocka_unit_test(a_piece_ends_with_memory_with_a_file_or_between),
+    cmocka_unit_test(each_file_has_a_cork_of_its_own),
+    cmocka_unit_test(a_transport_is_not_corked_and_gets_nothing_empty),
     cmocka_unit_test(does_not_count_files_as_buffered),
     cmocka_unit_test(still_limits_memory_behind_a_file),
     cmocka_unit_test(reads_files_that_sendfile_refuses),

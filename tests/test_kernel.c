@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -214,6 +215,47 @@ static void all_pieces_are_sent_in_order(void **state)
     assert_int_equal(kernel_write_pipe(fds[1], vector, 1), 4);
     assert_reads(fds[0], "one ");
     assert_int_equal(kernel_send(fds[1], vector, 1, false), -ENOTSOCK);
+    close_both(fds);
+}
+
+static int tcp_option(int fd, int name)
+{
+    int value = -1;
+
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, name, &value, &(socklen_t){ sizeof value }), 0);
+    return value;
+}
+
+static void a_cork_keeps_what_is_no_whole_segment(void **state)
+{
+    struct iovec vector[1] = { piece("a few bytes") };
+    int fds[2];
+
+    testing_tcp_pair(fds);
+    assert_int_equal(setsockopt(fds[0], IPPROTO_TCP, TCP_CONGESTION, "reno", 4), 0);
+    assert_true(kernel_cork(fds[0]));
+    assert_int_equal(tcp_option(fds[0], TCP_CORK), 1);
+    assert_int_equal(kernel_send(fds[0], vector, 1, false), 11);
+    kernel_uncork(fds[0]);
+    assert_int_equal(tcp_option(fds[0], TCP_CORK), 0);
+    assert_reads(fds[1], "a few bytes");
+    close_both(fds);
+    testing_socketpair(fds);
+    assert_false(kernel_cork(fds[0]));
+    close_both(fds);
+}
+
+static void a_socket_that_paces_is_not_corked(void **state)
+{
+    int fds[2];
+
+    testing_tcp_pair(fds);
+    if (setsockopt(fds[0], IPPROTO_TCP, TCP_CONGESTION, "bbr", 3) < 0) {
+        close_both(fds);
+        skip();
+    }
+    assert_false(kernel_cork(fds[0]));
+    assert_int_equal(tcp_option(fds[0], TCP_CORK), 0);
     close_both(fds);
 }
 
@@ -602,6 +644,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(adopting_tells_sockets_from_others),
     cmocka_unit_test(adopting_answers_each_failure),
     cmocka_unit_test(all_pieces_are_sent_in_order),
+    cmocka_unit_test(a_cork_keeps_what_is_no_whole_segment),
+    cmocka_unit_test(a_socket_that_paces_is_not_corked),
     cmocka_unit_test(a_full_descriptor_is_not_waited_for),
     cmocka_unit_test(sending_goes_on_after_an_interrupt),
     cmocka_unit_test(a_short_call_answers_what_it_moved),

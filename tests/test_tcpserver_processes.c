@@ -202,33 +202,86 @@ static void start_echo(struct tcpserver *server, struct iostream *stream, const 
     iostream_set_consumer(stream, echo, NULL);
 }
 
+static void make_no_room(struct tcpserver *server, void *arg)
+{
+}
+
+static bool asks_for_room;
+
 static void serve_one_connection_a_worker(void)
 {
     struct ioloop *loop = ioloop_new(NULL);
-    struct tcpserver *server =
-        tcpserver_new(loop, start_echo, NULL, &(struct tcpserver_options){ .max_connections = 1 });
-    int port = tcpserver_bind(server, 0, &ipv4);
+    struct tcpserver *server = tcpserver_new(
+        loop, start_echo, NULL,
+        &(struct tcpserver_options){ .max_connections = 1, .on_full = asks_for_room ? make_no_room : NULL });
+    int port = tcpserver_bind(server, 0, &ipv4), other = tcpserver_bind(server, 0, &ipv4);
 
-    if (port > 0 && tcpserver_start(server, WORKERS, -1) == 0)
-        run_worker(loop, port);
+    if (port < 0 || other < 0 || tcpserver_start(server, WORKERS, -1) < 0)
+        return;
+    report(other);
+    run_worker(loop, port);
 }
 
-/* The kernel wakes the same one first again and again: it must not be the one that is full. */
+/* The kernel wakes the same one first again and again: it must not be the one that is full, or not only that one. */
 static void leaves_to_other_processes_what_one_is_too_full_for(void **state)
 {
-    int clients[WORKERS], port = 0;
+    for (int asks = 0; asks < 2; asks++) {
+        int clients[WORKERS], ports[2] = { 0 };
+
+        asks_for_room = asks;
+        begin_processes();
+        pid_t supervisor = start_process(serve_one_connection_a_worker);
+        for (int i = 0; i < 2 * WORKERS; i++) {
+            int port = read_report().port;
+            ports[i > 0 && port != ports[0]] = port;
+        }
+        for (int i = 0; i < WORKERS; i++) {
+            clients[i] = connect_port(ports[i % 2]);
+            say(clients[i], "x");
+            assert_int_equal(wait_for_answer(clients[i]), 'x');
+        }
+        for (int i = 0; i < WORKERS; i++)
+            close(clients[i]);
+        assert_int_equal(end_process(supervisor), 0);
+    }
+}
+
+static void stop_listening(int signal_number, void *server)
+{
+    tcpserver_stop(server);
+    report(0);
+}
+
+static void serve_and_stop_listening(void)
+{
+    struct ioloop *loop = ioloop_new(NULL);
+    struct tcpserver *server = tcpserver_new(loop, start_echo, NULL, NULL);
+    int port = tcpserver_bind(server, 0, &ipv4);
+
+    if (port < 0 || tcpserver_start(server, WORKERS, -1) < 0 ||
+        ioloop_add_handler(loop, life[0], on_end_of_test, loop, IOLOOP_READ) < 0 ||
+        ioloop_add_signal(loop, SIGTERM, stop_listening, server) < 0)
+        return;
+    report(port);
+    ioloop_start(loop);
+    ioloop_close(loop, false);
+    _exit(0);
+}
+
+/* Nor does the parent keep it, which would have clients wait for nobody. */
+static void when_all_end_nobody_has_the_listener(void **state)
+{
+    int port = 0;
 
     begin_processes();
-    pid_t supervisor = start_process(serve_one_connection_a_worker);
+    pid_t supervisor = start_process(serve_and_stop_listening);
     for (int i = 0; i < WORKERS; i++)
         port = read_report().port;
-    for (int i = 0; i < WORKERS; i++) {
-        clients[i] = connect_port(port);
-        say(clients[i], "x");
-        assert_int_equal(wait_for_answer(clients[i]), 'x');
-    }
+    kill(supervisor, SIGTERM);
     for (int i = 0; i < WORKERS; i++)
-        close(clients[i]);
+        assert_int_equal(read_report().port, 0);
+    assert_int_equal(connect_port(port), -1);
+    assert_int_equal(errno, ECONNREFUSED);
     assert_int_equal(end_process(supervisor), 0);
 }
 
@@ -456,6 +509,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(listens_in_a_single_process),
     cmocka_unit_test(binds_then_starts_several_processes),
     cmocka_unit_test(leaves_to_other_processes_what_one_is_too_full_for),
+    cmocka_unit_test(when_all_end_nobody_has_the_listener),
     cmocka_unit_test(adds_sockets_after_the_fork),
     cmocka_unit_test(listens_with_reuse_port_after_the_fork),
     cmocka_unit_test(loses_no_queued_connection_with_a_worker_that_is_killed),

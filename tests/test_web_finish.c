@@ -106,6 +106,24 @@ static struct httpscene_client *ask_and_wait(struct webscene *scene, const char 
     return client;
 }
 
+static struct httpscene_client *open_and_wait(struct webscene *scene, const char *request)
+{
+    open_scene(scene);
+    return ask_and_wait(scene, request, NULL);
+}
+
+static void finish_and_expect(struct webscene *scene, struct httpscene_client *client)
+{
+    web_finish(waiting);
+    assert_int_equal(webscene_read(scene, client, "GET"), 200);
+}
+
+static void leave(struct webscene *scene, struct httpscene_client *client)
+{
+    httpscene_reset(client);
+    httpscene_settle(&scene->http);
+}
+
 /* Who waits. */
 
 static void a_method_says_itself_that_it_goes_on(void **state)
@@ -135,8 +153,7 @@ static void the_other_methods_of_its_handler_do_not(void **state)
     open_scene(&scene);
     webscene_expect(&scene, "POST /one", NULL, "", 200, "at once");
     struct httpscene_client *client = ask_and_wait(&scene, "GET /one", NULL);
-    web_finish(waiting);
-    assert_int_equal(webscene_read(&scene, client, "GET"), 200);
+    finish_and_expect(&scene, client);
     webscene_expect(&scene, "POST /one", NULL, "", 200, "at once"); /* with the same request, used again */
     webscene_close(&scene);
 }
@@ -144,11 +161,9 @@ static void the_other_methods_of_its_handler_do_not(void **state)
 static void a_client_that_leaves_is_told_of_without_the_field(void **state)
 {
     struct webscene scene;
+    struct httpscene_client *client = open_and_wait(&scene, "GET /told");
 
-    open_scene(&scene);
-    struct httpscene_client *client = ask_and_wait(&scene, "GET /told", NULL);
-    httpscene_reset(client);
-    httpscene_settle(&scene.http);
+    leave(&scene, client);
     webscene_expect_notes("left ");
     assert_int_equal(testing_logs("before it was answered"), 0);
     web_finish(waiting);
@@ -160,16 +175,13 @@ static void a_client_that_leaves_is_told_of_without_the_field(void **state)
 static void a_client_that_leaves_unheard_is_logged(void **state)
 {
     struct webscene scene;
+    struct httpscene_client *client = open_and_wait(&scene, "GET /one");
 
-    open_scene(&scene);
-    struct httpscene_client *client = ask_and_wait(&scene, "GET /one", NULL);
-    httpscene_reset(client);
-    httpscene_settle(&scene.http);
+    leave(&scene, client);
     assert_int_equal(testing_logs("): the client has left before it was answered"), 1);
     web_finish(waiting);
     client = ask_and_wait(&scene, "POST /unheard", "body"); /* whose request ends by that */
-    httpscene_reset(client);
-    httpscene_settle(&scene.http);
+    leave(&scene, client);
     assert_int_equal(testing_logs("before it was answered"), 1);
     webscene_close(&scene);
 }
@@ -225,12 +237,12 @@ static void what_nobody_finishes_is_answered_with_503_and_logged(void **state)
 static void it_can_be_finished_when_its_client_has_been_given_up(void **state)
 {
     struct webscene scene;
+    struct httpscene_client *client = open_and_wait(&scene, "GET /told");
 
-    open_scene(&scene);
-    struct httpscene_client *client = ask_and_wait(&scene, "GET /told", NULL);
     httpscene_pass(&scene.http, HOUR + 1);
     assert_int_equal(webscene_read(&scene, client, "GET"), 503);
     webscene_expect_notes("left ");
+    assert_string_equal(httprequest_remote_ip(web_http(waiting)), "127.0.0.1");
     assert_int_equal(web_write(waiting, "too late"), 0);
     assert_int_equal(web_flush(waiting, NULL, NULL), -EBADF);
     assert_int_equal(web_finish(waiting), -EBADF);
@@ -241,11 +253,9 @@ static void it_can_be_finished_when_its_client_has_been_given_up(void **state)
 static void one_whose_client_left_before_is_logged_too(void **state)
 {
     struct webscene scene;
+    struct httpscene_client *client = open_and_wait(&scene, "GET /told");
 
-    open_scene(&scene);
-    struct httpscene_client *client = ask_and_wait(&scene, "GET /told", NULL);
-    httpscene_reset(client);
-    httpscene_settle(&scene.http);
+    leave(&scene, client);
     webscene_expect_notes("left ");
     httpscene_pass(&scene.http, HOUR + 1);
     assert_int_equal(testing_logs("not finished in time by the handler of /told"), 1);
@@ -288,9 +298,8 @@ static void an_answer_that_has_begun_ends_with_its_connection(void **state)
 static void who_gets_something_now_and_then_is_not_given_up(void **state)
 {
     struct webscene scene;
+    struct httpscene_client *client = open_and_wait(&scene, "GET /one");
 
-    open_scene(&scene);
-    struct httpscene_client *client = ask_and_wait(&scene, "GET /one", NULL);
     for (int i = 0; i < 10; i++) {
         web_write(waiting, "x");
         assert_int_equal(web_flush(waiting, NULL, NULL), 0);
@@ -307,9 +316,8 @@ static void who_gets_something_now_and_then_is_not_given_up(void **state)
 static void who_is_sent_nothing_for_a_forgotten_cork_is_given_up(void **state)
 {
     struct webscene scene;
+    struct httpscene_client *client = open_and_wait(&scene, "GET /one");
 
-    open_scene(&scene);
-    struct httpscene_client *client = ask_and_wait(&scene, "GET /one", NULL);
     httprequest_cork(web_http(waiting));
     assert_int_equal(web_flush(waiting, NULL, NULL), 0);
     assert_true(httprequest_pending(web_http(waiting)) > 0);
@@ -346,22 +354,19 @@ static void nor_is_the_program_while_its_client_does_not_read(void **state)
 static void a_handler_has_a_time_of_its_own(void **state)
 {
     struct webscene scene;
+    struct httpscene_client *client = open_and_wait(&scene, "GET /quick");
 
-    open_scene(&scene);
-    struct httpscene_client *client = ask_and_wait(&scene, "GET /quick", NULL);
     httpscene_pass(&scene.http, 4);
     httpscene_expect_nothing(&scene.http, client);
     httpscene_pass(&scene.http, 2);
     assert_int_equal(webscene_read(&scene, client, "GET"), 503);
     web_finish(waiting);
     client = ask_and_wait(&scene, "GET /quick", NULL); /* what it leaves behind is not for the next */
-    web_finish(waiting);
-    assert_int_equal(webscene_read(&scene, client, "GET"), 200);
+    finish_and_expect(&scene, client);
     client = ask_and_wait(&scene, "GET /one", NULL);
     httpscene_pass(&scene.http, 6);
     httpscene_expect_nothing(&scene.http, client);
-    web_finish(waiting);
-    assert_int_equal(webscene_read(&scene, client, "GET"), 200);
+    finish_and_expect(&scene, client);
     client = ask_and_wait(&scene, "GET /quick", NULL);
     web_finish(waiting);
     httpscene_expect_nothing(&scene.http, httpscene_connect(&scene.http));
@@ -370,8 +375,7 @@ static void a_handler_has_a_time_of_its_own(void **state)
     client = ask_and_wait(&scene, "GET /patient", NULL);
     httpscene_pass(&scene.http, 100 * HOUR);
     httpscene_expect_nothing(&scene.http, client);
-    web_finish(waiting);
-    assert_int_equal(webscene_read(&scene, client, "GET"), 200);
+    finish_and_expect(&scene, client);
     webscene_close(&scene);
 }
 
@@ -400,9 +404,8 @@ static void one_that_goes_on_is_not_overdue(void **state)
 static void who_is_resumed_has_all_of_the_time_again(void **state)
 {
     struct webscene scene;
+    struct httpscene_client *client = open_and_wait(&scene, "GET /both");
 
-    open_scene(&scene);
-    struct httpscene_client *client = ask_and_wait(&scene, "GET /both", NULL);
     httpscene_expect_nothing(&scene.http, client);
     httpscene_pass(&scene.http, 0.9 * HOUR);
     web_resume(waiting);
@@ -420,11 +423,9 @@ static void who_is_resumed_has_all_of_the_time_again(void **state)
 static void without_memory_for_its_deadline_a_request_waits_without_one(void **state)
 {
     struct webscene scene;
+    struct httpscene_client *client = open_and_wait(&scene, "GET /quick");
 
-    open_scene(&scene);
-    struct httpscene_client *client = ask_and_wait(&scene, "GET /quick", NULL);
-    web_finish(waiting);
-    assert_int_equal(webscene_read(&scene, client, "GET"), 200);
+    finish_and_expect(&scene, client);
     for (int nth = 1; nth < 20; nth++) {
         client = httpscene_connect(&scene.http);
         httpscene_settle(&scene.http);
@@ -467,9 +468,8 @@ static void what_is_unfinished_when_the_loop_closes_is_counted_in_the_log(void *
 static void an_application_may_end_before_its_deadlines(void **state)
 {
     struct webscene scene;
+    struct httpscene_client *client = open_and_wait(&scene, "GET /quick");
 
-    open_scene(&scene);
-    struct httpscene_client *client = ask_and_wait(&scene, "GET /quick", NULL);
     web_finish(waiting);
     httpscene_hang_up(client);
     httpscene_settle(&scene.http);

@@ -122,8 +122,10 @@ static void note_data(struct web_request *request, const void *data, size_t leng
 
 static const struct web_handler says_hello = { .get = say_hello };
 static const struct web_handler streams = { .post = say_hello, .data_received = note_data };
+static const struct web_handler collects_little = { .post = say_hello, .max_body = 4, .body_timeout = 1 };
 static const struct web_route of_inner[] = { { .pattern = "/inner/a", .handler = &says_hello, .arg = "inner" },
                                              { .pattern = "/inner/up", .handler = &streams, .arg = "up" },
+                                             { .pattern = "/inner/little", .handler = &collects_little, .arg = "4" },
                                              { 0 } };
 
 /* routing_test:test_rule_based_router, routing_test:test_delegate_not_found */
@@ -196,12 +198,47 @@ static void another_server_may_use_an_application(void **state)
     httpscene_close(&scene);
 }
 
+/* Then pieces come as they come, and what a handler says of its bodies holds. */
+static void another_server_may_tell_an_application_of_heads(void **state)
+{
+    static const char little[] = "POST /inner/little HTTP/1.1\r\nHost: a\r\n";
+    struct webscene scene;
+
+    webscene_open(&scene, of_inner, NULL);
+    struct httpserver *other = httpserver_new(scene.http.loop, web_application_serve, scene.app,
+                                              &(struct httpserver_options){ .on_head = web_application_serve_head });
+    assert_non_null(other);
+    scene.http.port = httpserver_listen(other, 0, &(struct netutil_bind_options){ .address = "127.0.0.1" });
+    struct httpscene_client *client = httpscene_connect(&scene.http);
+    httpscene_put(&scene.http, client, "POST /inner/up HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab");
+    httpscene_settle(&scene.http);
+    webscene_expect_notes("ab ");
+    httpscene_put(&scene.http, client, "cd");
+    httpscene_expect(&scene.http, client, 200, "up");
+    webscene_expect_notes("cd ");
+    httpscene_put(&scene.http, client, little);
+    httpscene_put(&scene.http, client, "Content-Length: 4\r\n\r\nabcd");
+    httpscene_expect(&scene.http, client, 200, "4");
+    httpscene_put(&scene.http, client, little);
+    httpscene_put(&scene.http, client, "Content-Length: 5\r\n\r\n");
+    httpscene_expect_last(&scene.http, client, 413);
+    client = httpscene_connect(&scene.http);
+    httpscene_put(&scene.http, client, little);
+    httpscene_put(&scene.http, client, "Content-Length: 4\r\n\r\nabc");
+    httpscene_expect_nothing(&scene.http, client);
+    httpscene_pass(&scene.http, 3);
+    httpscene_expect_last(&scene.http, client, 408);
+    httpserver_close(other);
+    webscene_close(&scene);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_error_is_for_any_method_and_needs_no_token),
     cmocka_unit_test(a_redirect_fills_in_arguments_and_appends_the_query),
     cmocka_unit_test(a_redirect_may_be_temporary),
     cmocka_unit_test(a_fallback_is_another_function_or_application),
     cmocka_unit_test(another_server_may_use_an_application),
+    cmocka_unit_test(another_server_may_tell_an_application_of_heads),
 };
 
 TESTING_MAIN(tests)

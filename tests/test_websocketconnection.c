@@ -354,6 +354,7 @@ static void what_is_no_frame_ends_the_connection_with_its_code(void **state)
         ROW("\x80\x80\1\2\3\4", 1002),                   /* of no message */
         ROW("\x01\x81\0\0\0\0a\x81\x81\0\0\0\0b", 1002), /* two messages */
         ROW("\x81\x81\0\0\0\0\xff", 1007),               /* E7 */
+        ROW("\x81\x81\x80\x80\x80\x80\x7f", 1007), /* which is ASCII before it is unmasked, and after that twice */
         ROW("\x81\x83\0\0\0\0\xed\xa0\x80", 1007),
         ROW("\x81\x84\0\0\0\0\xf4\x90\x80\x80", 1007),
         ROW("\x81\x82\0\0\0\0\xc0\xaf", 1007),

@@ -187,8 +187,8 @@ struct websocket_options {
 
 /* ws or wss (or http, https). The socket is the library's, as above: open, or on_close with WEBSOCKET_ABNORMAL, when
  * websocket_error says why. All but the handler is copied. Also from on_close, to connect again: better later, by
- * ioloop_call_later. NULL with errno: EINVAL a url or header that cannot be sent, EPROTONOSUPPORT wss
- * without TLS, EBADF the loop closes, ENOMEM. */
+ * ioloop_call_later. NULL with errno: EINVAL a url or header that cannot be sent, EPROTONOSUPPORT wss without TLS,
+ * EBADF the loop closes, ENOMEM. */
 struct websocket *websocket_connect(struct ioloop *loop, const char *url, const struct websocket_handler *handler,
                                     const struct websocket_options *options);
 

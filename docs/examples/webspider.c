@@ -78,17 +78,24 @@ static void add_link(struct spider *spider, const struct httpurl *page, const ch
         add_url(spider, url);
 }
 
-/* href="..." wherever it stands; a browser would look closer. */
-static void add_links(struct spider *spider, const struct httpclient_response *response)
+/* What follows the next href=" wherever it stands; a browser would look closer. NULL: there is none. */
+static const char *find_link(const char *text)
 {
     static const char mark[] = "href=\"";
+
+    while (*text != '\0' && strncasecmp(text, mark, sizeof mark - 1) != 0)
+        text++;
+    return *text != '\0' ? text + sizeof mark - 1 : NULL;
+}
+
+static void add_links(struct spider *spider, const struct httpclient_response *response)
+{
     const char *place = response->body, *end;
     struct httpurl page;
 
     if (httpurl_parse(response->effective_url, strlen(response->effective_url), &page) < 0)
         return;
-    while ((place = strcasestr(place, mark)) != NULL) {
-        place += sizeof mark - 1;
+    while ((place = find_link(place)) != NULL) {
         end = strchr(place, '"');
         if (end == NULL)
             return;

@@ -11,7 +11,8 @@
 #   bench.sh exact                instructions and system calls a message, which do not depend on the machine and its
 #                                 load
 # Environment: BUILD (build), ROUNDS (5), SECONDS_EACH (1: a round of echo, HTTP or WebSocket), COUNT (1000000: of
-# callbacks, of timers, of posts), CONNECTIONS (10000, which is the most: of memory), CC, MAKE.
+# callbacks, of timers, of posts), CONNECTIONS (10000, which is the most: of memory), CC, MAKE,
+# CONGESTION (cubic: of TCP; where the system's is another, all runs in a network of its own).
 # A machine that has other things to do shows it: see how far the least and the greatest are apart.
 
 cd "$(dirname "$0")/../.." || exit 1
@@ -174,7 +175,7 @@ for name in ${names:=calls timers touch wakeups pipes echo memory}; do
     *) say_usage ;;
     esac
 done
-begin
+begin "$@"
 build_all
 run
 case "$*" in

@@ -133,7 +133,7 @@ names=$*
 for name in ${names:=keep1 keep64 keep256 close1 close64 close256}; do
     [ "$name" = exact ] || choose_row "$name" || say_usage
 done
-begin
+begin "$@"
 build_all
 run
 exit $failed

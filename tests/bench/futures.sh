@@ -22,7 +22,7 @@ run()
     fi
 }
 
-begin
+begin "$@"
 make_ours "$BUILD/libioloop.a"
 build futures_ioloop tests/bench/futures_ioloop.c "$BUILD/libioloop.a" || exit 1
 libuv=

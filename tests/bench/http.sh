@@ -173,7 +173,7 @@ for name in ${names:=keep64 keep256 pipelined close post1k post1m static1k stati
     *) [ "$name" = exact ] || choose_row "$name" ;;
     esac || say_usage
 done
-begin
+begin "$@"
 build_all
 make_pages
 run

@@ -147,7 +147,7 @@ for name in ${names:=echo64 echo1 pipelined echo16k echo1m broadcast memory}; do
     *) [ "$name" = exact ] || choose_row "$name" ;;
     esac || say_usage
 done
-begin
+begin "$@"
 build_all
 run
 exit $failed

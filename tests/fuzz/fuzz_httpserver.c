@@ -8,27 +8,18 @@
  * fail, the beginning of that; each request that was seen ends once, and each write that was accepted is told of once;
  * after a while the connection is gone; nothing leaks; the next client is served. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "httpserver/httpserver.h"
-#include "ioloop/iolog.h"
-#include "ioloop/ioloop.h"
 #include "tests/fuzz/answercheck.h"
-#include "tests/fuzz/fuzzloop.h"
-#include "tests/support/faults.h"
+#include "tests/fuzz/fuzzclient.h"
 
 enum { SETTINGS = 12, LONG_ANSWER = 250000 };
-enum { ENDS_BY_FIN, ENDS_BY_WAITING, ENDS_BY_CLOSING, ENDINGS };
 
-static struct ioloop *loop;
-static struct httpserver *servers[2]; /* the second believes a proxy */
-static struct sockaddr_un addresses[2];
+static struct httpserver *servers[SERVERS]; /* the second believes a proxy */
 
 /* How the program goes about it, which also draws. */
 static uint8_t late, on_heads, by_and_by;
@@ -332,22 +323,13 @@ static void go_on(void)
         answer_at_once(request);
 }
 
-static void spin(int iterations)
-{
-    while (iterations-- > 0)
-        (void)!ioloop_run_once(loop, 0);
-}
-
 static struct httpserver *begin_server(int which)
 {
     struct httpserver_options options = { .max_body = 4096, .on_head = on_head, .on_log = request_logged };
-    struct sockaddr_un *address = &addresses[which];
 
     options.xheaders = options.proxy_protocol = which == 1;
-    address->sun_family = AF_UNIX;
-    snprintf(address->sun_path, sizeof address->sun_path, "@fuzz_httpserver_%d_%d", (int)getpid(), which);
     struct httpserver *server = httpserver_new(loop, on_request, NULL, &options);
-    require(server != NULL && httpserver_listen_unix(server, address->sun_path, 0) == 0);
+    require(server != NULL && httpserver_listen_unix(server, name_server("fuzz_httpserver", which), 0) == 0);
     return server;
 }
 
@@ -369,19 +351,6 @@ static void set_up(void)
 }
 
 /* The client. */
-
-static int connect_client(int which)
-{
-    struct sockaddr_un to = addresses[which];
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-    to.sun_path[0] = '\0';
-    require(fd >= 0);
-    require(connect(fd, (struct sockaddr *)&to,
-                    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(addresses[which].sun_path))) == 0);
-    require(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
-    return fd;
-}
 
 /* Not by the calls that are made to fail. False: the server has ended the connection. */
 static bool receive(int fd)
@@ -470,55 +439,30 @@ static void check_next_client(int which)
     require(httpserver_connections(servers[which]) == 0 && faults_allocated() < 128);
 }
 
-/* The words are what requests have in common, so that most that is tried gets further than to the first byte. */
-static size_t expand(const uint8_t *data, size_t size, uint8_t *text)
-{
-    static const char *const words[] = {
-        "GET /",
-        "POST /",
-        "HEAD /",
-        " HTTP/1.1\r\nHost: a\r\n",
-        " HTTP/1.0\r\n",
-        "\r\n\r\n",
-        "\r\n",
-        "Content-Length: ",
-        "5\r\n\r\nhello",
-        "Connection: close\r\n",
-        "0\r\n\r\n",
-        "Expect: 100-continue\r\n",
-        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "5\r\nhello\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n",
-    };
-    size_t length = 0;
+static const char *const words[] = {
+    "GET /",
+    "POST /",
+    "HEAD /",
+    " HTTP/1.1\r\nHost: a\r\n",
+    " HTTP/1.0\r\n",
+    "\r\n\r\n",
+    "\r\n",
+    "Content-Length: ",
+    "5\r\n\r\nhello",
+    "Connection: close\r\n",
+    "0\r\n\r\n",
+    "Expect: 100-continue\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "5\r\nhello\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n",
+};
 
-    for (size_t i = 0; i < size; i++) {
-        const char *word = words[data[i] % 16];
-        size_t count = data[i] < 0x80 ? 1 : strlen(word);
-        memcpy(text + length, data[i] < 0x80 ? (const void *)(data + i) : word, count);
-        length += count;
-    }
-    return length;
-}
-
-static void order_failure(uint8_t what, uint8_t nth)
-{
-    static const struct {
-        const char *name;
-        int error;
-    } calls[] = { { "recv", ECONNRESET },  { "recv", EAGAIN },       { "send", EPIPE },   { "send", EAGAIN },
-                  { "sendmsg", EAGAIN },   { "sendmsg", ENOBUFS },   { "sendfile", EIO }, { "sendfile", EAGAIN },
-                  { "epoll_ctl", ENOMEM }, { "shutdown", ENOTCONN }, { "close", EINTR } };
-
-    if (what < 128)
-        return;
-    may_be_cut = true;
-    if (what < 192)
-        faults_allocation(1 + nth % 64, what % 4 == 0);
-    else
-        faults_system_call(calls[what % 11].name, calls[what % 11].error, 1 + nth % 32);
-}
+static const struct failing_call failing_calls[] = {
+    { "recv", ECONNRESET },  { "recv", EAGAIN },       { "send", EPIPE },   { "send", EAGAIN },
+    { "sendmsg", EAGAIN },   { "sendmsg", ENOBUFS },   { "sendfile", EIO }, { "sendfile", EAGAIN },
+    { "epoll_ctl", ENOMEM }, { "shutdown", ENOTCONN }, { "close", EINTR }
+};
 
 static size_t put_proxy_header(uint8_t *text, uint8_t how)
 {
@@ -553,9 +497,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     begin_run(data);
     spin(2);
-    order_failure(data[9], data[10]);
+    if (order_failure(failing_calls, sizeof failing_calls / sizeof *failing_calls, data[9], data[10]))
+        may_be_cut = true;
     size_t length = which == 1 ? put_proxy_header(text, data[11]) : 0;
-    length += expand(data + SETTINGS, size - SETTINGS, text + length);
+    length += expand(words, sizeof words / sizeof *words, data + SETTINGS, size - SETTINGS, text + length);
     send_all(fd, text, length, data);
     if (ending == ENDS_BY_FIN)
         shutdown(fd, SHUT_WR);

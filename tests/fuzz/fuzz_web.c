@@ -7,25 +7,18 @@
  * is called behind that but flushes; each flush that was accepted is told of once; nobody is sent to another host, and
  * no header is there that was not set; after a while nothing is left, and the next client is served. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "httpserver/web.h"
 #include "httpserver/webstatic.h"
-#include "ioloop/ioloop.h"
-#include "tests/fuzz/fuzzloop.h"
-#include "tests/support/faults.h"
+#include "tests/fuzz/fuzzclient.h"
 
-enum { SETTINGS = 10, MOST_LIVE = 64, APPLICATIONS = 2 };
-enum { ENDS_BY_FIN, ENDS_BY_WAITING, ENDS_BY_CLOSING, ENDINGS };
+enum { SETTINGS = 10, MOST_LIVE = 64 };
 
-static struct ioloop *loop;
-static struct web_application *apps[APPLICATIONS];
-static struct sockaddr_un addresses[APPLICATIONS];
+static struct web_application *apps[SERVERS];
 static struct webstatic files;
 static char folder[] = "/tmp/fuzz_web_XXXXXX", path[64]; /* of a file in it */
 
@@ -340,13 +333,10 @@ static void begin_application(int which)
                                      .finish_timeout = 5,
                                      .xsrf_cookies = which == 1,
                                      .compress_response = which == 1 };
-    struct sockaddr_un *address = &addresses[which];
 
-    address->sun_family = AF_UNIX;
-    snprintf(address->sun_path, sizeof address->sun_path, "@fuzz_web_%d_%d", (int)getpid(), which);
     apps[which] = web_application_new(routes, &settings);
     require(apps[which] != NULL);
-    require(httpserver_listen_unix(web_application_server(apps[which]), address->sun_path, 0) == 0);
+    require(httpserver_listen_unix(web_application_server(apps[which]), name_server("fuzz_web", which), 0) == 0);
 }
 
 static void remove_folder(void)
@@ -357,7 +347,6 @@ static void remove_folder(void)
 
 static void set_up(void)
 {
-
     if (loop != NULL)
         return;
     faults_allocated();
@@ -374,24 +363,7 @@ static void set_up(void)
     begin_application(1);
 }
 
-static void spin(int iterations)
-{
-    while (iterations-- > 0)
-        (void)!ioloop_run_once(loop, 0);
-}
-
 /* The client. */
-
-static int connect_client(int which)
-{
-    struct sockaddr_un to = addresses[which];
-    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(to.sun_path));
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-    to.sun_path[0] = '\0';
-    require(fd >= 0 && connect(fd, (struct sockaddr *)&to, length) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
-    return fd;
-}
 
 /* Not by the calls that are made to fail. False: the server has ended the connection. */
 static bool receive(int fd)
@@ -451,52 +423,30 @@ static void check_output(void)
     }
 }
 
-static size_t expand(const uint8_t *data, size_t size, uint8_t *text)
-{
-    static const char *const words[] = {
-        "GET /a",
-        "GET /h/1",
-        "POST /s",
-        "POST /h/",
-        "GET /r/",
-        "GET /static/a.txt",
-        "?next=/",
-        " HTTP/1.1\r\nHost: a\r\n",
-        "\r\n\r\n",
-        "Content-Length: 5\r\n\r\nhello",
-        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\na=1&_xsrf",
-        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-        "5\r\nhello\r\n0\r\n\r\n",
-        "Cookie: _xsrf=ab; user=2|1:0|x\r\nX-Xsrftoken: ab\r\n",
-        "Accept-Encoding: gzip\r\nIf-None-Match: *\r\nRange: bytes=1-\r\n",
-        "GET /a HTTP/1.1\r\nHost: a\r\n\r\n",
-    };
-    size_t length = 0;
+static const char *const words[] = {
+    "GET /a",
+    "GET /h/1",
+    "POST /s",
+    "POST /h/",
+    "GET /r/",
+    "GET /static/a.txt",
+    "?next=/",
+    " HTTP/1.1\r\nHost: a\r\n",
+    "\r\n\r\n",
+    "Content-Length: 5\r\n\r\nhello",
+    "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\na=1&_xsrf",
+    "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+    "5\r\nhello\r\n0\r\n\r\n",
+    "Cookie: _xsrf=ab; user=2|1:0|x\r\nX-Xsrftoken: ab\r\n",
+    "Accept-Encoding: gzip\r\nIf-None-Match: *\r\nRange: bytes=1-\r\n",
+    "GET /a HTTP/1.1\r\nHost: a\r\n\r\n",
+    "PATCH /h/",
+    "Expect: 100-continue\r\n",
+};
 
-    for (size_t i = 0; i < size; i++) {
-        const char *word = words[data[i] % 16];
-        size_t count = data[i] < 0x80 ? 1 : strlen(word);
-
-        memcpy(text + length, data[i] < 0x80 ? (const void *)(data + i) : word, count);
-        length += count;
-    }
-    return length;
-}
-
-static void order_failure(uint8_t what, uint8_t nth)
-{
-    static const struct {
-        const char *name;
-        int error;
-    } calls[] = {
-        { "recv", ECONNRESET }, { "send", EPIPE }, { "send", EAGAIN }, { "sendmsg", ENOBUFS }, { "epoll_ctl", ENOMEM }
-    };
-
-    if (what >= 192)
-        faults_system_call(calls[what % 5].name, calls[what % 5].error, 1 + nth % 32);
-    else if (what >= 128)
-        faults_allocation(1 + nth % 64, what % 4 == 0);
-}
+static const struct failing_call failing_calls[] = {
+    { "recv", ECONNRESET }, { "send", EPIPE }, { "send", EAGAIN }, { "sendmsg", ENOBUFS }, { "epoll_ctl", ENOMEM }
+};
 
 /* Time goes by until all deadlines are over; what is left then the program ends. */
 static void end_run(int fd)
@@ -546,8 +496,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     busy = data[4] % 8;
     spin(2);
     faults_short_io(data[5] < 160 ? 0 : data[5] - 159u);
-    order_failure(data[6], data[7]);
-    send_all(fd, text, expand(data + SETTINGS, size - SETTINGS, text), 1 + data[8] * 4u);
+    (void)order_failure(failing_calls, sizeof failing_calls / sizeof *failing_calls, data[6], data[7]);
+    send_all(fd, text, expand(words, sizeof words / sizeof *words, data + SETTINGS, size - SETTINGS, text),
+             1 + data[8] * 4u);
     if (ending == ENDS_BY_FIN)
         shutdown(fd, SHUT_WR);
     if (ending != ENDS_BY_CLOSING)

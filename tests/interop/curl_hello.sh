@@ -23,6 +23,11 @@ for processes in 1 2; do
     expect 405 -d 'a=1' $url/
     expect 413 -d "$(head -c 1100000 /dev/zero | tr '\0' x | head -c 100000)" -H 'Content-Length: 99999999' $url/
     expect 405 -H 'Expect: 100-continue' -d 'body' $url/
+    for path in / /nothing; do # refused by their heads: curl is not asked for a body, and sends none
+        sent=$(head -c 1048576 /dev/zero | curl -s -o /dev/null -w '%{size_upload}' --max-time 5 \
+            -H 'Expect: 100-continue' --data-binary @- $url$path)
+        [ "$sent" = 0 ] || fail "$path: $sent bytes of a body that was not asked for"
+    done
     expect 417 -H 'Expect: miracles' $url/
     expect 405 -H 'Transfer-Encoding: chunked' -d 'body' $url/
     # Ten requests over one connection.

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "ioloop/iolog.h"
+#include "ioloop/ioloop.h"
 #include "ioloop/ioprocess.h"
 #include "tests/support/testing.h"
 
@@ -30,7 +31,10 @@ static struct {
     atomic_int starts[256]; /* of the workers, by number */
     atomic_int pids[256];
     atomic_int numbers[8];
-    atomic_int warnings, give_ups, shortages;
+    atomic_int warnings, give_ups, shortages, signalled;
+    atomic_int clock;              /* of the supervising parent, ms; 0: the system's */
+    atomic_int looks, naps;        /* of that: at its clock, and sleeps */
+    atomic_int has_no_random;      /* the kernel, for workers */
     atomic_int forks;              /* of the supervising parent */
     atomic_int forks_that_succeed; /* before so many fail; */
     atomic_int forks_that_fail;
@@ -47,7 +51,7 @@ pid_t fork(void)
     }
     if (atomic_fetch_add(&shared->forks, 1) >= shared->forks_that_succeed && shared->forks_that_fail > 0) {
         atomic_fetch_sub(&shared->forks_that_fail, 1);
-        return errno = EAGAIN, -1;
+        return errno = ENOMEM, -1;
     }
     return real();
 }
@@ -56,7 +60,9 @@ static inline void count_logs(enum iolog_channel channel, enum iolog_level level
 {
     atomic_fetch_add(&shared->warnings, level == IOLOG_WARNING);
     atomic_fetch_add(&shared->give_ups, strstr(text, "too many restarts") != NULL);
-    atomic_fetch_add(&shared->shortages, strstr(text, "cannot start") != NULL);
+    atomic_fetch_add(&shared->shortages,
+                     strstr(text, "cannot start") != NULL && strstr(text, ioloop_strerror(-ENOMEM)));
+    atomic_fetch_add(&shared->signalled, strstr(text, "killed by signal") != NULL);
 }
 
 /* A supervising parent. The pipe's other end is in it and in all its workers: at the end of file they are gone. */

@@ -12,6 +12,8 @@
 static const char *const names[FAULTCALLS_COUNT] = { FAULTCALLS(NAME_OF_CALL) };
 
 static atomic_int counts[FAULTCALLS_COUNT];
+static atomic_size_t asked[FAULTCALLS_COUNT];
+static _Thread_local enum faultcall last_call; /* of this thread, which is asked how many bytes it may move next */
 static atomic_int countdown;
 static atomic_int fault_call = -1, fault_error;
 static atomic_bool fault_sticky;
@@ -69,9 +71,15 @@ void faults_count_reset(void)
         counts[call] = 0;
 }
 
+size_t faults_asked(const char *name)
+{
+    return asked[find_call(name)];
+}
+
 int faultcalls_error(enum faultcall call)
 {
     atomic_fetch_add(&counts[call], 1);
+    last_call = call;
     if (fault_call != (int)call)
         return 0;
     int left = atomic_fetch_sub(&countdown, 1);
@@ -83,6 +91,7 @@ int faultcalls_error(enum faultcall call)
 
 size_t faultcalls_limited(size_t size)
 {
+    asked[last_call] = size;
     return io_limit != 0 && size > io_limit ? io_limit : size;
 }
 

@@ -25,6 +25,9 @@ void faults_short_io(size_t bytes);
 int faults_count(const char *name);
 void faults_count_reset(void);
 
+/* With how many bytes it was called the last time, if it moves bytes. */
+size_t faults_asked(const char *name);
+
 /* The nth allocation of the library from now on fails (sticky: and all after it). 0: none. */
 void faults_allocation(int nth, bool sticky);
 

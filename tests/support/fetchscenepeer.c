@@ -1,7 +1,6 @@
 /* What the servers of a scene do: connections, requests, answers. */
 #include "tests/support/fetchscene.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/support/testing.h"
+#include "tests/support/wire.h"
 
 /* Connections. */
 
@@ -63,9 +63,7 @@ void fetchscene_hang_up(struct fetchscene_peer *peer)
 
 void fetchscene_reset(struct fetchscene_peer *peer)
 {
-    struct linger none = { .l_onoff = 1 };
-
-    assert_int_equal(setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none), 0);
+    wire_reset_at_close(peer->fd);
     fetchscene_hang_up(peer);
 }
 
@@ -87,11 +85,7 @@ size_t fetchscene_put_some(struct fetchscene_peer *peer, const char *bytes, size
     length = length < sizeof piece ? length : sizeof piece;
     memcpy(piece, bytes, length);
     change_bytes(piece, length, peer->mask);
-    ssize_t count = write(peer->fd, piece, length);
-
-    if (count < 0 && errno != EAGAIN)
-        return length;
-    return count > 0 ? (size_t)count : 0;
+    return wire_send(peer->fd, piece, length);
 }
 
 void fetchscene_put_bytes(struct fetchscene *scene, struct fetchscene_peer *peer, const char *bytes, size_t length)
@@ -114,35 +108,14 @@ void fetchscene_put(struct fetchscene *scene, struct fetchscene_peer *peer, cons
 
 size_t fetchscene_take(struct fetchscene_peer *peer, size_t most)
 {
-    size_t taken = 0;
+    size_t before = peer->length;
 
-    while (taken < most && !peer->ended) {
-        char piece[65536];
-        size_t want = most - taken < sizeof piece ? most - taken : sizeof piece;
-        ssize_t count = read(peer->fd, piece, want);
-
-        if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            break;
-        peer->ended = count <= 0;
-        peer->error = count < 0 ? errno : 0;
-        if (count <= 0)
-            break;
-        peer->bytes = realloc(peer->bytes, peer->length + (size_t)count + 1);
-        assert_non_null(peer->bytes);
-        change_bytes(piece, (size_t)count, peer->mask);
-        memcpy(peer->bytes + peer->length, piece, (size_t)count);
-        peer->length += (size_t)count;
-        peer->bytes[peer->length] = '\0';
-        taken += (size_t)count;
-    }
-    return taken;
-}
-
-static void consume(struct fetchscene_peer *peer, size_t length)
-{
-    assert_true(length <= peer->length);
-    peer->length -= length;
-    memmove(peer->bytes, peer->bytes + length, peer->length + 1);
+    if (peer->ended)
+        return 0;
+    peer->ended = wire_receive(peer->fd, &peer->bytes, &peer->length, most, &peer->error);
+    if (peer->length > before)
+        change_bytes(peer->bytes + before, peer->length - before, peer->mask);
+    return peer->length - before;
 }
 
 /* Runs the loop until there are so many bytes. */
@@ -188,7 +161,7 @@ void fetchscene_take_head(struct fetchscene *scene, struct fetchscene_peer *peer
     size_t size = (size_t)(end - peer->bytes) + 4;
     assert_true(size < sizeof request->head);
     memcpy(request->head, peer->bytes, size);
-    consume(peer, size);
+    wire_drop(peer->bytes, &peer->length, size);
     check_head(request->head);
     assert_int_equal(sscanf(request->head, "%39s %1023s ", request->method, request->target), 2);
 }
@@ -215,7 +188,7 @@ static void take_chunks(struct fetchscene *scene, struct fetchscene_peer *peer, 
         wait_for(scene, peer, start + size + 2);
         note_body(request, peer->bytes + start, size);
         assert_memory_equal(peer->bytes + start + size, "\r\n", 2);
-        consume(peer, start + size + 2);
+        wire_drop(peer->bytes, &peer->length, start + size + 2);
     }
 }
 
@@ -233,7 +206,7 @@ void fetchscene_take_request(struct fetchscene *scene, struct fetchscene_peer *p
     wait_for(scene, peer, size);
     if (size > 0) {
         note_body(request, peer->bytes, size);
-        consume(peer, size);
+        wire_drop(peer->bytes, &peer->length, size);
     }
 }
 
@@ -271,7 +244,7 @@ void fetchscene_expect_text(struct fetchscene *scene, struct fetchscene_peer *pe
 {
     wait_for(scene, peer, strlen(text));
     assert_memory_equal(peer->bytes, text, strlen(text));
-    consume(peer, strlen(text));
+    wire_drop(peer->bytes, &peer->length, strlen(text));
 }
 
 void fetchscene_expect_end(struct fetchscene *scene, struct fetchscene_peer *peer)

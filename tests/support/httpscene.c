@@ -15,6 +15,7 @@
 
 #include "tests/support/faults.h"
 #include "tests/support/testing.h"
+#include "tests/support/wire.h"
 
 #define ROUNDS 2000 /* of waiting for what has to come */
 
@@ -228,9 +229,7 @@ void httpscene_hang_up(struct httpscene_client *client)
 
 void httpscene_reset(struct httpscene_client *client)
 {
-    struct linger none = { .l_onoff = 1 };
-
-    assert_int_equal(setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none), 0);
+    wire_reset_at_close(client->fd);
     httpscene_hang_up(client);
 }
 
@@ -241,11 +240,7 @@ void httpscene_finish(struct httpscene_client *client)
 
 size_t httpscene_put_some(struct httpscene_client *client, const char *bytes, size_t length)
 {
-    ssize_t count = write(client->fd, bytes, length);
-
-    if (count < 0 && errno != EAGAIN)
-        return length; /* the server has closed: it goes where it would have gone */
-    return count > 0 ? (size_t)count : 0;
+    return wire_send(client->fd, bytes, length);
 }
 
 void httpscene_put_bytes(struct httpscene *scene, struct httpscene_client *client, const char *bytes, size_t length)
@@ -268,34 +263,11 @@ void httpscene_put(struct httpscene *scene, struct httpscene_client *client, con
 
 size_t httpscene_take(struct httpscene_client *client, size_t most)
 {
-    size_t taken = 0;
+    size_t before = client->length;
 
-    while (taken < most && !client->ended) {
-        char piece[65536];
-        size_t want = most - taken < sizeof piece ? most - taken : sizeof piece;
-        ssize_t count = read(client->fd, piece, want);
-
-        if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            break;
-        client->ended = count <= 0;
-        client->error = count < 0 ? errno : 0;
-        if (count <= 0)
-            break;
-        client->bytes = realloc(client->bytes, client->length + (size_t)count + 1);
-        assert_non_null(client->bytes);
-        memcpy(client->bytes + client->length, piece, (size_t)count);
-        client->length += (size_t)count;
-        client->bytes[client->length] = '\0';
-        taken += (size_t)count;
-    }
-    return taken;
-}
-
-static void consume(struct httpscene_client *client, size_t length)
-{
-    assert_true(length <= client->length);
-    client->length -= length;
-    memmove(client->bytes, client->bytes + length, client->length + 1);
+    if (!client->ended)
+        client->ended = wire_receive(client->fd, &client->bytes, &client->length, most, &client->error);
+    return client->length - before;
 }
 
 /* Runs the loop until there are so many bytes, or the end. */
@@ -397,7 +369,7 @@ static size_t take_chunk(struct httpscene *scene, struct httpscene_client *clien
     answer->length += size;
     answer->chunks += size > 0;
     if (size == 0)
-        consume(client, start + 2);
+        wire_drop(client->bytes, &client->length, start + 2);
     return size > 0 ? start + size + 2 : 0;
 }
 
@@ -423,7 +395,7 @@ struct httpscene_answer httpscene_next(struct httpscene *scene, struct httpscene
     size_t length = has_body ? answer.length : 0;
     wait_for(scene, client, size + length);
     memcpy(answer.body, client->bytes + size, length < sizeof answer.body ? length : sizeof answer.body - 1);
-    consume(client, size + length);
+    wire_drop(client->bytes, &client->length, size + length);
     return answer;
 }
 
@@ -473,7 +445,7 @@ void httpscene_expect_text(struct httpscene *scene, struct httpscene_client *cli
 {
     wait_for(scene, client, strlen(text));
     assert_memory_equal(client->bytes, text, strlen(text));
-    consume(client, strlen(text));
+    wire_drop(client->bytes, &client->length, strlen(text));
 }
 
 static void mask_dates(char *bytes)

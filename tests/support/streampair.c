@@ -13,6 +13,7 @@
 #include "ioloop/ioloop.h"
 #include "tests/support/faults.h"
 #include "tests/support/testing.h"
+#include "tests/support/wire.h"
 
 static bool is_running;
 static int orders;
@@ -341,9 +342,7 @@ void streampair_hang_up(struct streampair *pair)
 
 void streampair_reset(struct streampair *pair)
 {
-    struct linger linger = { 1, 0 };
-
-    assert_int_equal(setsockopt(pair->peer, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+    wire_reset_at_close(pair->peer);
     streampair_hang_up(pair);
 }
 
