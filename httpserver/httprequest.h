@@ -13,9 +13,9 @@
  * Errors: of a call that sends: -EBADF the client has left, or what the kernel says when it is just going (-EPIPE,
  *     -ECONNRESET); -EINVAL what it is given cannot be sent in HTTP, and nothing was; -EALREADY the head of the answer
  *     has gone. The connection is closed by -EMSGSIZE, the body is not as long as its Content-Length said, -ENOBUFS,
- *     the client does not read, and max_unsent bytes wait, -EIO, of write_file, and -ENOMEM. The first bytes of an
- *     answer are taken however many they are, and so is its end; behind a piece of more than max_unsent the next has to
- *     wait for its callback.
+ *     the client does not read, and max_unsent bytes wait, -EIO, a file of write_file cannot be read or is too short
+ *     (also from the call behind it), and -ENOMEM. The first bytes of an answer are taken however many they are, and so
+ *     is its end; behind a piece of more than max_unsent the next has to wait for its callback.
  * Threads: the loop's. */
 #ifndef HTTPSERVER_HTTPREQUEST_H
 #define HTTPSERVER_HTTPREQUEST_H

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The whole check: tests/check.sh [PATTERN]. With a pattern only the test programs whose names match it are run, in one
-# build. Prints what failed in full, a line for each step, and last "N passed, N failed".
+# build. Prints what failed in full, a line for each step, once more the end of what failed (a log that is cut has that),
+# and last "N passed, N failed".
 #
 # Each step builds below build/ in a folder of its own; logs are in build/check/. The test programs of a variant are gone
 # again when all have passed: they take a gigabyte.
@@ -13,6 +14,7 @@ passed=0 failed=0 skipped=
 export CMOCKA_MESSAGE_OUTPUT=stdout
 
 say() { printf '%-34s %s\n' "$1" "$2"; }
+fail() { say "$1" "${3:-FAILED}"; tail -n 40 "$2"; { echo "--- $1"; tail -n 12 "$2"; } >> $logs/failures; }
 skip() { skipped="$skipped
 skipped: $1"; say "$1" "skipped: $2"; }
 
@@ -22,7 +24,7 @@ count() {
     if "$@" > "$logs/$name.log" 2>&1; then
         passed=$((passed + 1)); say "$name" ok
     else
-        failed=$((failed + 1)); say "$name" FAILED; tail -n 40 "$logs/$name.log"
+        failed=$((failed + 1)); fail "$name" "$logs/$name.log"
     fi
 }
 
@@ -34,7 +36,7 @@ fuzz() {
         if [ "$(cat "$logs/$name.ended")" = 0 ]; then
             passed=$((passed + 1)); say "$name" ok
         else
-            failed=$((failed + 1)); say "$name" FAILED; tail -n 40 "$logs/$name.log"
+            failed=$((failed + 1)); fail "$name" "$logs/$name.log"
         fi
     done
 }
@@ -47,7 +49,7 @@ build() {
         say "$name" "built in $(($(date +%s) - start)) s"
         return 0
     fi
-    failed=$((failed + 1)); say "$name" "FAILED to build"; cat "$logs/$name.log"
+    failed=$((failed + 1)); fail "$name" "$logs/$name.log" "FAILED to build"
     return 1
 }
 
@@ -67,8 +69,8 @@ run() {
         # A crash, or a descriptor left open, fails the program without failing a test by name.
         [ "$(cat "$status")" = 0 ] || [ "${bad:-0}" -gt 0 ] || bad=1
         if [ "${bad:-0}" -gt 0 ]; then
-            echo "--- $(basename "$log" .log): status $(cat "$status")"
-            grep -v '^\[ RUN\|^\[       OK' "$log" | tail -n 40
+            grep -v "^\[ RUN\|^\[       OK\|^\[  PASSED\|^\[===" "$log" > "$log.failed"
+            fail "$(basename "$log" .log)" "$log.failed" "FAILED, status $(cat "$status")"
         fi
         step_passed=$((step_passed + ok)) step_failed=$((step_failed + ${bad:-0}))
     done
@@ -88,6 +90,7 @@ variant() {
 
 finish() {
     [ -z "$skipped" ] || echo "$skipped"
+    [ ! -e $logs/failures ] || cat $logs/failures
     echo "$passed passed, $failed failed"
     [ $failed = 0 ]
     exit

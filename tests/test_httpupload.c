@@ -128,11 +128,10 @@ static void a_producer_is_not_called_while_the_server_takes_nothing(void **state
     fetchscene_settle(&scene);
     assert_int_equal(program.calls, calls);
     assert_int_equal(program.last, 0);
-    for (int i = 0; i < 50 && program.calls == calls; i++) {
+    while (program.calls == calls) {
         fetchscene_take(peer, 1 << 22);
         fetchscene_settle(&scene);
     }
-    assert_true(program.calls > calls);
     httpclient_cancel(scene.client, fetch->id);
     assert_int_equal(httpclient_upload_write(scene.client, program.upload, "more", 4), -EBADF);
     fetchscene_expect_error(&scene, fetch, -ECANCELED, FETCHSCENE_ANY_PHASE);
@@ -170,7 +169,7 @@ static void an_early_answer_counts_though_writing_fails(void **state)
         assert_int_equal(write(peer->fd, answer, sizeof answer - 1), sizeof answer - 1);
         fetchscene_hang_up(peer);
         int error = 0;
-        for (int j = 0; j < 300 && error == 0; j++)
+        while (error == 0) /* until the kernel knows of the reset */
             error = httpclient_upload_write(scene.client, program.upload, many, 1000);
         assert_true(error < 0);
         assert_int_equal(httpclient_upload_write(scene.client, program.upload, many, 1), -EBADF);
@@ -195,13 +194,11 @@ static void note_times(struct fetchscene_fetch *fetch, struct httpclient_respons
 
 static void serve_slowly(struct fetchscene *scene, struct fetchscene_peer *peer, size_t length, bool is_early)
 {
-    size_t taken = 0;
-
     for (int i = 0; i < 10; i++)
         fetchscene_settle(scene); /* a part in each turn, until the kernel takes no more */
     fetchscene_pass(scene, 8);
-    for (int i = 0; i < 4000 && taken < length && !is_early; i++) {
-        taken += fetchscene_take(peer, 1 << 22);
+    while (peer->length < length && !is_early) {
+        fetchscene_take(peer, 1 << 22);
         fetchscene_settle(scene);
     }
     fetchscene_pass(scene, 1);

@@ -17,7 +17,7 @@
 
 static void run_in_child(struct ioloop *loop, const bool *wanted)
 {
-    for (int i = 0; i < 500 && !*wanted; i++)
+    while (!*wanted)
         ioloop_run_once(loop, 0.01);
 }
 

@@ -271,9 +271,8 @@ static void a_callback_may_be_taken_back(void **state)
 
 static void await_end_of(pid_t pid)
 {
-    for (int i = 0; i < 500 && is_alive(pid); i++)
+    while (is_alive(pid)) /* not even as a zombie */
         assert_true(ioloop_run_once(loop, 0.01) >= 0);
-    assert_false(is_alive(pid)); /* not even as a zombie */
 }
 
 static void a_closed_one_goes_on_and_is_reaped(void **state)

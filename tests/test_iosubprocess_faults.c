@@ -199,9 +199,8 @@ static void closed_ones_are_reaped_too(void **state)
     iosubprocess_close(closed);
     testing_run_until(loop, &exited.told);
     assert_int_equal(exited.status, -SIGTERM);
-    for (int i = 0; i < 500 && is_alive(pid); i++)
+    while (is_alive(pid))
         ioloop_run_once(loop, 0.01);
-    assert_false(is_alive(pid));
     faults_end();
     testing_spin(loop, 1);
     close_scene();

@@ -286,9 +286,8 @@ static void a_client_and_a_server_understand_each_other(void **state)
     snprintf(url, sizeof url, "ws://127.0.0.1:%d/ws", scene.web.http.port);
     of_client = websocket_connect(scene.web.http.loop, url, &handler, NULL);
     assert_non_null(of_client);
-    for (int i = 0; i < 2000 && of_client != NULL; i++)
+    while (of_client != NULL)
         ioloop_run_once(scene.web.http.loop, 0.001);
-    assert_null(of_client);
     assert_string_equal(words, "opened hello binary 1000::0 ");
     httpscene_settle(&scene.web.http);
     webscene_expect_notes("open close:1000:bye:0 ");

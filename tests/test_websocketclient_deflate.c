@@ -146,12 +146,11 @@ static void a_client_and_a_server_compress_if_both_want_it(void **state)
         snprintf(url, sizeof url, "ws://127.0.0.1:%d/ws", scene.web.http.port);
         of_client = websocket_connect(scene.web.http.loop, url, &handler, NULL);
         assert_non_null(of_client);
-        for (int i = 0; i < 5000 && of_client != NULL; i++) {
+        while (of_client != NULL) {
             ioloop_run_once(scene.web.http.loop, 0.001);
             if (got_count == 1 && of_client != NULL)
                 assert_int_equal(websocket_compresses(of_client), (way & 3) == 3);
         }
-        assert_null(of_client);
         assert_int_equal(got_count, 8);
         httpscene_settle(&scene.web.http);
         webscene_expect_notes("open close:1000::0 ");

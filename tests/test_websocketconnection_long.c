@@ -41,7 +41,7 @@ static void echo_and_count(struct websocket *socket, const void *data, size_t le
 /* Long messages that have come; the kernel may take its time. Or the connection is over. */
 static void await_messages(struct socketscene *scene, int count)
 {
-    for (int i = 0; i < 1000 && counted < count && scene->socket != NULL && !websocket_closing(scene->socket); i++)
+    while (counted < count && scene->socket != NULL && !websocket_closing(scene->socket))
         assert_true(ioloop_run_once(scene->web.http.loop, 0.01) >= 0);
 }
 

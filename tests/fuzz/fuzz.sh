@@ -20,6 +20,6 @@ for target; do
         $build/tests/support/faults.o $build/tests/support/faults_linux.o $build/libioloop.a $libraries -o $build/"$target"
     dictionary=
     [ ! -e tests/fuzz/"${target#fuzz_}".dict ] || dictionary=-dict=tests/fuzz/"${target#fuzz_}".dict
-    $build/"$target" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=8192 -print_final_stats=1 \
+    $build/"$target" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=1024 -max_len=8192 -print_final_stats=1 \
         $dictionary -artifact_prefix=$build/ $build/corpus/"$target"
 done

@@ -395,8 +395,12 @@ static void send_all(int fd, const uint8_t *data, size_t length, size_t piece)
 
 static void wait_for_end(int fd)
 {
-    for (int rounds = 0; receive(fd); rounds++) {
-        require(rounds < 100000);
+    size_t before = output_length;
+
+    for (int rounds = 0, last = 0; receive(fd); rounds++) {
+        last = output_length > before ? rounds : last;
+        before = output_length;
+        require(rounds - last < 100000);
         spin(1);
         if (rounds % 3 == 2)
             go_on();

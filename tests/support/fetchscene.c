@@ -332,7 +332,7 @@ void fetchscene_close(struct fetchscene *scene)
 void fetchscene_settle(struct fetchscene *scene)
 {
     for (int quiet = 0, rounds = 0; quiet < 4 && rounds < FETCHSCENE_ROUNDS; rounds++) {
-        int count = ioloop_run_once(scene->loop, 0);
+        int count = testing_step(scene->loop);
         assert_true(count >= 0);
         quiet = count == 0 ? quiet + 1 : 0;
     }
@@ -348,7 +348,9 @@ void fetchscene_pass(struct fetchscene *scene, double seconds)
 /* The first turns do not wait: what is awaited often comes from a task of theirs, behind their own wait. */
 void fetchscene_turn(struct fetchscene *scene, int round)
 {
+    testing_deliver();
     assert_true(ioloop_run_once(scene->loop, round < 8 ? 0 : 0.01) >= 0);
+    testing_deliver();
 }
 
 /* What came of it. */

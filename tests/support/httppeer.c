@@ -33,15 +33,16 @@ static bool connect_peer(struct httppeer *peer, int port, bool narrow)
     peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (peer->fd < 0)
         return false;
-    setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(peer->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
     if (narrow)
         setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &(int){ 1 }, sizeof(int));
-    if (connect(peer->fd, (struct sockaddr *)&address, sizeof address) == 0)
-        return true;
-    httppeer_close(peer);
-    return false;
+    if (connect(peer->fd, (struct sockaddr *)&address, sizeof address) < 0) {
+        httppeer_close(peer);
+        return false;
+    }
+    setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(peer->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience); /* connect would end by EINTR with it */
+    setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+    return true;
 }
 
 bool httppeer_connect(struct httppeer *peer, int port)

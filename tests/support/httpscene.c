@@ -159,7 +159,7 @@ void httpscene_close(struct httpscene *scene)
 void httpscene_settle(struct httpscene *scene)
 {
     for (int quiet = 0, rounds = 0; quiet < 4 && rounds < ROUNDS; rounds++) {
-        int count = ioloop_run_once(scene->loop, 0);
+        int count = testing_step(scene->loop);
         assert_true(count >= 0);
         bool has_more = ioloop_next_timeout(scene->loop) == 0; /* a task, such as to send on */
         quiet = count == 0 && !has_more ? quiet + 1 : 0;

@@ -95,7 +95,7 @@ void socketserver_connect(struct socketserver *server, const char *url, const st
 void socketserver_settle(struct socketserver *server)
 {
     for (int quiet = 0, rounds = 0; quiet < 4 && rounds < ROUNDS; rounds++) {
-        int count = ioloop_run_once(server->loop, 0);
+        int count = testing_step(server->loop);
         assert_true(count >= 0);
         quiet = count == 0 ? quiet + 1 : 0;
     }

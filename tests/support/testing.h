@@ -55,12 +55,17 @@ double testing_clock(void *arg);
 struct ioloop;
 void testing_run_until(struct ioloop *loop, const bool *done);
 
+/* What is sent to 127.0.0.1 is under way until the kernel comes to deliver it, which under load is a moment later. Waits
+ * until it has delivered what was sent before. */
+void testing_deliver(void);
+
+/* Iterations that do not wait, each with what was sent before delivered, and then what it sent itself. */
+void testing_spin(struct ioloop *loop, int iterations);
+int testing_step(struct ioloop *loop); /* one; answers what ioloop_run_once did */
+
 /* Waits until there is something for the loop to do or for the descriptor (-1: none) to read, for 0.1 s at most; a turn
  * is an iteration that does not wait, and that behind it. */
 void testing_wait(struct ioloop *loop, int fd);
 void testing_turn(struct ioloop *loop, int fd);
-
-/* Runs so many iterations without waiting. */
-void testing_spin(struct ioloop *loop, int iterations);
 
 #endif
