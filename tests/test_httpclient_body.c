@@ -354,8 +354,10 @@ static void an_early_answer_ends_a_body_on_its_way(void **state)
     size_t before = poured;
     fetchscene_settle(&scene);
     assert_int_equal(poured, before);
-    fetchscene_take(peer, SIZE_MAX);
-    assert_true(peer->ended);
+    while (!peer->ended) {
+        fetchscene_take(peer, SIZE_MAX);
+        fetchscene_settle(&scene);
+    }
     fetchscene_close(&scene);
 }
 

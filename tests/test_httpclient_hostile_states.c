@@ -165,7 +165,7 @@ static void a_server_that_pours_leaves_time_for_others(void **state)
             poured += fetchscene_put_some(flood, piece, sizeof piece);
             if (turn == 3)
                 fetchscene_serve(&scene, peer, "HTTP/1.1 204 No\r\nConnection: close\r\n\r\n");
-            assert_true(ioloop_run_once(scene.loop, 0) >= 0);
+            assert_true(testing_step(scene.loop) >= 0);
             assert_true(turn < 50);
         }
         fetchscene_hang_up(peer);
@@ -192,7 +192,7 @@ static void a_redirect_with_a_body_without_end_is_followed_over_another_connecti
 
         for (int turn = 0; turn < 5000 && httpclient_connections(scene.client) == 1 && !peer->ended; turn++) {
             fetchscene_put(&scene, peer, "20\r\n0123456789abcdef0123456789abcdef\r\n");
-            assert_true(ioloop_run_once(scene.loop, 0) >= 0);
+            assert_true(testing_step(scene.loop) >= 0);
             fetchscene_take(peer, 1);
         }
         struct fetchscene_peer *next = fetchscene_serve(&scene, NULL, HI);

@@ -37,6 +37,7 @@ static void peer_hang_up(void)
 {
     if (peer.fd >= 0)
         close(peer.fd);
+    testing_deliver();
     peer.fd = -1;
 }
 
@@ -51,10 +52,8 @@ static void close_with_peer(void)
 static void peer_accept(void)
 {
     peer_hang_up();
-    for (int i = 0; (peer.fd = accept4(peer.listener, NULL, NULL, SOCK_NONBLOCK)) < 0; i++) {
-        assert_true(i < 1000);
+    while ((peer.fd = accept4(peer.listener, NULL, NULL, SOCK_NONBLOCK)) < 0)
         ioloop_run_once(scene.loop, 0.01);
-    }
 }
 
 /* Takes a request whole, as far as its head goes. */
@@ -64,8 +63,7 @@ static void peer_take(const char *first)
     size_t length = 0;
 
     bytes[0] = '\0';
-    for (int i = 0; strstr(bytes, "\r\n\r\n") == NULL; i++) {
-        assert_true(i < 1000);
+    while (strstr(bytes, "\r\n\r\n") == NULL) {
         ssize_t count = read(peer.fd, bytes + length, sizeof bytes - 1 - length);
         assert_true(count != 0);
         length += count > 0 ? (size_t)count : 0;
@@ -79,6 +77,7 @@ static void peer_take(const char *first)
 static void peer_put(const char *text)
 {
     assert_int_equal(write(peer.fd, text, strlen(text)), strlen(text));
+    testing_deliver();
 }
 
 static void fetch_from_peer(const char *path)

@@ -35,6 +35,7 @@ static void assert_reads(int fd, const char *text)
 {
     char bytes[256] = { 0 };
 
+    testing_deliver();
     assert_int_equal(read(fd, bytes, sizeof bytes - 1), strlen(text));
     assert_string_equal(bytes, text);
 }
@@ -533,7 +534,9 @@ static void a_reset_socket_answers_errors_in_silence(void **state)
     testing_tcp_pair(fds);
     assert_int_equal(kernel_adopt(fds[0]), 1);
     assert_int_equal(write(fds[0], "unread", 6), 6);
+    testing_deliver();
     close(fds[1]);
+    testing_deliver();
     assert_int_equal(kernel_send(fds[0], &(struct iovec){ "x", 1 }, 1, false), -ECONNRESET);
     assert_int_equal(kernel_send(fds[0], &(struct iovec){ "x", 1 }, 1, false), -EPIPE);
     close(fds[0]);

@@ -250,6 +250,7 @@ static void reading_tells_of_the_bytes_and_then_of_the_end(void **state)
     assert_int_equal(event.data, 5);
     assert_int_equal(event.flags & EV_EOF, 0);
     assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
+    testing_deliver();
     event = next_event(kq);
     assert_int_equal(event.data, 5); /* data may remain */
     assert_true((event.flags & EV_EOF) != 0);
@@ -277,6 +278,7 @@ static void a_reset_is_the_end_of_both_with_an_error(void **state)
     assert_int_equal(watch(kq, fds[0], EVFILT_WRITE, EV_ADD), 0);
     put(fds[0], "unread");
     close(fds[1]);
+    testing_deliver();
     assert_int_equal(wait_milliseconds(kq, events, 8, 20000), 2);
     for (int i = 0; i < 2; i++) {
         assert_true((events[i].flags & EV_EOF) != 0);
@@ -366,6 +368,7 @@ static void a_low_water_mark_holds_back_all_but_the_end(void **state)
     put(fds[1], "e");
     assert_silent(kq);
     assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
+    testing_deliver();
     event = next_event(kq);
     assert_int_equal(event.data, 1);
     assert_true((event.flags & EV_EOF) != 0);

@@ -333,6 +333,7 @@ static void a_hangup_of_both_sides_is_an_error_for_a_writer(void **state)
         put(fds[1], "last");
         assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
         assert_int_equal(shutdown(fds[0], SHUT_WR), 0);
+        testing_deliver();
         assert_int_equal(poller_add(poller, fds[0], BOTH, 1), 0);
         assert_int_equal(wait_for(poller, fds[0]), BOTH | IOLOOP_ERROR);
         assert_int_equal(poller_update(poller, fds[0], IOLOOP_WRITE, 1), 0);

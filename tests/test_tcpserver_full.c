@@ -203,13 +203,13 @@ static void live_through(struct scene *scene)
         }
     }
     for (int i = 0; i < 4; i++) {
-        ioloop_run_once(scene->loop, 0);
+        testing_step(scene->loop);
         scene->clock += 0.3;
     }
     if (scene->handled > 0 && scene->client_count > 0)
         shutdown(scene->clients[0], SHUT_WR);
     for (int i = 0; i < 4; i++)
-        ioloop_run_once(scene->loop, 0);
+        testing_step(scene->loop);
 }
 
 static void end_life(struct scene *scene, struct baseline baseline)

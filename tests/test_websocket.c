@@ -509,14 +509,12 @@ static void a_pong_that_waits_is_dropped_when_the_socket_closes(void **state)
     fill(scene.socket, 1 << 20);
     socketscene_put(&scene, client, SOCKETSCENE_PING, "a");
     assert_int_equal(websocket_close(scene.socket, 1000, NULL), 0);
-    while (websocket_pending(scene.socket) > 0) {
+    while (client->length < 4 || memcmp(client->bytes + client->length - 4, "\x88\x02\x03\xe8", 4) != 0) {
+        testing_turn(scene.web.http.loop, client->fd);
         httpscene_take(client, SIZE_MAX);
-        httpscene_settle(&scene.web.http);
     }
-    httpscene_take(client, SIZE_MAX);
     httpscene_settle(&scene.web.http);
-    httpscene_take(client, SIZE_MAX);
-    assert_memory_equal(client->bytes + client->length - 4, "\x88\x02\x03\xe8", 4);
+    assert_int_equal(httpscene_take(client, SIZE_MAX), 0);
     socketscene_close(&scene);
 }
 

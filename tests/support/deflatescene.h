@@ -70,12 +70,11 @@ static inline size_t deflatescene_expect(struct deflatescene *all, int first, co
     struct wsframes_frame frame;
     size_t size = 0, got = 0;
 
-    for (int i = 0; i < 5000 && size == 0; i++) {
+    while (size == 0) {
         if (httpscene_take(client, SIZE_MAX) == 0)
             testing_turn(all->scene.web.http.loop, client->fd);
         size = client->length > 0 ? wsframes_take(client->bytes, client->length, &frame) : 0;
     }
-    assert_true(size > 0);
     assert_int_equal(frame.first, first);
     if (first & WSFRAMES_COMPRESSED) {
         char *payload = deflatepeer_decompress(&all->peer, frame.payload, frame.length, &got);

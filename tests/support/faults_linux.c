@@ -41,7 +41,6 @@ WRAP(int, accept4, (int fd, struct sockaddr *address, socklen_t *length, int fla
 WRAP(int, socket, (int family, int type, int protocol), (family, type, protocol))
 WRAP(int, bind, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length))
 WRAP(int, listen, (int fd, int backlog), (fd, backlog))
-WRAP(int, connect, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length))
 WRAP(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t length),
      (fd, level, name, value, length))
 WRAP(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *length), (fd, level, name, value, length))
@@ -56,6 +55,26 @@ WRAP(int, shutdown, (int fd, int how), (fd, how))
 WRAP(int, poll, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))
 WRAP(int, fstat, (int fd, struct stat *status), (fd, status))
 WRAP(ssize_t, pread, (int fd, void *data, size_t size, off_t offset), (fd, data, faultcalls_limited(size), offset))
+
+/* Of testing.h; fuzz targets have none. */
+void testing_deliver(void) __attribute__((weak));
+
+int __real_connect(int fd, const struct sockaddr *address, socklen_t length);
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t length);
+
+/* Within the machine a connection is there, or refused, when this returns: what asks is delivered, and what answers. */
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    int error = faultcalls_error(CALL_connect);
+
+    if (error != 0)
+        return errno = error, -1;
+    int result = __real_connect(fd, address, length);
+    error = errno;
+    for (int i = 0; i < 2 && testing_deliver != NULL; i++)
+        testing_deliver();
+    return errno = error, result;
+}
 
 static bool is_limited(void)
 {

@@ -350,7 +350,6 @@ void fetchscene_turn(struct fetchscene *scene, int round)
 {
     testing_deliver();
     assert_true(ioloop_run_once(scene->loop, round < 8 ? 0 : 0.01) >= 0);
-    testing_deliver();
 }
 
 /* What came of it. */

@@ -56,6 +56,7 @@ void fetchscene_hang_up(struct fetchscene_peer *peer)
     if (peer->fd >= 0)
         close(peer->fd);
     peer->fd = -1;
+    testing_deliver();
     free(peer->bytes);
     peer->bytes = NULL;
     peer->length = 0;
@@ -70,6 +71,7 @@ void fetchscene_reset(struct fetchscene_peer *peer)
 void fetchscene_finish(struct fetchscene_peer *peer)
 {
     (void)!shutdown(peer->fd, SHUT_WR); /* it may be closed by the client already */
+    testing_deliver();
 }
 
 static void change_bytes(char *bytes, size_t length, char mask)

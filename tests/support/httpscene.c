@@ -191,6 +191,7 @@ static struct httpscene_client *new_client(struct httpscene *scene, int family)
 static struct httpscene_client *connect_to(struct httpscene_client *client, const void *address, size_t length)
 {
     assert_int_equal(connect(client->fd, address, (socklen_t)length), 0);
+    testing_deliver();
     assert_int_equal(fcntl(client->fd, F_SETFL, O_NONBLOCK), 0);
     return client;
 }
@@ -222,6 +223,7 @@ void httpscene_hang_up(struct httpscene_client *client)
     if (client->fd >= 0)
         close(client->fd);
     client->fd = -1;
+    testing_deliver();
     free(client->bytes);
     client->bytes = NULL;
     client->length = 0;
@@ -236,6 +238,7 @@ void httpscene_reset(struct httpscene_client *client)
 void httpscene_finish(struct httpscene_client *client)
 {
     assert_int_equal(shutdown(client->fd, SHUT_WR), 0);
+    testing_deliver();
 }
 
 size_t httpscene_put_some(struct httpscene_client *client, const char *bytes, size_t length)

@@ -74,6 +74,7 @@ static inline void assert_silent(int kq)
 static inline void put(int fd, const char *text)
 {
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    testing_deliver();
 }
 
 static inline void drain(int fd)

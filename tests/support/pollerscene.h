@@ -82,6 +82,7 @@ static inline int is_readable(int fd)
 static inline void put(int fd, const char *text)
 {
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    testing_deliver();
 }
 
 static inline void close_both(const int fds[2])
@@ -95,6 +96,7 @@ static inline void reset(int fd, int peer)
 {
     put(fd, "unread");
     close(peer);
+    testing_deliver();
 }
 
 #endif

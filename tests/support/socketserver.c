@@ -280,6 +280,7 @@ void socketserver_hang_up(struct socketserver *server)
 {
     if (server->fd >= 0)
         close(server->fd);
+    testing_deliver();
     server->fd = -1;
     server->length = 0;
 }

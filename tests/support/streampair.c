@@ -264,6 +264,7 @@ void streampair_put_bytes(struct streampair *pair, const void *bytes, size_t len
         rest += count;
         length -= (size_t)count;
     }
+    testing_deliver();
 }
 
 void streampair_put(struct streampair *pair, const char *text)
@@ -337,6 +338,7 @@ void streampair_expect_end(struct streampair *pair)
 void streampair_hang_up(struct streampair *pair)
 {
     close(pair->peer);
+    testing_deliver();
     pair->peer = -1;
 }
 

@@ -59,9 +59,11 @@ void testing_run_until(struct ioloop *loop, const bool *done);
  * until it has delivered what was sent before. */
 void testing_deliver(void);
 
-/* Iterations that do not wait, each with what was sent before delivered, and then what it sent itself. */
+/* An iteration that does not wait, when what was sent before is delivered; answers what ioloop_run_once does. */
+int testing_step(struct ioloop *loop);
+
+/* So many of them; then what they have sent is delivered, too. */
 void testing_spin(struct ioloop *loop, int iterations);
-int testing_step(struct ioloop *loop); /* one; answers what ioloop_run_once did */
 
 /* Waits until there is something for the loop to do or for the descriptor (-1: none) to read, for 0.1 s at most; a turn
  * is an iteration that does not wait, and that behind it. */

@@ -12,9 +12,10 @@ size_t wire_send(int fd, const char *bytes, size_t length)
 {
     ssize_t count = write(fd, bytes, length);
 
-    if (count < 0 && errno != EAGAIN)
-        return length;
-    return count > 0 ? (size_t)count : 0;
+    if (count < 0)
+        return errno == EAGAIN ? 0 : length;
+    testing_deliver();
+    return (size_t)count;
 }
 
 bool wire_receive(int fd, char **bytes, size_t *length, size_t most, int *error)
