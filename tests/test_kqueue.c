@@ -377,6 +377,8 @@ static void a_low_water_mark_holds_back_all_but_the_end(void **state)
     assert_int_equal(change(kq, (uintptr_t)fds[0], EVFILT_WRITE, EV_ADD | EV_CLEAR, NOTE_LOWAT, 1 << 30, NULL), 0);
     assert_silent(kq);
     assert_int_equal(shutdown(fds[0], SHUT_WR), 0); /* the end on both sides */
+    for (int i = 0; i < 2; i++)                     /* and that it was seen there */
+        testing_deliver();
     assert_true((next_event(kq).flags & EV_EOF) != 0);
     assert_silent(kq);
     close_all(kq, fds);
