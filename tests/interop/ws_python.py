@@ -69,10 +69,11 @@ async def client(port, pid):
             await pipelined(socket, count, size)
     async with connect(url, subprotocols=["one", "two"]) as socket:
         assert socket.subprotocol is None
-    async with connect(url, ping_interval=0.05, ping_timeout=0.5) as socket:
+    async with connect(url, ping_interval=0.05, ping_timeout=10) as socket:
         for _ in range(10):  # pings of both sides
             await asyncio.sleep(0.1)
             await echoes(socket, "still here")
+        await soon(await socket.ping())
     for code, reason in [(1000, ""), (1001, "going"), (3000, "\u00e4" * 61), (4999, "z" * 123)]:
         async with connect(url) as socket:
             await soon(socket.close(code, reason))
